@@ -1,0 +1,38 @@
+"""Consented face swap whose tasks you can see, stop and get back.
+
+    from faceswap import Service, Settings, SwapOptions
+
+    with Service(Settings()) as service:
+        job = service.submit("single-video", source="me.jpg", target="clip.mp4", consent=True)
+        for job in service.watch(job.id):
+            print(job.status, job.progress, job.eta_s)
+
+The names are imported on first use, so that the engine's child process starts without the app around it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from faceswap.jobs import Job, JobType, Status, SwapOptions
+    from faceswap.service import Service
+    from faceswap.settings import Settings
+
+__all__ = ["Job", "JobType", "Service", "Settings", "Status", "SwapOptions"]
+
+_HOME = {
+    "Job": "jobs",
+    "JobType": "jobs",
+    "Service": "service",
+    "Settings": "settings",
+    "Status": "jobs",
+    "SwapOptions": "jobs",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(f"faceswap.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'faceswap' has no attribute {name!r}")
