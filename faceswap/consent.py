@@ -1,0 +1,37 @@
+"""The consent statement and the record of who made it. Pure: no I/O, no clock.
+
+No job exists without a record; it proves which words were agreed to, for which two files, and when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+VERSION = "2026-11"
+
+STATEMENT = {
+    "zh-CN": "我声明：素材中出现的每个人都已同意本次换脸，我有权使用这些素材，"
+    "且不会用于欺骗、骚扰或违法用途。",
+    "en": "I state that everyone shown in these files agreed to this face swap, that I may use the files, "
+    "and that the result will not be used to deceive, to harass or to break the law.",
+}
+
+
+def statement_hash() -> str:
+    """SHA-256 over the version and the statement in every language: changes when one word does."""
+    text = "\n".join([VERSION, *(f"{language}:{words}" for language, words in sorted(STATEMENT.items()))])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the owner of a job stated, for exactly these two files (SHA-256, hex)."""
+
+    owner: str
+    source_sha256: str
+    target_sha256: str
+    stated_at: datetime
+    version: str = VERSION
+    statement_sha256: str = statement_hash()

@@ -1,0 +1,326 @@
+"""Every error of faceswap, on one screen.
+
+FaceSwapError
+├── NotFound
+│   ├── JobNotFound
+│   ├── UploadNotFound
+│   └── ResultNotReady
+├── JobAlreadyFinished
+├── TooManyJobs
+│   └── QueueFull
+├── ConsentRequired
+├── NotSignedIn
+├── NotBuiltYet
+├── InvalidRequest
+├── BadMedia
+│   ├── EmptyFile
+│   ├── UnsupportedMedia
+│   │   └── WrongKind
+│   ├── TooLarge
+│   │   ├── BucketNeeded
+│   │   └── ResultTooLarge
+│   ├── TooManyPixels
+│   ├── TooLong
+│   ├── TooManyFrames
+│   ├── UnsafeAddress
+│   └── NoFaceFound
+├── BackendUnavailable
+│   ├── BackendLost
+│   ├── SubmissionUnknown
+│   ├── WeightsMissing
+│   ├── EngineCrashed
+│   ├── BucketUnavailable
+│   ├── CloudRefused
+│   ├── CloudLost
+│   ├── CloudFailed
+│   ├── CloudStopped
+│   ├── WorkerShutDown
+│   ├── ResultMissing
+│   └── ResultDamaged
+├── JobTimeout
+├── JobStopped
+├── DiskFull
+└── StoreUnavailable
+
+The docstring of an error is its English message; `{names}` in it are filled from the details it was raised
+with. `code` is what jobs store, the API returns and `ui/texts.py` translates. A message holds no path and no
+secret.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+
+class FaceSwapError(Exception):
+    """Something went wrong. Try again; if it happens again, look at the log."""
+
+    code = "internal"
+
+    def __init__(self, **details: object) -> None:
+        self.details = details
+        super().__init__((inspect.getdoc(type(self)) or "").replace("\n", " ").format(**details))
+
+
+class NotFound(FaceSwapError):
+    """Not found"""
+
+    code = "not_found"
+
+
+class JobNotFound(NotFound):
+    """Job not found"""
+
+    code = "job_not_found"
+
+
+class UploadNotFound(NotFound):
+    """File not found. Upload it again."""
+
+    code = "upload_not_found"
+
+
+class ResultNotReady(NotFound):
+    """This job has no result to download."""
+
+    code = "no_result"
+
+
+class JobAlreadyFinished(FaceSwapError):
+    """Job already {status}"""
+
+    code = "already_finished"
+
+
+class TooManyJobs(FaceSwapError):
+    """You already have {limit} tasks waiting or running. Wait for one to finish, or cancel one."""
+
+    code = "too_many_jobs"
+
+
+class QueueFull(TooManyJobs):
+    """{limit} tasks are already waiting on this server. Try again in a few minutes."""
+
+    code = "queue_full"
+
+
+class ConsentRequired(FaceSwapError):
+    """State that everyone shown in the source and the target agreed to this swap."""
+
+    code = "consent_required"
+
+
+class NotSignedIn(FaceSwapError):
+    """Your session is missing or no longer valid. Reload the page to start a new one."""
+
+    code = "not_signed_in"
+
+
+class NotBuiltYet(FaceSwapError):
+    """Swapping several faces one by one is not available yet. Use single-image or single-video."""
+
+    code = "not_built_yet"
+
+
+class InvalidRequest(FaceSwapError):
+    """This request cannot be understood: {reason}."""
+
+    code = "invalid_request"
+
+
+class BadMedia(FaceSwapError):
+    """This file is damaged or incomplete and cannot be read. Export it again or choose another one."""
+
+    code = "bad_media"
+
+
+class EmptyFile(BadMedia):
+    """This file is empty. Choose another one."""
+
+    code = "empty_file"
+
+
+class UnsupportedMedia(BadMedia):
+    """This file is not a supported {expected}. Pictures: JPEG, PNG, WebP;
+    videos: MP4, MOV, MKV, WebM, AVI."""
+
+    code = "unsupported_media"
+
+
+class WrongKind(UnsupportedMedia):
+    """This is the wrong kind of file ({found} instead of {expected}). Choose another one."""
+
+    code = "wrong_kind"
+
+
+class TooLarge(BadMedia):
+    """This file is larger than {limit_mb:.0f} MB. Compress or cut it first."""
+
+    code = "too_large"
+
+
+class BucketNeeded(TooLarge):
+    """These files have {size_mb:.1f} MB; without a storage bucket at most {limit_mb:.1f} MB can be sent to
+    the cloud. Configure a bucket (FACESWAP_S3_*), or choose smaller files."""
+
+    code = "bucket_needed"
+
+
+class ResultTooLarge(TooLarge):
+    """The result is larger than {limit_mb:.0f} MB and could not be sent back. Cut the video, or configure a
+    storage bucket (FACESWAP_S3_*)."""
+
+    code = "result_too_large"
+
+
+class TooManyPixels(BadMedia):
+    """{width} x {height} pixels are more than can be processed (limit: {limit_megapixels:.0f} megapixels).
+    Scale it down first."""
+
+    code = "too_many_pixels"
+
+
+class TooLong(BadMedia):
+    """This video lasts {duration_s:.0f} s; the limit is {limit_s:.0f} s. Cut it first."""
+
+    code = "too_long"
+
+
+class TooManyFrames(BadMedia):
+    """This video has more than {limit} frames. Cut it, or lower its frame rate."""
+
+    code = "too_many_frames"
+
+
+class UnsafeAddress(BadMedia):
+    """The worker does not fetch media from this address. Use an https address that is public."""
+
+    code = "unsafe_address"
+
+
+class NoFaceFound(BadMedia):
+    """No face was found in the {role}. Use one where a face is clearly visible and not turned away."""
+
+    code = "no_face"
+
+
+class BackendUnavailable(FaceSwapError):
+    """The place where this task should run cannot be reached. Try again later."""
+
+    code = "backend_unavailable"
+
+
+class BackendLost(BackendUnavailable):
+    """The run of this task was lost {attempts} times. Submit it again."""
+
+    code = "backend_lost"
+
+
+class SubmissionUnknown(BackendUnavailable):
+    """The connection broke while this task was handed to the GPU service. It is being stopped there, to be
+    safe. Submit it again."""
+
+    code = "submission_unknown"
+
+
+class WeightsMissing(BackendUnavailable):
+    """The face landmark model could not be obtained from the package index. Connect to the network once, or
+    place face_landmarker.task in the weights folder of the data directory."""
+
+    code = "weights_missing"
+
+
+class EngineCrashed(BackendUnavailable):
+    """The engine stopped unexpectedly while processing this task. Try another file or export it again."""
+
+    code = "engine_crashed"
+
+
+class BucketUnavailable(BackendUnavailable):
+    """The storage bucket cannot be used. Check FACESWAP_S3_*, then try again."""
+
+    code = "bucket_unavailable"
+
+
+class CloudRefused(BackendUnavailable):
+    """The cloud endpoint refused this task (HTTP {status}). Check RUNPOD_API_KEY and RUNPOD_ENDPOINT_ID."""
+
+    code = "cloud_refused"
+
+
+class CloudLost(BackendUnavailable):
+    """The cloud no longer knows this task. Submit it again."""
+
+    code = "cloud_lost"
+
+
+class CloudFailed(BackendUnavailable):
+    """The cloud worker failed: {reason}. Try again; if it happens again, look at the worker's log."""
+
+    code = "cloud_failed"
+
+
+class CloudStopped(BackendUnavailable):
+    """This task was cancelled in the cloud by someone else. Submit it again."""
+
+    code = "cloud_stopped"
+
+
+class WorkerShutDown(BackendUnavailable):
+    """The cloud worker was shut down while it processed this task. Submit it again."""
+
+    code = "worker_shut_down"
+
+
+class ResultMissing(BackendUnavailable):
+    """The cloud reported success but sent no result. Submit it again."""
+
+    code = "result_missing"
+
+
+class ResultDamaged(BackendUnavailable):
+    """The result was damaged on its way from the cloud. Submit it again."""
+
+    code = "result_damaged"
+
+
+class JobStopped(FaceSwapError):
+    """This task was cancelled."""
+
+    code = "stopped"
+
+
+class JobTimeout(FaceSwapError):
+    """This task ran longer than {limit_s:.0f} s and was stopped. Cut the video and try again."""
+
+    code = "timeout"
+
+
+class DiskFull(FaceSwapError):
+    """There is not enough space left on the disk. Delete some old tasks, then try again."""
+
+    code = "disk_full"
+
+
+class StoreUnavailable(FaceSwapError):
+    """The job store cannot be opened: {reason}."""
+
+    code = "store_unavailable"
+
+
+def _tree(root: type[FaceSwapError]) -> dict[str, type[FaceSwapError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+def from_code(code: str, details: dict[str, object]) -> FaceSwapError:
+    """Rebuild an error that another process described by its code and details.
+
+    An unknown code, or details that do not fit it, become the plain `FaceSwapError`.
+    """
+    try:
+        return _tree(FaceSwapError).get(code, FaceSwapError)(**details)
+    except (KeyError, IndexError, ValueError):
+        return FaceSwapError()

@@ -1,0 +1,202 @@
+"""What a job is, which states it may be in, and the arithmetic of progress. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CANCELLED_MESSAGE = "任务已被用户取消"
+LOCAL_OWNER = "local"
+
+
+class JobType(StrEnum):
+    SINGLE_IMAGE = "single-image"
+    MULTI_IMAGE = "multi-image"
+    SINGLE_VIDEO = "single-video"
+    MULTI_VIDEO = "multi-video"
+
+    @property
+    def target_kind(self) -> Literal["image", "video"]:
+        return "video" if self in (JobType.SINGLE_VIDEO, JobType.MULTI_VIDEO) else "image"
+
+    @property
+    def result_name(self) -> str:
+        return "result.mp4" if self.target_kind == "video" else "result.png"
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+    @property
+    def live(self) -> bool:
+        return self in LIVE
+
+
+LIVE = frozenset({Status.PENDING, Status.PROCESSING})
+
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.PROCESSING, Status.FAILED}),
+    Status.PROCESSING: frozenset({Status.PENDING, Status.COMPLETED, Status.FAILED}),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+}
+"""processing -> pending is the restart of a run that died."""
+
+
+def sources_of(destination: Status) -> tuple[Status, ...]:
+    """The states a job may leave for `destination`: the guard of every compare-and-set."""
+    return tuple(state for state, allowed in TRANSITIONS.items() if destination in allowed)
+
+
+class Stage(StrEnum):
+    QUEUED = "queued"
+    UPLOADING = "uploading"
+    WAITING_FOR_GPU = "waiting for GPU"
+    PROCESSING = "processing"
+    FINISHING = "finishing"
+
+
+class RemoteStop(StrEnum):
+    NONE = "none"
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    GIVEN_UP = "given_up"
+
+
+class SwapOptions(BaseModel):
+    """How to swap. Unknown names are ignored: clients of older APIs send more than we honour."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    many_faces: bool = False
+    """Swap every face of the target, not only the largest."""
+    video_quality: int = Field(default=80, ge=1, le=100)
+    """1 (smallest file) to 100 (best); see `crf`."""
+
+    @property
+    def crf(self) -> int:
+        """x264 constant rate factor: 100 -> 16, 80 -> 20, 1 -> 36."""
+        return round(36 - self.video_quality * 0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row of the store. Times are aware UTC datetimes; `progress` is 0..100 within the attempt."""
+
+    id: str
+    owner: str
+    type: JobType
+    status: Status
+    backend: Literal["local", "runpod"]
+    title: str
+    source_file: str
+    """Upload id of the face to put in."""
+    target_file: str
+    """Upload id of the picture or video it goes into."""
+    created_at: datetime
+    updated_at: datetime
+    options: SwapOptions = field(default_factory=SwapOptions)
+    face_mappings: Mapping[str, str] = field(default_factory=dict[str, str])
+    progress: float = 0.0
+    stage: Stage = Stage.QUEUED
+    eta_s: float | None = None
+    attempt: int = 0
+    """How many runs were started; the first is 1."""
+    notes: tuple[str, ...] = ()
+    """Codes of things worth telling that are no errors, such as `several_faces_in_source`."""
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    submitted_at: datetime | None = None
+    """When a remote submission was about to be made, written before it: from here on it may exist."""
+    runpod_id: str | None = None
+    remote_stop: RemoteStop = RemoteStop.NONE
+    worker: str | None = None
+    lease_until: datetime | None = None
+    position: int | None = None
+    """1 = next in the queue of its backend; None when not waiting."""
+
+    @property
+    def result_url(self) -> str | None:
+        return f"/api/download/{self.id}" if self.status is Status.COMPLETED else None
+
+    def evolve(self, **changes: Any) -> Job:
+        return replace(self, **changes)
+
+    def public(self) -> dict[str, Any]:
+        """The job as `/api/status` shows it: JSON types only, without owner, worker and lease."""
+        return {
+            "id": self.id,
+            "type": self.type.value,
+            "status": self.status.value,
+            "progress": round(self.progress, 1),
+            "stage": self.stage.value,
+            "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
+            "title": self.title,
+            "backend": self.backend,
+            "source_file": self.source_file,
+            "target_file": self.target_file,
+            "face_mappings": dict(self.face_mappings),
+            "options": self.options.model_dump(),
+            "notes": list(self.notes),
+            "created_at": isoformat(self.created_at),
+            "updated_at": isoformat(self.updated_at),
+            "started_at": isoformat(self.started_at),
+            "completed_at": isoformat(self.completed_at),
+            "cancelled_at": isoformat(self.cancelled_at),
+            "error_message": self.error_message,
+            "error_code": self.error_code,
+            "result_url": self.result_url,
+            "runpod_id": self.runpod_id,
+            "remote_stop": self.remote_stop.value,
+            "attempt": self.attempt,
+            "position": self.position,
+        }
+
+
+def isoformat(time: datetime | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds and Z, or None."""
+    if time is None:
+        return None
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def rising(before: float, reported: float) -> float:
+    """The progress to show after `reported`: within 0..100, never falling, ignoring what is not a number."""
+    if math.isnan(reported):
+        return before
+    return max(before, min(100.0, max(0.0, reported)))
+
+
+class EtaEstimator:
+    """Seconds left, from (time, progress) samples of one run.
+
+    The rate is that of the last `window_s` seconds, so that the start-up does not spoil the estimate for
+    minutes; None until the progress has moved for at least `warm_up_s`.
+    """
+
+    def __init__(self, window_s: float = 20.0, warm_up_s: float = 1.0) -> None:
+        self._window_s = window_s
+        self._warm_up_s = warm_up_s
+        self._samples: list[tuple[float, float]] = []
+
+    def update(self, now_s: float, progress: float) -> float | None:
+        """Add a sample; times must not fall. Returns the seconds left, or None while unknown."""
+        self._samples.append((now_s, progress))
+        while len(self._samples) > 2 and self._samples[1][0] <= now_s - self._window_s:
+            del self._samples[0]
+        (first_s, first), (last_s, last) = self._samples[0], self._samples[-1]
+        if last_s - first_s < self._warm_up_s or last <= first:
+            return None
+        return (100.0 - last) * (last_s - first_s) / (last - first)

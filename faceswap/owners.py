@@ -1,0 +1,137 @@
+"""Who somebody is: owners, the tokens that name them, and links that carry a token's power for one file.
+
+On one's own machine there is one owner, `local`, and nothing to prove. With several users each browser holds
+a token: a random owner id signed with a key that never leaves the server.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qs, urlsplit
+
+from faceswap.errors import NotSignedIn, StoreUnavailable
+from faceswap.jobs import LOCAL_OWNER
+
+KEY_FILE = "server.key"
+KEY_BYTES = 32
+LINK_S = 3600
+"""A link works for one to two times this long; within it the same link is made again, so that what is polled
+does not change and the browser's cache works."""
+
+_OWNER = re.compile(r"u[A-Za-z0-9_-]{22}")
+_TOKEN = re.compile(rf"({_OWNER.pattern})\.([A-Za-z0-9_-]{{43}})")
+_LINK = re.compile(rf"({_OWNER.pattern})\.([0-9]{{1,12}})\.([A-Za-z0-9_-]{{43}})")
+
+
+class Owners:
+    """Makes and checks tokens and links. `key` has 32 random bytes. Pure but for the clock; thread-safe."""
+
+    def __init__(self, key: bytes, multi_user: bool, clock: Callable[[], float] = time.time) -> None:
+        if len(key) != KEY_BYTES:
+            raise StoreUnavailable(reason=f"{KEY_FILE} is damaged; remove it to make a new one")
+        self.multi_user = multi_user
+        self._key = key
+        self._clock = clock
+
+    @classmethod
+    def load(cls, data_dir: Path, multi_user: bool) -> Owners:
+        """With the key of this data folder, made on the first run.
+
+        Raises: StoreUnavailable: the key cannot be read or written, or is damaged.
+        """
+        try:
+            return cls(_key_of(data_dir), multi_user)
+        except OSError as error:
+            raise StoreUnavailable(reason=f"{KEY_FILE}: {type(error).__name__}") from error
+
+    def new_token(self) -> str:
+        """Of a new owner who has nothing yet."""
+        owner = "u" + secrets.token_urlsafe(16)
+        return f"{owner}.{self._sign('token', owner)}"
+
+    def owner_of(self, token: str | None) -> str:
+        """Raises: NotSignedIn: several users, and no token or one that this server did not make."""
+        if not self.multi_user:
+            return LOCAL_OWNER
+        parts = _TOKEN.fullmatch(token or "")
+        if parts is None or not hmac.compare_digest(parts[2], self._sign("token", parts[1])):
+            raise NotSignedIn()
+        return parts[1]
+
+    @property
+    def period(self) -> int:
+        """Changes when the links that are made do."""
+        return int(self._clock()) // LINK_S
+
+    def signed_url(self, path: str, owner: str) -> str:
+        """`path` with `?t=…` for `<video src>` and links, which cannot send a header; with one user as is."""
+        if not self.multi_user:
+            return path
+        expires = (self.period + 2) * LINK_S
+        return f"{path}?t={owner}.{expires}.{self._sign('link', path, owner, str(expires))}"
+
+    def owner_of_link(self, path: str, ticket: str) -> str:
+        """Whose link `path?t=ticket` is.
+
+        Raises: NotSignedIn: forged, for another path, or out of date.
+        """
+        if not self.multi_user:
+            return LOCAL_OWNER
+        parts = _LINK.fullmatch(ticket)
+        if parts is None:
+            raise NotSignedIn()
+        owner, expires, signature = parts.groups()
+        genuine = hmac.compare_digest(signature, self._sign("link", path, owner, expires))
+        if not genuine or int(expires) <= self._clock():
+            raise NotSignedIn()
+        return owner
+
+    def owner_of_url(self, url: str) -> str:
+        """Whose a whole `signed_url` is. Raises: NotSignedIn."""
+        parts = urlsplit(url)
+        return self.owner_of_link(parts.path, parse_qs(parts.query).get("t", [""])[0])
+
+    def _sign(self, purpose: Literal["token", "link"], *words: str) -> str:
+        """The purpose is signed too: a link's signature never passes as a token's."""
+        message = "\0".join([purpose, *words]).encode()
+        return base64.urlsafe_b64encode(hmac.digest(self._key, message, hashlib.sha256)).rstrip(b"=").decode()
+
+
+def _key_of(data_dir: Path) -> bytes:
+    """Several processes may do this at once: the first whole file stays, and everybody reads that one."""
+    path = data_dir / KEY_FILE
+    if not path.exists():
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = data_dir / f".{KEY_FILE}.{secrets.token_hex(8)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            _publish(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+    if path.stat().st_mode & 0o077 and os.name == "posix":
+        path.chmod(0o600)
+    return path.read_bytes()
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """A link, unlike a rename, never replaces a key that is in use; some file systems (exFAT) have none."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:
+        if not path.exists():
+            draft.replace(path)

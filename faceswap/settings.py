@@ -1,0 +1,90 @@
+"""Settings, read once from the environment. Every name and default is in the README."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from platformdirs import user_data_path
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _on_a_space() -> bool:
+    return bool(os.environ.get("SPACE_ID"))
+
+
+class Settings(BaseSettings):
+    """All that can be configured. `Settings(name=value)` overrides the environment, for tests and notebooks.
+
+    Sizes in MB are 10**6 bytes. A limit of the machine (memory, time) applies to each engine process.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FACESWAP_", frozen=True, populate_by_name=True, extra="forbid"
+    )
+
+    data_dir: Path = Field(default_factory=lambda: user_data_path("faceswap", appauthor=False))
+    backend: Literal["auto", "local", "runpod"] = "auto"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    multi_user: bool = Field(default_factory=_on_a_space)
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    api_consent: Literal["field", "header", "assume"] = "field"
+    """How a client of the API states consent: a field; also the header `X-FaceSwap-Consent: true`;
+    or not at all, and whoever sets this answers for it."""
+
+    max_active: int = Field(default=5, ge=1)
+    max_queue: int = Field(default=100, ge=1)
+    max_attempts: int = Field(default=3, ge=1)
+    local_workers: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 2) // 2), ge=1)
+
+    max_upload_mb: int = Field(default=500, ge=1)
+    max_duration_s: float = Field(default=600, gt=0)
+    max_megapixels: float = Field(default=50, gt=0)
+    """Pictures only; a video frame is limited by `max_video_megapixels`."""
+    max_video_megapixels: float = Field(default=9, gt=0)
+    engine_memory_mb: int = Field(default=4096, ge=512)
+    engine_timeout_s: float = Field(default=3600, gt=0)
+    min_free_mb: int = Field(default=200, ge=0)
+
+    runpod_api_key: SecretStr = Field(
+        default=SecretStr(""), validation_alias=AliasChoices("RUNPOD_API_KEY", "RUNPOD_TOKEN")
+    )
+    runpod_endpoint_id: str = Field(default="", validation_alias="RUNPOD_ENDPOINT_ID")
+    runpod_wait_s: float = Field(default=900, gt=0)
+    """How long a task may wait in the cloud for a free worker before it is given up there."""
+    runpod_base_url: str = Field(default="https://api.runpod.ai/v2", validation_alias="RUNPOD_BASE_URL")
+    s3_endpoint: str = ""
+    s3_bucket: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: SecretStr = SecretStr("")
+    s3_region: str = "auto"
+
+    server_port: int = Field(
+        default_factory=lambda: 7860 if _on_a_space() else 3001, validation_alias="GRADIO_SERVER_PORT"
+    )
+    server_name: str = Field(
+        default_factory=lambda: "0.0.0.0" if _on_a_space() else "127.0.0.1",
+        validation_alias="GRADIO_SERVER_NAME",
+    )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @property
+    def runpod_configured(self) -> bool:
+        return bool(self.runpod_api_key.get_secret_value() and self.runpod_endpoint_id)
+
+    @property
+    def backend_name(self) -> Literal["local", "runpod"]:
+        """Where new jobs run: what was asked for, or RunPod when it is configured."""
+        if self.backend == "auto":
+            return "runpod" if self.runpod_configured else "local"
+        return self.backend

@@ -1,0 +1,136 @@
+"""The SQLite file: its schema, one connection for each process and thread, and its transactions."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from faceswap.errors import DiskFull, StoreUnavailable
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, kind TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    duration_s REAL, fps REAL, has_audio INTEGER NOT NULL, faces INTEGER, created_at REAL NOT NULL
+) STRICT;
+CREATE INDEX uploads_by_age ON uploads (created_at);
+
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, type TEXT NOT NULL, status TEXT NOT NULL, backend TEXT NOT NULL,
+    title TEXT NOT NULL, source_file TEXT NOT NULL, target_file TEXT NOT NULL, face_mappings TEXT NOT NULL,
+    options TEXT NOT NULL, notes TEXT NOT NULL, progress REAL NOT NULL, stage TEXT NOT NULL, eta_s REAL,
+    attempt INTEGER NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL, started_at REAL,
+    completed_at REAL, cancelled_at REAL, error_code TEXT, error_message TEXT, submitted_at REAL,
+    runpod_id TEXT, remote_stop TEXT NOT NULL, worker TEXT, lease_until REAL
+) STRICT;
+CREATE INDEX jobs_live ON jobs (created_at, id) WHERE status IN ('pending', 'processing');
+CREATE INDEX jobs_to_stop ON jobs (id) WHERE remote_stop = 'pending';
+CREATE INDEX jobs_of_owner ON jobs (owner, created_at, id);
+CREATE INDEX jobs_by_source ON jobs (source_file);
+CREATE INDEX jobs_by_target ON jobs (target_file);
+
+CREATE TABLE events (
+    job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    at REAL NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_of_job ON events (job_id, at);
+
+CREATE TABLE consents (
+    job_id TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    owner TEXT NOT NULL, version TEXT NOT NULL, statement_sha256 TEXT NOT NULL,
+    source_sha256 TEXT NOT NULL, target_sha256 TEXT NOT NULL, stated_at REAL NOT NULL
+) STRICT;
+"""
+
+
+class Database:
+    """Opens, migrates and guards the file. Safe to use from any thread and process.
+
+    Sharing one connection between threads returned wrong rows on CPython 3.12.1 and 3.13.0 (cpython#118172),
+    and one must not cross a fork: so each (process, thread) has its own.
+
+    Raises:
+        StoreUnavailable: the file cannot be opened, refuses WAL, or was written by a newer version.
+        DiskFull: from any write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # faces are nobody else's business
+            self._migrate()
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise StoreUnavailable(reason=type(error).__name__) from error
+
+    def close(self) -> None:
+        """Close this thread's connection; those of other threads close with their threads."""
+        held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
+        if held is not None and held[0] == os.getpid():
+            held[1].close()
+            del self._local.held
+
+    def connection(self) -> sqlite3.Connection:
+        held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
+        if held is not None and held[0] == os.getpid():  # a connection must not cross a fork
+            return held[1]
+        db = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            db.close()
+            raise StoreUnavailable(reason=f"journal mode {mode} instead of WAL")
+        for pragma in (
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "trusted_schema = OFF",
+            "secure_delete = ON",
+        ):
+            db.execute(f"PRAGMA {pragma}")
+        db.execute("PRAGMA journal_size_limit = 16777216").fetchone()
+        self._local.held = (os.getpid(), db)
+        return db
+
+    def _migrate(self) -> None:
+        db = self.connection()
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        if found > SCHEMA_VERSION:
+            raise StoreUnavailable(reason="it was written by a newer version of faceswap")
+        if found == SCHEMA_VERSION:
+            return
+        with self.write() as db:
+            if db.execute("PRAGMA user_version").fetchone()[0] == 0:  # another process may have been first
+                for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def write(self) -> Generator[sqlite3.Connection, None, None]:
+        db = self.connection()
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise DiskFull() from error
+            raise
+
+    def backup(self, path: Path) -> None:
+        """Copy the whole store, consistently, to a new local file."""
+        target = sqlite3.connect(path)
+        try:
+            self.connection().backup(target)
+        finally:
+            target.close()

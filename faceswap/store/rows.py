@@ -1,0 +1,100 @@
+"""How jobs, uploads and events become rows and come back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from faceswap.jobs import Job, JobType, RemoteStop, Stage, Status, SwapOptions
+
+_JOB_TIMES = (
+    "created_at",
+    "updated_at",
+    "started_at",
+    "completed_at",
+    "cancelled_at",
+    "submitted_at",
+    "lease_until",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that passed the intake. `faces` counts those found in a picture; None for a video."""
+
+    id: str
+    owner: str
+    name: str
+    """As its owner called it: for display only, never part of a path."""
+    file: str
+    """The server-made name inside the upload's folder."""
+    kind: Literal["image", "video"]
+    size_bytes: int
+    sha256: str
+    width: int
+    height: int
+    duration_s: float | None
+    fps: float | None
+    has_audio: bool
+    faces: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    at: datetime
+    status: Status
+    reason: str
+
+
+def time_of(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def row_of(job: Job) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        name: getattr(job, name) for name in Job.__dataclass_fields__ if name not in (*_JOB_TIMES, "position")
+    }
+    for name in _JOB_TIMES:
+        moment: datetime | None = getattr(job, name)
+        row[name] = None if moment is None else moment.timestamp()
+    row["options"] = job.options.model_dump_json()
+    row["face_mappings"] = json.dumps(dict(job.face_mappings))
+    row["notes"] = json.dumps(job.notes)
+    return row
+
+
+def job_of(row: sqlite3.Row) -> Job:
+    values: dict[str, Any] = dict(row)
+    for name in _JOB_TIMES:
+        values[name] = None if values[name] is None else time_of(values[name])
+    values["type"] = JobType(values["type"])
+    values["status"] = Status(values["status"])
+    values["stage"] = Stage(values["stage"])
+    values["remote_stop"] = RemoteStop(values["remote_stop"])
+    values["options"] = SwapOptions.model_validate_json(values["options"])
+    values["face_mappings"] = json.loads(values["face_mappings"])
+    values["notes"] = tuple(json.loads(values["notes"]))
+    return Job(**values)
+
+
+def row_of_upload(upload: Upload) -> Mapping[str, Any]:
+    return asdict(upload) | {
+        "has_audio": int(upload.has_audio),
+        "created_at": upload.created_at.timestamp(),
+    }
+
+
+def upload_of(row: sqlite3.Row) -> Upload:
+    values: dict[str, Any] = dict(row)
+    values["has_audio"] = bool(values["has_audio"])
+    values["created_at"] = time_of(values["created_at"])
+    return Upload(**values)
+
+
+def event_of(row: sqlite3.Row) -> Event:
+    return Event(time_of(row["at"]), Status(row["status"]), row["reason"])

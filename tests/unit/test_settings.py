@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from faceswap.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in os.environ:
+        if name.startswith(("FACESWAP_", "RUNPOD_", "GRADIO_", "SPACE_")):
+            monkeypatch.delenv(name)
+
+
+def test_defaults_are_those_of_ones_own_machine() -> None:
+    settings = Settings()
+    assert (settings.backend_name, settings.multi_user) == ("local", False)
+    assert (settings.server_name, settings.server_port) == ("127.0.0.1", 3001)
+    assert settings.max_active == 5
+
+
+def test_a_space_has_many_users_and_its_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_ID", "someone/faceswap")
+    settings = Settings()
+    assert (settings.multi_user, settings.server_name, settings.server_port) == (True, "0.0.0.0", 7860)
+
+
+def test_the_environment_is_read_and_arguments_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FACESWAP_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("FACESWAP_MAX_ACTIVE", "2")
+    monkeypatch.setenv("FACESWAP_CORS_ORIGINS", "https://a.example, https://b.example")
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "4000")
+    settings = Settings(max_active=3)
+    assert (settings.data_dir, settings.max_active, settings.server_port) == (tmp_path, 3, 4000)
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize("name", ["RUNPOD_API_KEY", "RUNPOD_TOKEN"])
+def test_auto_means_runpod_once_it_is_configured(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "a-secret-key")
+    assert Settings().backend_name == "local"
+    monkeypatch.setenv("RUNPOD_ENDPOINT_ID", "abc")
+    assert Settings().backend_name == "runpod"
+    assert Settings(backend="local").backend_name == "local"
+    assert "a-secret-key" not in repr(Settings())
+
+
+def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACESWAP_MAX_ACTIVE", "many")
+    with pytest.raises(ValidationError):
+        Settings()

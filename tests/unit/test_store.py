@@ -1,0 +1,261 @@
+import sqlite3
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from faceswap.errors import (
+    DiskFull,
+    JobAlreadyFinished,
+    JobNotFound,
+    QueueFull,
+    StoreUnavailable,
+    TooManyJobs,
+    UploadNotFound,
+)
+from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Stage, Status
+from faceswap.store import JobStore
+from tests.factories import NOON, Clock, add_job, make_upload
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[JobStore]:
+    store = JobStore(tmp_path / "jobs.sqlite3", clock)
+    yield store
+    store.close()
+
+
+def claimed(store: JobStore, **changes: object) -> Job:
+    add_job(store, **changes)
+    job = store.claim("worker", "local", lease_s=5)
+    assert job is not None
+    return job
+
+
+def test_a_job_comes_back_as_it_was_put_in(store: JobStore) -> None:
+    job = add_job(store, notes=("several_faces_in_source",), face_mappings={"face_0": "u"})
+    assert store.get(job.id) == job
+    assert job.position == 1
+    assert store.consent(job.id).target_sha256 == "1" * 64
+
+
+def test_somebody_elses_job_is_as_unknown_as_none(store: JobStore) -> None:
+    job = add_job(store, owner="ann")
+    assert store.get(job.id, "ann").id == job.id
+    for job_id, owner in ((job.id, "bob"), ("nothing", "ann")):
+        with pytest.raises(JobNotFound, match=r"^Job not found$"):
+            store.get(job_id, owner)
+        with pytest.raises(JobNotFound):
+            store.cancel(job_id, owner)
+    assert store.active("bob") == []
+    assert store.history("bob") == []
+
+
+def test_the_sixth_live_job_of_an_owner_is_refused(store: JobStore) -> None:
+    jobs = [add_job(store, owner="ann") for _ in range(5)]
+    with pytest.raises(TooManyJobs, match="already have 5 tasks"):
+        add_job(store, owner="ann", max_active=5)
+    add_job(store, owner="bob", max_active=5)
+    store.cancel(jobs[0].id)
+    add_job(store, owner="ann", max_active=5)
+
+
+def test_a_full_queue_refuses_everyone(store: JobStore) -> None:
+    add_job(store, owner="ann")
+    with pytest.raises(QueueFull):
+        add_job(store, owner="bob", max_queue=1)
+
+
+def test_jobs_are_claimed_in_order_and_once(store: JobStore) -> None:
+    first = add_job(store)
+    second = add_job(store, created_at=NOON + timedelta(seconds=1))
+    add_job(store, backend="runpod")
+    assert store.get(second.id).position == 2
+    claims = [store.claim("worker", "local", 5) for _ in range(3)]
+    assert [job.id if job else None for job in claims] == [first.id, second.id, None]
+    assert store.get(first.id).status is Status.PROCESSING
+    assert store.get(first.id).attempt == 1
+    assert store.get(first.id).position is None
+
+
+def test_progress_rises_within_an_attempt_and_starts_again_with_the_next(store: JobStore) -> None:
+    job = claimed(store)
+    job = store.report(job, progress=40, stage=Stage.PROCESSING, eta_s=9) or job
+    job = store.report(job, progress=30, stage=Stage.PROCESSING, eta_s=None) or job
+    assert job.progress == 40
+    released = store.release(job, "its run died", spent=True)
+    assert released is not None
+    assert (released.status, released.progress, released.attempt) == (Status.PENDING, 0, 1)
+    again = store.claim("other", "local", 5)
+    assert again is not None
+    assert again.attempt == 2
+
+
+def test_a_run_given_back_in_order_does_not_count_as_an_attempt(store: JobStore) -> None:
+    released = store.release(claimed(store), "the app was stopped", spent=False)
+    assert released is not None
+    assert released.attempt == 0
+
+
+def test_completing_keeps_notes_and_fills_progress(store: JobStore) -> None:
+    done = store.complete(claimed(store, notes=("a",)), ["b", "a"])
+    assert done is not None
+    assert (done.status, done.progress, done.notes) == (Status.COMPLETED, 100, ("a", "b"))
+    assert [event.status for event in store.events(done.id)] == ["pending", "processing", "completed"]
+
+
+@pytest.mark.parametrize("start", ["pending", "processing"])
+def test_cancel_of_a_live_job_is_immediate(store: JobStore, start: str) -> None:
+    job = claimed(store) if start == "processing" else add_job(store)
+    cancelled = store.cancel(job.id)
+    assert cancelled.status is Status.FAILED
+    assert (cancelled.error_code, cancelled.error_message) == ("cancelled", CANCELLED_MESSAGE)
+    assert cancelled.cancelled_at == NOON
+    assert cancelled.remote_stop is RemoteStop.NONE
+    assert store.active() == []
+
+
+def test_cancel_of_a_finished_job_changes_nothing(store: JobStore) -> None:
+    done = store.complete(claimed(store))
+    failed = store.fail(claimed(store), "no_face", "No face")
+    assert done is not None
+    assert failed is not None
+    for job, words in ((done, "Job already completed"), (failed, "Job already failed")):
+        with pytest.raises(JobAlreadyFinished, match=f"^{words}$"):
+            store.cancel(job.id)
+        assert store.get(job.id) == job
+
+
+def test_a_run_that_lost_its_job_to_a_cancel_can_change_nothing(store: JobStore) -> None:
+    job = claimed(store)
+    cancelled = store.cancel(job.id)
+    assert store.report(job, progress=50, stage=Stage.PROCESSING, eta_s=None) is None
+    assert store.complete(job) is None
+    assert store.fail(job, "engine_crashed", "x") is None
+    assert store.release(job, "x", spent=True) is None
+    assert store.submitting(job) is None
+    assert store.get(job.id) == cancelled
+
+
+def test_a_run_taken_over_by_another_worker_can_change_nothing(store: JobStore, clock: Clock) -> None:
+    job = claimed(store)
+    assert store.expired() == []
+    clock.now_s += 6
+    assert [found.id for found in store.expired()] == [job.id]
+    adopted = store.adopt(job, "another", 5)
+    assert adopted is not None
+    assert store.adopt(job, "third", 5) is None
+    assert store.complete(job) is None
+    assert store.complete(adopted) is not None
+
+
+def test_keeping_a_lease_keeps_a_run(store: JobStore, clock: Clock) -> None:
+    job = claimed(store)
+    clock.now_s += 4
+    store.keep("worker", 5)
+    clock.now_s += 4
+    assert store.expired() == []
+    store.expire(job)
+    assert [found.id for found in store.expired()] == [job.id]
+
+
+def test_cancel_after_a_submission_asks_for_a_remote_stop(store: JobStore) -> None:
+    job = claimed(store)
+    assert store.submitting(job) is not None
+    assert store.cancel(job.id).remote_stop is RemoteStop.PENDING
+    assert store.submitted(job.id, "rp-1").runpod_id == "rp-1"
+    assert [found.runpod_id for found in store.to_stop()] == ["rp-1"]
+    store.stopped(job.id, RemoteStop.CONFIRMED)
+    assert store.to_stop() == []
+    assert store.get(job.id).remote_stop is RemoteStop.CONFIRMED
+
+
+def test_a_deleted_job_is_gone_but_for_what_stops_its_remote_run(store: JobStore) -> None:
+    job = claimed(store, owner="ann")
+    store.submitting(job)
+    store.cancel(job.id)
+    store.delete(job.id)
+    with pytest.raises(JobNotFound):
+        store.get(job.id, "ann")
+    (left,) = store.to_stop()
+    assert (left.owner, left.title) == ("", "")
+    store.stopped(job.id, RemoteStop.CONFIRMED)
+    with pytest.raises(JobNotFound):
+        store.get(job.id)
+    assert store.events(job.id) == []
+
+
+def test_a_live_job_is_not_deleted(store: JobStore) -> None:
+    job = add_job(store)
+    store.delete(job.id)
+    assert store.get(job.id) == job
+
+
+def test_history_filters_searches_and_pages(store: JobStore) -> None:
+    for minute in range(4):
+        add_job(store, title=f"Clip {minute}.mp4", created_at=NOON + timedelta(minutes=minute))
+    add_job(store, title="100%_é.mp4", created_at=NOON - timedelta(minutes=1))
+    titles = [job.title for job in store.history("local", limit=2, offset=1)]
+    assert titles == ["Clip 2.mp4", "Clip 1.mp4"]
+    assert len(store.history("local", search="CLIP")) == 4
+    assert [job.title for job in store.history("local", search="%_")] == ["100%_é.mp4"]
+    assert store.history("local", statuses=[Status.COMPLETED]) == []
+
+
+def test_unused_uploads_are_those_no_job_refers_to(store: JobStore, clock: Clock) -> None:
+    used, mapped, unused = (make_upload() for _ in range(3))
+    for upload in (used, mapped, unused):
+        store.add_upload(upload)
+    add_job(store, source_file=used.id, face_mappings={"face_0": mapped.id})
+    assert store.unused_uploads(10) == []
+    clock.now_s += 11
+    assert store.unused_uploads(10) == [unused]
+    store.delete_upload(unused.id)
+    with pytest.raises(UploadNotFound):
+        store.upload(unused.id)
+    assert store.upload(used.id, "local") == used
+    with pytest.raises(UploadNotFound):
+        store.upload(used.id, "bob")
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite3"
+    JobStore(path).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreUnavailable, match="newer version"):
+        JobStore(path)
+
+
+def test_what_is_no_store_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite3"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreUnavailable) as caught:
+        JobStore(path)
+    assert str(tmp_path) not in str(caught.value)
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_a_full_disk_is_said_in_words_and_loses_nothing(store: JobStore) -> None:
+    job = add_job(store)
+    db = store._database.connection()
+    db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
+    with pytest.raises(DiskFull):
+        for _ in range(1000):
+            add_job(store, title="x" * 500)
+    assert store.get(job.id).evolve(position=1) == job  # equal times are in order of their random ids
+
+
+def test_a_backup_is_a_whole_store(store: JobStore, tmp_path: Path) -> None:
+    job = add_job(store)
+    store.backup(tmp_path / "copy.sqlite3")
+    copy = JobStore(tmp_path / "copy.sqlite3")
+    assert copy.get(job.id) == job
+    copy.close()
