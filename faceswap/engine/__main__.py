@@ -1,0 +1,214 @@
+"""The engine's child process: `python -m faceswap.engine`.
+
+Reads one line of JSON, the spec, from standard input and writes lines of JSON to standard output: `progress`
+events, then one `done` or `error`. Exit status 0 after `done`, 1 after `error`. When standard input ends, the
+parent is gone: partial output is removed and the process ends at once.
+
+    {"task": "swap", "kind": "image" | "video", "sources": {"": path}, "target": path, "result": path,
+     "options": {"many_faces": bool, "crf": int}, "weights_dir": path | null, "limits": {…}}
+    {"task": "inspect", "path": path, "detect_faces": bool, "normalised": path | null,
+     "weights_dir": path | null, "limits": {…}}
+    {"task": "faces", "path": path, "weights_dir": path | null, "limits": {…}}
+    limits: memory_mb, cpu_s (or null), max_megapixels, max_video_megapixels, max_duration_s
+
+Native libraries are imported after the limits are in force and standard output is out of their reach.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import errno
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from faceswap.errors import BadMedia, DiskFull, FaceSwapError, TooManyPixels
+
+_REPORT_EVERY_S = 0.2
+_MALLOC_OPTIONS = {-8: 1, -3: 256 << 20, -1: 512 << 20}  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+
+Spec = dict[str, Any]
+Event = dict[str, Any]
+
+
+class _Reporter:
+    """Writes events; `progress` at most five times a second and only when it rises. Any thread may call."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+        self._shown = -1.0
+        self._last_s = -_REPORT_EVERY_S
+
+    def progress(self, share: float, frames: int) -> None:
+        percent, now_s = round(100 * share, 2), time.monotonic()
+        if percent > self._shown and now_s - self._last_s >= _REPORT_EVERY_S:
+            self._shown, self._last_s = percent, now_s
+            self.event({"event": "progress", "progress": percent, "frames": frames})
+
+    def event(self, event: Event) -> None:
+        with self._lock:
+            self._out.write(json.dumps(event) + "\n")
+            self._out.flush()
+
+
+def main() -> int:
+    reporter = _Reporter(_take_stdout())
+    line = sys.stdin.buffer.readline()
+    try:
+        spec: Spec = json.loads(line)
+        threading.Thread(target=_end_with_parent, args=(spec,), name="parent", daemon=True).start()
+        limit_resources(spec["limits"])
+        reporter.event({"event": "done", **_TASKS[spec["task"]](spec, reporter)})
+    except Exception as error:  # noqa: BLE001 - this is where every error becomes an event
+        traceback.print_exc()
+        reason = _as_ours(error, locals().get("spec"))
+        reporter.event({"event": "error", "code": reason.code, "details": reason.details})
+        return 1
+    return 0
+
+
+def _take_stdout() -> TextIO:
+    """Keep standard output for events: whatever native code prints goes to standard error."""
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(kept, "w", encoding="utf-8")
+
+
+def _end_with_parent(spec: Spec) -> None:
+    while os.read(0, 4096):
+        pass
+    from faceswap.engine.files import partial_path
+
+    for name in ("result", "normalised"):
+        if spec.get(name):
+            partial_path(Path(spec[name])).unlink(missing_ok=True)
+    os._exit(1)
+
+
+def limit_resources(limits: Spec) -> None:
+    """Hold this process to its limits where the platform can.
+
+    Address space counts reserved memory too: glibc would reserve 64 MB for the heap of each thread, and BLAS
+    more for each core, which is not used in parallel. And glibc would give every large array back to the
+    system, whose pages cost more to get anew for each frame than all that is computed in them.
+    """
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    if sys.platform == "win32":
+        return
+    import resource
+
+    if sys.platform == "linux":
+        mallopt: Callable[[int, int], int] | None = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            for option, value in _MALLOC_OPTIONS.items():
+                mallopt(option, value)
+    memory = int(limits["memory_mb"]) * 10**6
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if limits.get("cpu_s"):
+        cpu_s = max(1, int(limits["cpu_s"]))
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
+
+
+def _media_limits(spec: Spec) -> Any:
+    from faceswap.media import Limits
+
+    given = spec["limits"]
+    return Limits(**{field.name: given[field.name] for field in dataclasses.fields(Limits)})
+
+
+def _model(spec: Spec) -> Path:
+    from faceswap.engine.models import landmarker_path
+
+    weights_dir = spec.get("weights_dir")
+    return landmarker_path(
+        Path(weights_dir) if weights_dir else None, lambda line: print(line, file=sys.stderr)
+    )
+
+
+def _swap(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.swap import swap_image, swap_video
+
+    sources = {face: Path(path) for face, path in spec["sources"].items()}
+    options = spec["options"]
+    target, result = Path(spec["target"]), Path(spec["result"])
+    model, limits = _model(spec), _media_limits(spec)
+    if spec["kind"] == "image":
+        done = swap_image(sources, target, result, model, limits, options["many_faces"])
+    else:
+        done = swap_video(
+            sources,
+            target,
+            result,
+            model,
+            limits,
+            options["many_faces"],
+            options["crf"],
+            reporter.progress,
+        )
+    return {"frames": done.frames, "swapped_frames": done.swapped_frames, "notes": list(done.notes)}
+
+
+def _inspect(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.inspect import inspect
+
+    normalised = Path(spec["normalised"]) if spec.get("normalised") else None
+    path, limits = Path(spec["path"]), _media_limits(spec)
+    info, faces = inspect(path, limits, normalised, (lambda: _model(spec)) if spec["detect_faces"] else None)
+    return {"media": dataclasses.asdict(info), "faces": [dataclasses.asdict(face) for face in faces]}
+
+
+def _faces(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.faces import numbered_faces
+
+    faces = numbered_faces(Path(spec["path"]), _media_limits(spec), _model(spec))
+    return {"faces": [dataclasses.asdict(face) for face in faces]}
+
+
+_TASKS: dict[str, Callable[[Spec, _Reporter], Event]] = {"swap": _swap, "inspect": _inspect, "faces": _faces}
+
+
+def _as_ours(error: Exception, spec: Spec | None) -> FaceSwapError:
+    if isinstance(error, FaceSwapError):
+        return error
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull()
+    if spec and _ran_out_of_memory(error):
+        return _too_large(spec)
+    return FaceSwapError()
+
+
+def _ran_out_of_memory(error: Exception) -> bool:
+    """Python, OpenCV and thread creation each say it in their own way."""
+    words = str(error).lower()
+    return (
+        isinstance(error, MemoryError) or "insufficient memory" in words or "can't start new thread" in words
+    )
+
+
+def _too_large(spec: Spec) -> FaceSwapError:
+    """The size of the file on which memory ran out."""
+    from faceswap.media import picture_info, sniff, video_size
+
+    path = Path(spec.get("path") or spec["target"])
+    limits = _media_limits(spec)
+    try:
+        if sniff(path)[0] == "image":
+            info = picture_info(path, limits)
+            return TooManyPixels(width=info.width, height=info.height, limit_megapixels=limits.max_megapixels)
+        width, height = video_size(path, limits)
+        return TooManyPixels(width=width, height=height, limit_megapixels=limits.max_video_megapixels)
+    except (FaceSwapError, MemoryError, OSError):
+        return BadMedia()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""Results that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def partial_path(result: Path) -> Path:
+    """Where this process writes `result` until it is complete."""
+    return result.with_name(f"{result.name}.{os.getpid()}.part")
+
+
+@contextmanager
+def whole_or_not_at_all(result: Path) -> Generator[Path]:
+    """`with … as part`: write to `part`; at the end it becomes `result`, after an error it is removed."""
+    part = partial_path(result)
+    try:
+        yield part
+        part.replace(result)
+    finally:
+        part.unlink(missing_ok=True)

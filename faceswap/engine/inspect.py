@@ -1,0 +1,47 @@
+"""What a file is and which faces it shows, before anything is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from faceswap.engine.files import whole_or_not_at_all
+from faceswap.engine.landmarks import Face
+from faceswap.engine.swap import detect_faces
+from faceswap.media import Limits, MediaInfo, VideoReader, picture_info, read_picture, sniff, write_png
+
+
+def inspect(
+    path: Path, limits: Limits, normalised: Path | None = None, model: Callable[[], Path] | None = None
+) -> tuple[MediaInfo, list[Face]]:
+    """Judge a picture or video by its content.
+
+    A picture is decoded in full and, when `normalised` is given, written there: upright, RGB, without
+    metadata, as PNG, because a swap changes a few pixels only and the others should stay exact. Of a video
+    the first frame is decoded. Faces are looked for when `model` is given, largest first, in pixels of the
+    picture or first frame as shown.
+
+    Raises:
+        BadMedia: damaged, empty, of no supported format, or over the limits.
+    """
+    cv2.setNumThreads(1)
+    kind, _ = sniff(path)
+    if kind == "image":
+        info = picture_info(path, limits)
+        picture = read_picture(path, limits)
+        if normalised is not None:
+            with whole_or_not_at_all(normalised) as part:
+                write_png(part, picture)
+        return info, detect_faces(picture, model()) if model else []
+    with VideoReader(path, limits) as reader:
+        info = reader.info()
+        if model is None:
+            return info, []
+        reader.seek(0)
+        first = next(reader.frames())
+        pixels = np.asarray(first.video.to_ndarray(format="rgb24"), np.uint8)
+    shown = np.ascontiguousarray(np.rot90(pixels, round(info.rotation / 90)))
+    return info, detect_faces(shown, model())

@@ -1,0 +1,244 @@
+"""Finding faces and their 478 landmarks: MediaPipe's models, run by LiteRT on parts of a frame's planes."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faceswap.engine.planes import F32, U8, Planes, Region, as_f32
+from faceswap.engine.topology import CHIN_BOTTOM, FOREHEAD_TOP, LEFT_EYE, MESH_POINTS, OVAL, RIGHT_EYE
+
+_DETECTOR, _LANDMARKS = "face_detector.tflite", "face_landmarks_detector.tflite"
+_DETECTOR_SIZE, _LANDMARKS_SIZE = 128, 256
+_SCORE_NEEDED = 0.5
+_PRESENCE_NEEDED = 0.7
+_OVERLAP_OF_ONE_FACE = 0.3
+_MARGIN = 1.5
+"""Side of the landmark model's region over that of the face."""
+_APART = 0.28
+"""Distance between the regions of two faces over their side, at least."""
+_TILE = 0.6
+"""Side of a tile over the shorter side of the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face as a detection shows it: a box in pixels of the picture as stored, and `confidence` 0..1."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One face with its landmarks: (478, 3) float32 x, y in pixels (y down) and z in the same unit (smaller
+    is nearer); the irises are the last ten. `presence` 0..1 is how sure the model is that this is a face.
+    """
+
+    landmarks: F32
+    presence: float
+
+    @property
+    def region(self) -> Region:
+        """Where to look for this face in the next frame."""
+        return region_of(self.landmarks)
+
+    @property
+    def height(self) -> float:
+        """From the top of the forehead to the chin, in pixels."""
+        return face_height(self.landmarks)
+
+    @property
+    def face(self) -> Face:
+        x0, y0 = self.landmarks[list(OVAL), :2].min(0).tolist()
+        x1, y1 = self.landmarks[list(OVAL), :2].max(0).tolist()
+        return Face(x0, y0, x1 - x0, y1 - y0, self.presence)
+
+
+def face_height(landmarks: F32) -> float:
+    return float(np.linalg.norm(landmarks[FOREHEAD_TOP, :2] - landmarks[CHIN_BOTTOM, :2]))
+
+
+def region_of(landmarks: F32) -> Region:
+    """The square around a face, upright for it, that the landmark model wants."""
+    across = landmarks[LEFT_EYE[0], :2] - landmarks[RIGHT_EYE[0], :2]
+    angle = math.atan2(across[1], across[0])
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]], np.float32)
+    upright = landmarks[:MESH_POINTS, :2] @ turn.T
+    low, high = upright.min(0), upright.max(0)
+    x, y = (turn.T @ ((low + high) / 2)).tolist()
+    return Region(x, y, float((high - low).max()) * _MARGIN, angle)
+
+
+class Landmarker:
+    """The two models. Not for use by two threads at once.
+
+    One thread for each model: a second one makes the landmark model slower.
+    """
+
+    def __init__(self, model: Path) -> None:
+        with zipfile.ZipFile(model) as bundle:
+            self._detector = _Network(bundle.read(_DETECTOR))
+            self._landmarks = _Network(bundle.read(_LANDMARKS))
+        self._anchors = _anchors()
+
+    def detect(self, planes: Planes, upright: float = 0.0) -> list[tuple[float, Region]]:
+        """Faces of at least about 1/8 of the frame, as (score, region), best first.
+
+        `upright` is the angle in radians of the picture's x axis as shown, clockwise from that as stored.
+        """
+        return self._detect(planes, whole(planes, upright))
+
+    def detect_small(self, planes: Planes, upright: float = 0.0) -> list[tuple[float, Region]]:
+        """As `detect`, and in overlapping tiles, where a small face is large enough for the model."""
+        found = self.detect(planes, upright)
+        side = _TILE * min(planes.width, planes.height)
+        for y in _tile_centres(planes.height, side):
+            for x in _tile_centres(planes.width, side):
+                found += self._detect(planes, Region(x, y, side, upright))
+        found.sort(key=lambda scored: -scored[0])
+        return _without_repeats(found)
+
+    def find(self, planes: Planes, region: Region) -> Found:
+        """The landmarks of the face that fills `region` up to its margin."""
+        crop = planes.crop_rgb(region, _LANDMARKS_SIZE)
+        answer = self._landmarks(crop, 1 / 255, 0)
+        raw = answer["Identity"].reshape(-1, 3)
+        matrix = region.to_picture(_LANDMARKS_SIZE)
+        landmarks = np.empty_like(raw)
+        landmarks[:, :2] = raw[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+        landmarks[:, 2] = raw[:, 2] * (region.side / _LANDMARKS_SIZE)
+        return Found(landmarks, _sigmoid(float(answer["Identity_1"].ravel()[0])))
+
+    def find_all(self, planes: Planes, upright: float = 0.0) -> list[Found]:
+        """All faces of a still picture, small ones too, largest first."""
+        faces: list[Found] = []
+        for _, region in self.detect_small(planes, upright):
+            first = self.find(planes, region)
+            if first.presence < _PRESENCE_NEEDED:
+                continue
+            second = self.find(planes, first.region)  # a region from landmarks fits better than a detection's
+            if second.presence >= _PRESENCE_NEEDED and not any(
+                same_face(second.region, f.region) for f in faces
+            ):
+                faces.append(second)
+        return sorted(faces, key=lambda found: -found.height)
+
+    def _detect(self, planes: Planes, view: Region) -> list[tuple[float, Region]]:
+        crop = planes.crop_rgb(view, _DETECTOR_SIZE)
+        answer = self._detector(crop, 1 / 127.5, -1)
+        scores = _sigmoid(answer["classificators"].reshape(-1))
+        likely = np.nonzero(scores >= _SCORE_NEEDED)[0]
+        if not len(likely):
+            return []
+        scores = scores[likely]
+        raw = answer["regressors"].reshape(-1, 16)[likely]
+        anchors = self._anchors[likely]
+        centres = raw[:, :2] + anchors
+        half = raw[:, 2:4] / 2
+        boxes = as_f32(np.concatenate([centres - half, centres + half], 1))
+        eyes = raw[:, 4:8].reshape(-1, 2, 2) + anchors[:, None]
+        matrix = view.to_picture(_DETECTOR_SIZE)
+        found: list[tuple[float, Region]] = []
+        for members in _clusters(boxes, scores):
+            weight = (scores[members] / scores[members].sum())[:, None]
+            box = (boxes[members] * weight).sum(0)
+            right_eye, left_eye = (eyes[members] * weight[:, :, None]).sum(0) @ matrix[:, :2].T + matrix[:, 2]
+            x, y = matrix[:, :2] @ ((box[:2] + box[2:]) / 2) + matrix[:, 2]
+            side = float((box[2:] - box[:2]).max()) * view.side / _DETECTOR_SIZE * _MARGIN
+            across = left_eye - right_eye
+            region = Region(float(x), float(y), side, math.atan2(across[1], across[0]))
+            found.append((float(scores[members].max()), region))
+        return found
+
+
+def whole(planes: Planes, upright: float = 0.0) -> Region:
+    """The frame with bars where it is not square."""
+    return Region(planes.width / 2, planes.height / 2, max(planes.width, planes.height), upright)
+
+
+def same_face(one: Region, other: Region) -> bool:
+    """Whether two regions are too close to each other to show two faces."""
+    return math.hypot(one.x - other.x, one.y - other.y) < _APART * max(one.side, other.side)
+
+
+class _Network:
+    """A TensorFlow Lite graph with one RGB input."""
+
+    def __init__(self, graph: bytes) -> None:
+        # Typed as Any: the package has no annotations.
+        from ai_edge_litert import interpreter  # pyright: ignore[reportMissingTypeStubs]
+
+        self._run: Any = interpreter.Interpreter(model_content=graph, num_threads=1)
+        self._run.allocate_tensors()
+        self._input: int = self._run.get_input_details()[0]["index"]
+        self._outputs: dict[str, int] = {one["name"]: one["index"] for one in self._run.get_output_details()}
+
+    def __call__(self, picture: U8, gain: float, offset: float) -> dict[str, F32]:
+        """`picture` (S, S, 3) uint8 RGB; the graph gets picture * gain + offset."""
+        values = picture.astype(np.float32)
+        values *= gain
+        if offset:
+            values += offset
+        self._run.set_tensor(self._input, values[None])
+        self._run.invoke()
+        return {name: self._run.get_tensor(index) for name, index in self._outputs.items()}
+
+
+def _sigmoid(value: Any) -> Any:
+    return 1 / (1 + np.exp(-np.clip(value, -80, 80)))
+
+
+def _anchors() -> F32:
+    """(896, 2) centres in pixels of the detector's grids: 16 x 16 with two and 8 x 8 with six anchors each.
+
+    Source: `face_detection_short_range.pbtxt` of MediaPipe.
+    """
+    centres: list[tuple[float, float]] = []
+    for cells, anchors in ((16, 2), (8, 6)):
+        step = _DETECTOR_SIZE / cells
+        for row in range(cells):
+            for column in range(cells):
+                centres += [((column + 0.5) * step, (row + 0.5) * step)] * anchors
+    return np.array(centres, np.float32)
+
+
+def _clusters(boxes: F32, scores: F32) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Boxes (N, 4) x0, y0, x1, y1 of the same face, as masks, best first: non-maximum suppression that keeps
+    the suppressed, whose weighted mean is steadier than the best alone.
+    """
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    used = np.zeros(len(scores), bool)
+    clusters: list[np.ndarray[Any, np.dtype[np.bool_]]] = []
+    for best in np.argsort(-scores):
+        if used[best]:
+            continue
+        corner0 = np.maximum(boxes[best, :2], boxes[:, :2])
+        corner1 = np.minimum(boxes[best, 2:], boxes[:, 2:])
+        shared = np.clip(corner1 - corner0, 0, None).prod(1)
+        members = (shared / (area + area[best] - shared) > _OVERLAP_OF_ONE_FACE) & ~used
+        members[best] = True
+        used |= members
+        clusters.append(members)
+    return clusters
+
+
+def _tile_centres(length: int, side: float) -> list[float]:
+    count = max(2, math.ceil(length / side * 1.3))
+    return np.linspace(side / 2, length - side / 2, count).tolist()
+
+
+def _without_repeats(found: list[tuple[float, Region]]) -> list[tuple[float, Region]]:
+    kept: list[tuple[float, Region]] = []
+    for score, region in found:
+        if not any(same_face(region, other) for _, other in kept):
+            kept.append((score, replace(region)))
+    return kept

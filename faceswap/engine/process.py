@@ -1,0 +1,150 @@
+"""The parent's side of the engine's child process: one spec in, lines of progress out.
+
+The child runs untrusted files through native codecs, so it has its own process group, its own limits and none
+of our secrets. A crash there costs one run.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from faceswap.errors import EngineCrashed, FaceSwapError, JobTimeout, from_code
+
+log = logging.getLogger(__name__)
+
+_SECRETS = ("RUNPOD_", "FACESWAP_S3_", "HF_", "AWS_")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReport:
+    """What is known of a run. `result` is the child's closing line of success, `error` that of failure."""
+
+    done: bool
+    progress: float = 0.0
+    result: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    error: FaceSwapError | None = None
+
+
+class EngineProcess:
+    """One run of `python -m faceswap.engine`. It ends with this process, however this process ends: the child
+    watches the pipe on its standard input.
+    """
+
+    def __init__(self, spec: Mapping[str, object]) -> None:
+        self._report = EngineReport(done=False)
+        self._last_words: deque[str] = deque(maxlen=40)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "faceswap.engine"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,
+        )
+        assert self._process.stdin
+        try:
+            self._process.stdin.write(json.dumps(spec).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            log.warning("engine %d did not take its spec", self.pid)
+        self._readers = [
+            threading.Thread(target=reader, name=f"engine-{self.pid}-{reader.__name__}", daemon=True)
+            for reader in (self._read_report, self._read_stderr)
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def poll(self) -> EngineReport:
+        """The newest report, at once. Once `done`, the process has ended."""
+        return self._report
+
+    def wait(self, timeout_s: float) -> EngineReport:
+        """The final report. A run that outlasts `timeout_s` is killed and reported as `JobTimeout`."""
+        self._readers[0].join(timeout_s)
+        if not self._report.done:
+            self.kill()
+            return EngineReport(done=True, error=JobTimeout(limit_s=timeout_s))
+        return self._report
+
+    def kill(self) -> None:
+        """End the whole process group and wait for it. Harmless after the end, and when called again."""
+        if self._process.poll() is None:
+            if hasattr(os, "killpg"):
+                try:
+                    os.killpg(self.pid, signal.SIGKILL)  # the child leads its session, so pid is the group
+                except ProcessLookupError:
+                    log.debug("engine %d was gone already", self.pid)
+            else:
+                self._process.kill()
+        self._process.wait()
+        for reader in self._readers:
+            reader.join()
+        self._close()
+
+    def _close(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe and not pipe.closed:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    log.debug("engine %d closed its input first", self.pid)
+
+    def _read_report(self) -> None:
+        assert self._process.stdout
+        final: EngineReport | None = None
+        for line in self._process.stdout:
+            event = _parse(line)
+            match event.get("event"):
+                case "progress":
+                    self._report = EngineReport(done=False, progress=float(event["progress"]))
+                case "done":
+                    final = EngineReport(done=True, progress=100.0, result=event)
+                case "error":
+                    details = cast("dict[str, object]", event.get("details") or {})
+                    final = EngineReport(done=True, error=from_code(str(event.get("code")), details))
+                case _:
+                    log.warning("engine %d wrote an unknown line: %.200r", self.pid, line)
+        status = self._process.wait()
+        if final is None or (status != 0 and final.error is None):
+            self._readers[1].join()
+            log.error("engine %d ended with status %s: %s", self.pid, status, " | ".join(self._last_words))
+            final = EngineReport(done=True, error=EngineCrashed())
+        self._report = final
+
+    def _read_stderr(self) -> None:
+        assert self._process.stderr
+        for line in self._process.stderr:
+            words = line.decode(errors="replace").rstrip()
+            self._last_words.append(words)
+            log.debug("engine %d: %s", self.pid, words)
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", event) if isinstance(event, dict) else {}
+
+
+def _environment() -> dict[str, str]:
+    """Ours without secrets, and with this package importable from any working directory."""
+    home = str(Path(__file__).parents[2])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+    return kept

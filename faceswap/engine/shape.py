@@ -1,0 +1,94 @@
+"""The shape of a face apart from its pose: how open eyes and mouth are, and lending it another's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from faceswap.engine.mesh import FaceMesh, Pose
+from faceswap.engine.planes import F32
+from faceswap.engine.topology import (
+    EYE_INNER_CORNER,
+    INNER_LIP_MIDDLES,
+    INNER_MOUTH_CORNERS,
+    LEFT_BROW,
+    LEFT_EYE,
+    LEFT_EYE_LIDS,
+    LIPS_INNER,
+    LIPS_OUTER,
+    MOUTH_CORNERS,
+    NOSE,
+    OVAL,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    RIGHT_EYE_LIDS,
+)
+
+_TRANSFERRED = 0.5
+"""Share of the source's shape. More looks more like the source until it no longer fits the target's head."""
+_LARGEST_OFFSET = 0.22
+"""Of the distance between the outer eye corners."""
+_BROWS_TRANSFERRED = 0.8
+
+
+def _openness(landmarks: F32, middles: tuple[int, int], corners: tuple[int, int]) -> float:
+    gap = landmarks[middles[0], :2] - landmarks[middles[1], :2]
+    width = landmarks[corners[0], :2] - landmarks[corners[1], :2]
+    return float(np.hypot(*gap) / (np.hypot(*width) + 1e-6))
+
+
+def eye_openness(landmarks: F32) -> tuple[float, float]:
+    """Height over width of the right and of the left eye: about 0.3 when open, under 0.1 when closed."""
+    return (
+        _openness(landmarks, RIGHT_EYE_LIDS, (RIGHT_EYE[0], RIGHT_EYE[EYE_INNER_CORNER])),
+        _openness(landmarks, LEFT_EYE_LIDS, (LEFT_EYE[0], LEFT_EYE[EYE_INNER_CORNER])),
+    )
+
+
+def mouth_openness(landmarks: F32) -> float:
+    """Height over width of the gap between the lips."""
+    return _openness(landmarks, INNER_LIP_MIDDLES, INNER_MOUTH_CORNERS)
+
+
+def resting_shape(faces: Sequence[tuple[F32, Pose]]) -> F32:
+    """(468, 3) pose-free shape of a face with its mouth closed: the median of the calmer half of some views.
+
+    `faces` are landmarks with their pose.
+    """
+    unrest = [mouth_openness(landmarks) + abs(float(pose.rotation[2, 0])) for landmarks, pose in faces]
+    calm: list[int] = np.argsort(unrest)[: max(3, len(unrest) // 2)].tolist()
+    shapes = [faces[number][1].to_neutral(faces[number][0]) for number in calm]
+    return np.median(shapes, 0).astype(np.float32)
+
+
+def shape_offsets(mesh: FaceMesh, source: F32, target: F32) -> F32:
+    """(468, 3) offsets that lend the target's resting shape that of the source, in canonical units.
+
+    Eyes and lips move and grow as a whole, so that the target's lids and lips keep their expression; brows
+    and nose take the source's form; the oval stays, because the target's head around it does.
+    """
+    difference = source - target
+    fixed: list[int] = []
+    offsets: list[F32] = []
+    for ring, (one, other) in (
+        (RIGHT_EYE, (RIGHT_EYE[0], RIGHT_EYE[EYE_INNER_CORNER])),
+        (LEFT_EYE, (LEFT_EYE[0], LEFT_EYE[EYE_INNER_CORNER])),
+        (tuple(sorted({*LIPS_INNER, *LIPS_OUTER})), MOUTH_CORNERS),
+    ):
+        part = list(ring)
+        widths = np.linalg.norm(source[one] - source[other]), np.linalg.norm(target[one] - target[other])
+        growth = float(np.clip(widths[0] / (widths[1] + 1e-6), 0.82, 1.22))
+        middle = target[part].mean(0)
+        fixed += part
+        offsets.append((source[part].mean(0) - middle) + (growth - 1) * (target[part] - middle))
+    for part, share in ((RIGHT_BROW + LEFT_BROW, _BROWS_TRANSFERRED), (NOSE, 1.0)):
+        fixed += part
+        offsets.append(difference[list(part)] * share)
+    fixed += OVAL
+    offsets.append(np.zeros((len(OVAL), 3), np.float32))
+    moved = np.concatenate(offsets)
+    limit = _LARGEST_OFFSET * float(np.linalg.norm(target[RIGHT_EYE[0]] - target[LEFT_EYE[0]]))
+    lengths = np.linalg.norm(moved, axis=1, keepdims=True)
+    moved *= np.minimum(1, limit / (lengths + 1e-6))
+    return mesh.spread(fixed, moved) * _TRANSFERRED

