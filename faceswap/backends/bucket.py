@@ -1,0 +1,208 @@
+"""The S3-compatible bucket through which media and results travel to and from a cloud worker.
+
+The worker never holds credentials: it gets presigned URLs for exactly the objects of its job.
+
+| key                     | written by | what                                                     |
+|-------------------------|------------|----------------------------------------------------------|
+| jobs/ID/source-N        | app        | a source face                                            |
+| jobs/ID/target          | app        | the picture or video it goes into                        |
+| jobs/ID/result          | worker     | the swapped picture or video                             |
+| jobs/ID/receipt         | worker     | how the run ended, as JSON; written last, after it ended |
+| jobs/ID/cancel          | app        | the cancel marker: a run that sees it stops              |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore, S3Store
+
+from faceswap.errors import BucketUnavailable, ResultDamaged, ResultTooLarge
+from faceswap.settings import Settings
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
+log = logging.getLogger(__name__)
+
+JOBS = "jobs"
+CHUNK_BYTES = 8 * 1024 * 1024
+"""Of one part of a multipart upload; S3 wants 5 MiB or more. Two are in flight at once."""
+
+Method = Literal["GET", "PUT"]
+Signer = Callable[[Method, str, timedelta], str]
+
+
+@dataclass(frozen=True, slots=True)
+class JobKeys:
+    """Where the objects of one job lie. `job_id` is URL-safe by construction (see `Job.id`)."""
+
+    job_id: str
+
+    @property
+    def prefix(self) -> str:
+        return f"{JOBS}/{self.job_id}"
+
+    @property
+    def target(self) -> str:
+        return f"{self.prefix}/target"
+
+    @property
+    def result(self) -> str:
+        return f"{self.prefix}/result"
+
+    @property
+    def receipt(self) -> str:
+        return f"{self.prefix}/receipt"
+
+    @property
+    def cancel(self) -> str:
+        return f"{self.prefix}/cancel"
+
+    def source(self, number: int) -> str:
+        return f"{self.prefix}/source-{number}"
+
+
+class Bucket:
+    """May be used from any thread. What touches the network raises `BucketUnavailable` when that fails."""
+
+    def __init__(self, store: ObjectStore, signer: Signer) -> None:
+        self._store = store
+        self._signer = signer
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Bucket | None:
+        """The bucket of the settings, or None when none is configured. Opens no connection."""
+        if not (settings.s3_endpoint and settings.s3_bucket):
+            return None
+        store = S3Store(
+            settings.s3_bucket,
+            endpoint=settings.s3_endpoint,
+            region=settings.s3_region,
+            access_key_id=settings.s3_access_key,
+            secret_access_key=settings.s3_secret_key.get_secret_value(),
+            client_options={
+                "allow_http": settings.s3_endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=5),
+                "read_timeout": timedelta(seconds=20),
+                "timeout": timedelta(hours=1),  # of a whole transfer; `read_timeout` catches the stalled ones
+            },
+            disable_bulk_delete=True,  # not every S3-compatible service has it, and a job has few objects
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=15)},
+        )
+        return cls(store, lambda method, key, expires_in: obstore.sign(store, method, key, expires_in))
+
+    def sign(self, method: Method, key: str, expires_in: timedelta) -> str:
+        """A URL that allows `method` on `key` to whoever holds it. Touches no network."""
+        return self._signer(method, key, expires_in)
+
+    def upload(self, key: str, path: Path, check: Callable[[], None] = lambda: None) -> str:
+        """Stream a file to `key`; it appears there whole or not at all. Returns its SHA-256 in hex.
+
+        `check` is called before each part; what it raises aborts the upload and is raised here.
+        """
+        digest = hashlib.sha256()
+
+        def parts() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                while part := file.read(CHUNK_BYTES):
+                    check()
+                    digest.update(part)
+                    yield part
+
+        if path.stat().st_size <= CHUNK_BYTES:
+            self._put(key, b"".join(parts()))
+        else:
+            try:
+                obstore.put(self._store, key, parts(), chunk_size=CHUNK_BYTES, max_concurrency=2)
+            except (BaseError, ValueError) as error:
+                raise _unavailable("upload", key, error) from error
+        return digest.hexdigest()
+
+    def download(self, key: str, path: Path, *, sha256: str | None, limit_bytes: int) -> None:
+        """Stream `key` to `path`, whole or not at all.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            ResultTooLarge, ResultDamaged: it is longer than `limit_bytes`, or its SHA-256 is another one.
+        """
+        part = path.with_name(path.name + ".part")
+        digest = hashlib.sha256()
+        size = 0
+        try:
+            answer = obstore.get(self._store, key)
+            if answer.meta["size"] > limit_bytes:
+                raise ResultTooLarge(limit_mb=limit_bytes / 1e6)
+            with part.open("wb") as file:
+                for chunk in answer.stream(min_chunk_size=1024 * 1024):
+                    size += len(chunk)
+                    digest.update(chunk)
+                    file.write(chunk)
+            if size != answer.meta["size"] or (sha256 and digest.hexdigest() != sha256):
+                raise ResultDamaged()
+            os.replace(part, path)  # noqa: PTH105 - atomic on every platform
+        except (BaseError, ValueError) as error:
+            raise _unavailable("download", key, error) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def write(self, key: str, data: bytes) -> None:
+        self._put(key, data)
+
+    def read(self, key: str) -> bytes | None:
+        """A small object's bytes, or None when it does not exist."""
+        try:
+            return bytes(obstore.get(self._store, key).bytes())
+        except FileNotFoundError:
+            return None
+        except (BaseError, ValueError) as error:
+            raise _unavailable("read", key, error) from error
+
+    def size(self, key: str) -> int | None:
+        """An object's size in bytes by HEAD, or None when it does not exist."""
+        try:
+            return obstore.head(self._store, key)["size"]
+        except FileNotFoundError:
+            return None
+        except (BaseError, ValueError) as error:
+            raise _unavailable("head", key, error) from error
+
+    def delete(self, prefix: str, *, keep: str | None = None) -> None:
+        """Delete every object under `prefix` except `keep`. Deleting nothing is fine."""
+        self._delete_where(prefix, lambda meta: meta["path"] != keep)
+
+    def expire(self, prefix: str, before: datetime) -> None:
+        """Delete every object under `prefix` that was written before a time."""
+        self._delete_where(prefix, lambda meta: meta["last_modified"] < before)
+
+    def _delete_where(self, prefix: str, doomed: Callable[[ObjectMeta], bool]) -> None:
+        try:
+            batches = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType] - of its Arrow variant
+            keys = [meta["path"] for batch in batches for meta in batch if doomed(meta)]
+            for key in keys:
+                with suppress(FileNotFoundError):  # another thread or process cleans up, too
+                    obstore.delete(self._store, key)
+        except (BaseError, ValueError) as error:
+            raise _unavailable("delete", prefix, error) from error
+
+    def _put(self, key: str, data: bytes) -> None:
+        try:
+            obstore.put(self._store, key, data, use_multipart=False)
+        except (BaseError, ValueError) as error:
+            raise _unavailable("write", key, error) from error
+
+
+def _unavailable(action: str, key: str, error: Exception) -> BucketUnavailable:
+    reason = str(error).partition("\n")[0]  # the rest repeats it with the whole request
+    log.warning("bucket: %s of %s failed: %s", action, key, reason)
+    return BucketUnavailable()

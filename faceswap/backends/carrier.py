@@ -1,0 +1,208 @@
+"""How media reach a cloud worker and its result comes back: inside the messages, or through the bucket."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from faceswap.backends import Media
+from faceswap.backends.bucket import JOBS, Bucket, JobKeys
+from faceswap.backends.runpod_wire import (
+    ENVELOPE_BYTES,
+    MAX_BODY_BYTES,
+    Address,
+    Fields,
+    Outcome,
+    decoded,
+    inline_size,
+    receipt_of,
+)
+from faceswap.errors import (
+    BucketNeeded,
+    BucketUnavailable,
+    DiskFull,
+    ResultDamaged,
+    ResultMissing,
+    ResultTooLarge,
+)
+
+log = logging.getLogger(__name__)
+
+_TARGET = "\0target"
+"""No face id: those are printable."""
+
+Download = Callable[[str], Iterable[bytes]]
+"""Streams a URL. Raises `ResultMissing` when that fails."""
+
+
+class Carrier:
+    """Without a bucket everything travels inside the messages, there is no marker, and there are no receipts.
+
+    `result_limit_bytes` bounds what is accepted as a result.
+    """
+
+    def __init__(self, bucket: Bucket | None, download: Download, result_limit_bytes: int) -> None:
+        self._bucket = bucket
+        self._download = download
+        self._limit_bytes = result_limit_bytes
+        self._lock = threading.Lock()
+        self._to_clean: dict[str, bool] = {}
+        """Jobs whose objects have no further use, and whether the marker stays."""
+
+    @property
+    def has_bucket(self) -> bool:
+        return self._bucket is not None
+
+    def check(self, size_bytes: int) -> None:
+        """Raises `BucketNeeded` when media of this size in all cannot be sent. Touches nothing."""
+        if self._bucket is None and not _fits_inline(size_bytes):
+            limit = (MAX_BODY_BYTES - ENVELOPE_BYTES) // 4 * 3
+            raise BucketNeeded(size_mb=size_bytes / 1e6, limit_mb=limit / 1e6)
+
+    def hand_over(
+        self, job_id: str, media: Media, expires_in: timedelta, go_on: Callable[[], None]
+    ) -> tuple[dict[str, Address], Address]:
+        """Make the files readable for the worker. Returns the addresses of the sources and of the target.
+
+        `go_on` is called between parts; what it raises ends the upload and is raised here.
+        """
+        files = {**media.sources, _TARGET: media.target}
+        size_bytes = sum(path.stat().st_size for path in files.values())
+        self.check(size_bytes)
+        if self._bucket is None or _fits_inline(size_bytes):
+            found = {role: _inlined(path.read_bytes()) for role, path in files.items()}
+        else:
+            keys = JobKeys(job_id)
+            names = {role: keys.source(number) for number, role in enumerate(media.sources)}
+            names[_TARGET] = keys.target
+            found: dict[str, Address] = {}
+            for role, path in files.items():
+                sha256 = self._bucket.upload(names[role], path, go_on)
+                found[role] = Address(self._bucket.sign("GET", names[role], expires_in), sha256)
+        target = found.pop(_TARGET)
+        return found, target
+
+    def return_addresses(self, job_id: str, expires_in: timedelta) -> Mapping[str, str]:
+        """The fields of `Order` that name where result, receipt and marker lie; none without a bucket."""
+        if self._bucket is None:
+            return {}
+        keys = JobKeys(job_id)
+        return {
+            "result_url": self._bucket.sign("PUT", keys.result, expires_in),
+            "receipt_url": self._bucket.sign("PUT", keys.receipt, expires_in),
+            "cancel_url": self._bucket.sign("GET", keys.cancel, expires_in),
+        }
+
+    def mark(self, job_id: str) -> bool:
+        """Write the cancel marker. False when that is not possible now, or never without a bucket."""
+        if self._bucket is None:
+            return False
+        try:
+            self._bucket.write(JobKeys(job_id).cancel, b"cancelled")
+        except BucketUnavailable:
+            return False
+        return True
+
+    def receipt(self, job_id: str) -> Outcome | None:
+        """How the worker says that the run ended; None while nobody knows."""
+        if self._bucket is None:
+            return None
+        try:
+            data = self._bucket.read(JobKeys(job_id).receipt)
+        except BucketUnavailable:
+            return None
+        return receipt_of(data) if data else None
+
+    def has_result(self, job_id: str) -> bool:
+        """Whether the worker stored a result. An object appears whole or not at all."""
+        try:
+            return self._bucket is not None and bool(self._bucket.size(JobKeys(job_id).result))
+        except BucketUnavailable:
+            return False
+
+    def fetch(self, job_id: str, output: Fields, path: Path) -> None:
+        """Put the result that `Outcome.as_output` describes at `path`, whole or not at all.
+
+        Raises:
+            BucketUnavailable, ResultDamaged: may be another story a little later.
+            ResultMissing, ResultTooLarge, DiskFull: will not.
+        """
+        sha256 = str(output["sha256"]) if output.get("sha256") else None
+        try:
+            if output.get("url"):
+                self._write(path, self._download(str(output["url"])), sha256)
+            elif output.get("inline"):
+                self._write(path, [decoded(str(output["inline"]))], sha256)
+            elif self._bucket is not None:
+                key = JobKeys(job_id).result
+                self._bucket.download(key, path, sha256=sha256, limit_bytes=self._limit_bytes)
+            else:
+                raise ResultMissing()
+        except FileNotFoundError as error:
+            raise ResultMissing() from error
+        except ValueError as error:
+            raise ResultDamaged() from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull() from error
+            raise
+        if path.stat().st_size == 0:
+            path.unlink()
+            raise ResultMissing()
+
+    def clean(self, job_id: str, *, keep_marker: bool) -> None:
+        """Delete what lies in the bucket for this job; if that fails, when the next job is cleaned up."""
+        if self._bucket is None:
+            return
+        with self._lock:
+            self._to_clean[job_id] = keep_marker
+            doomed = list(self._to_clean.items())
+        for doomed_id, keeps in doomed:
+            keys = JobKeys(doomed_id)
+            try:
+                self._bucket.delete(keys.prefix, keep=keys.cancel if keeps else None)
+            except BucketUnavailable:
+                log.warning("job %s: its objects stay in the bucket for now", doomed_id)
+                return
+            with self._lock:
+                self._to_clean.pop(doomed_id, None)
+
+    def expire(self, older_than: timedelta) -> None:
+        """Delete what no run can need any more: what a process left that died before it could clean up."""
+        if self._bucket is None:
+            return
+        try:
+            self._bucket.expire(JOBS, datetime.now(UTC) - older_than)
+        except BucketUnavailable:
+            log.warning("old objects stay in the bucket for now")
+
+    def _write(self, path: Path, chunks: Iterable[bytes], sha256: str | None) -> None:
+        part = path.with_name(path.name + ".part")
+        digest, size = hashlib.sha256(), 0
+        try:
+            with part.open("wb") as file:
+                for chunk in chunks:
+                    size += len(chunk)
+                    if size > self._limit_bytes:
+                        raise ResultTooLarge(limit_mb=self._limit_bytes / 1e6)
+                    digest.update(chunk)
+                    file.write(chunk)
+            if sha256 and digest.hexdigest() != sha256:
+                raise ResultDamaged()
+            os.replace(part, path)  # noqa: PTH105 - atomic on every platform
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _fits_inline(size_bytes: int) -> bool:
+    return inline_size(size_bytes) + ENVELOPE_BYTES <= MAX_BODY_BYTES
+
+
+def _inlined(data: bytes) -> Address:
+    return Address.inline(data, hashlib.sha256(data).hexdigest())

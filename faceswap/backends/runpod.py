@@ -1,0 +1,476 @@
+"""RunPod Serverless: the same job on a machine in the cloud, and never one left running.
+
+What this file guarantees, whatever RunPod answers:
+- At most one billable submission for each job: `/run` has no idempotency key, so it is repeated only when the
+  request certainly was not taken. Any other silence is `SubmissionUnknown`.
+- Every run ends: each carries a tight `executionTimeout` and `ttl`, our worker stops itself at the same
+  deadline, and past it `poll` reports the end and `stop` says True.
+- `stop` says True only for a run that is known to be over; see there.
+
+Source: https://docs.runpod.io/serverless/endpoints/operation-reference
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import httpx
+
+from faceswap.backends import Handle, Media, Report, RunState
+from faceswap.backends.bucket import Bucket
+from faceswap.backends.carrier import Carrier
+from faceswap.backends.runpod_wire import (
+    Fields,
+    Order,
+    Outcome,
+    Remote,
+    error_of,
+    json_object,
+    outcome_of,
+    progress_of,
+    state_of,
+)
+from faceswap.errors import (
+    BackendUnavailable,
+    BucketUnavailable,
+    CloudLost,
+    CloudRefused,
+    CloudStopped,
+    JobStopped,
+    JobTimeout,
+    ResultDamaged,
+    ResultMissing,
+    ResultTooLarge,
+    SubmissionUnknown,
+)
+from faceswap.jobs import Job, Stage
+from faceswap.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = 8.0
+"""How long a run that RunPod calls cancelled may still compute after it was told: the worker looks for its
+marker every 2 s, waits up to 3 s for the answer, and then ends its engine at once."""
+GONE_AFTER_S = 30.0
+"""How long RunPod must deny a run (404, 401) before it is believed: fresh jobs are unknown for a while."""
+RECEIPT_EVERY_S = 10.0
+SEND_FOR_S = 60.0
+"""How long a submission that RunPod certainly did not take is tried again."""
+UPLOAD_S = 1800.0
+"""What the media may need to reach the bucket before a submission."""
+RUN_BASE_S, RUN_PER_VIDEO_S = 300.0, 20.0
+"""What a run may take: for the engine's start and the transfers, and for each second of video. Several times
+what the slowest machine measured needs for three faces in 1080p."""
+MARGIN_S = 60.0
+"""For clocks that differ and answers under way."""
+EXPIRE_EVERY_S, EXPIRE_AFTER_S = 3600.0, 86_400.0
+"""How often, and how long after the end of any run, objects are deleted whose app died before it could."""
+MAX_ANSWER_BYTES = 32_000_000
+
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+_VAGUE = (CloudLost, JobTimeout, ResultMissing)
+"""RunPod's errors that leave open what the worker did."""
+_FINAL = (RunState.SUCCEEDED, RunState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Of RunPod. `status` is None when none came; then `sent` says whether the request may have arrived."""
+
+    status: int | None
+    fields: Fields = field(default_factory=dict[str, object])
+    retry_after_s: float | None = None
+    sent: bool = True
+    oversized: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300 and bool(self.fields)
+
+    @property
+    def denied(self) -> bool:
+        """RunPod says that there is no such run."""
+        return self.status in (400, 404)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What this process remembers of a run between two looks at it. Times are those of the clock."""
+
+    since: float
+    report: Report = field(default_factory=lambda: Report(RunState.QUEUED, stage=Stage.WAITING_FOR_GPU))
+    next_poll: float = 0.0
+    next_receipt: float = 0.0
+    failures: int = 0
+    denied_since: float | None = None
+    told_at: float | None = None
+
+
+@dataclass(slots=True)
+class _Submission:
+    """A job on its way out."""
+
+    stopped: bool = False
+    may_exist: bool = False
+    """From the moment of a request until its answer says that it was not taken."""
+
+    def go_on(self) -> None:
+        """Raises once `stop` was called for the job, so that nothing is sent after it."""
+        if self.stopped:
+            raise JobStopped()
+
+
+class RunPodBackend:
+    """See `Backend`. One instance serves all jobs and keeps its connections; close it at the end."""
+
+    name = "runpod"
+    survives_restart = True
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        bucket: Bucket | None = None,
+        transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`bucket` defaults to that of the settings; `clock` counts seconds since 1970."""
+        self._settings = settings
+        self._clock = clock
+        self._sleep = sleep
+        self._carrier = Carrier(
+            bucket or Bucket.from_settings(settings), self._stream, 4 * settings.max_upload_mb * 1_000_000
+        )
+        self._base = f"{settings.runpod_base_url.rstrip('/')}/{settings.runpod_endpoint_id}"
+        self._client = httpx.Client(
+            transport=transport, timeout=httpx.Timeout(15.0, connect=5.0, write=60.0), follow_redirects=False
+        )
+        self._lock = threading.Lock()
+        self._watches: dict[str, _Watch] = {}
+        self._submitting: dict[str, _Submission] = {}
+        self._next_expiry = 0.0
+        self._never_sent: set[str] = set()
+        self._told: set[str] = set()
+        """Jobs that were stopped before they had a name over there: they are not to be sent any more."""
+
+    def close(self) -> None:
+        self._client.close()
+
+    # -- submit ------------------------------------------------------------------------------------------
+
+    def check(self, source_bytes: int, target_bytes: int) -> None:
+        """Refuse what could not be sent. Touches nothing; `source_bytes` is that of all sources together.
+
+        Raises:
+            BucketNeeded: the media do not fit into a request and no bucket is configured.
+        """
+        self._carrier.check(source_bytes + target_bytes)
+
+    def submit(self, job: Job, media: Media) -> Handle:
+        started = job.submitted_at or datetime.fromtimestamp(self._clock(), UTC)
+        execution_s = min(
+            self._settings.engine_timeout_s, RUN_BASE_S + RUN_PER_VIDEO_S * (media.target_duration_s or 0)
+        )
+        expires_in = timedelta(seconds=self._longest_s)
+        with self._on_its_way(job.id) as submission:
+            sources, target = self._carrier.hand_over(job.id, media, expires_in, submission.go_on)
+            now = self._clock()
+            ttl_s = min(
+                self._settings.runpod_wait_s + execution_s, started.timestamp() + self._longest_s - now
+            )
+            if ttl_s < execution_s:
+                raise BackendUnavailable()  # the upload took so long that the run could not end in time
+            order = Order(
+                job,
+                sources,
+                target,
+                deadline=datetime.fromtimestamp(now + ttl_s, UTC),
+                limits={
+                    "max_megapixels": self._settings.max_megapixels,
+                    "max_video_megapixels": self._settings.max_video_megapixels,
+                    "max_duration_s": self._settings.max_duration_s,
+                },
+                **self._carrier.return_addresses(job.id, expires_in),
+            )
+            policy = {"executionTimeout": int(execution_s * 1000), "ttl": int(ttl_s * 1000)}
+            remote_id = self._run({"input": order.as_input(), "policy": policy}, submission)
+        log.debug("job %s: runpod took it as %s, ttl %.0f s", job.id, remote_id, ttl_s)
+        return Handle(job.id, remote_id, started)
+
+    @contextmanager
+    def _on_its_way(self, job_id: str) -> Generator[_Submission]:
+        """Remembers, when the submission fails, whether a run may exist all the same."""
+        with self._lock:
+            submission = _Submission(stopped=job_id in self._told)
+            self._submitting[job_id] = submission
+        try:
+            yield submission
+        except Exception:
+            if not submission.may_exist:
+                with self._lock:
+                    self._never_sent.add(job_id)
+                self._carrier.clean(job_id, keep_marker=False)
+            raise
+        finally:
+            with self._lock:
+                del self._submitting[job_id]
+
+    def _run(self, body: Mapping[str, object], submission: _Submission) -> str:
+        """POST /run until it is certain what became of it. Returns RunPod's id."""
+        give_up_at = self._clock() + SEND_FOR_S
+        delay_s = 1.0
+        while True:
+            submission.go_on()
+            submission.may_exist = True
+            answer = self._call("POST", "/run", body)
+            remote_id = answer.fields.get("id")
+            if answer.ok and isinstance(remote_id, str) and remote_id:
+                return remote_id
+            not_taken = (answer.status is None and not answer.sent) or (300 <= (answer.status or 0) < 500)
+            submission.may_exist = not not_taken
+            if not_taken and answer.status in (None, 429):
+                pause_s = answer.retry_after_s or delay_s
+                if self._clock() + pause_s > give_up_at:
+                    raise BackendUnavailable()
+                self._pause(pause_s, submission)
+                delay_s = min(delay_s * 2, 10.0)
+            elif not_taken:
+                raise CloudRefused(status=answer.status)
+            else:  # no answer, 5xx, or one that names no run: it may have been taken
+                raise SubmissionUnknown()
+
+    def _pause(self, pause_s: float, submission: _Submission) -> None:
+        until = self._clock() + pause_s
+        while (left_s := until - self._clock()) > 0:
+            submission.go_on()
+            self._sleep(min(left_s, 1.0))
+
+    # -- poll --------------------------------------------------------------------------------------------
+
+    def poll(self, handle: Handle) -> Report:
+        """Asks RunPod once a second at first, later every 5 s; in between the last report stands."""
+        watch, now = self._watch(handle), self._clock()
+        if watch.report.state in _FINAL or now < watch.next_poll:
+            return watch.report
+        if handle.remote_id is None:
+            return Report(RunState.FAILED, error=SubmissionUnknown(), stop_needed=True)
+        answer = self._call("GET", f"/status/{handle.remote_id}")
+        watch.next_poll = now + min(5.0, max(1.0, (now - watch.since) / 30))
+        report = self._read(handle, watch, answer, now) or watch.report
+        if report.state not in _FINAL and now >= self._over_at(handle, watch):
+            report = self._ended(handle, Outcome(error=JobTimeout(limit_s=self._settings.engine_timeout_s)))
+        watch.report = report
+        return report
+
+    def _read(self, handle: Handle, watch: _Watch, answer: _Answer, now: float) -> Report | None:
+        """What an answer to /status means; None when it says nothing new."""
+        if answer.oversized:
+            return self._ended(
+                handle, Outcome(error=ResultTooLarge(limit_mb=MAX_ANSWER_BYTES / 1e6)), over=True
+            )
+        if answer.denied or answer.status in (401, 403):
+            watch.denied_since = watch.denied_since or now
+            if now - watch.denied_since < GONE_AFTER_S:
+                return None
+            error = CloudLost() if answer.denied else CloudRefused(status=answer.status)
+            return self._ended(handle, Outcome(error=error))
+        if not answer.ok:
+            watch.failures += 1
+            watch.next_poll = now + (answer.retry_after_s or min(30.0, 2.0**watch.failures))
+            return None
+        watch.denied_since, watch.failures = None, 0
+        state = state_of(answer.fields)
+        log.debug("job %s: runpod says %s", handle.job_id, state)
+        match state:
+            case Remote.QUEUED:
+                return Report(RunState.QUEUED, stage=Stage.WAITING_FOR_GPU)
+            case Remote.RUNNING:
+                return self._running(handle, watch, answer.fields, now)
+            case Remote.COMPLETED:
+                return self._ended(handle, outcome_of(answer.fields.get("output")), over=True)
+            case Remote.FAILED:
+                return self._ended(handle, Outcome(error=error_of(answer.fields)), over=True)
+            case Remote.CANCELLED:
+                return self._ended(handle, Outcome(error=CloudStopped()))
+            case Remote.TIMED_OUT:
+                return self._ended(handle, Outcome(error=JobTimeout(limit_s=self._settings.engine_timeout_s)))
+
+    def _running(self, handle: Handle, watch: _Watch, fields: Fields, now: float) -> Report:
+        if now >= watch.next_receipt:
+            watch.next_receipt = now + RECEIPT_EVERY_S
+            if receipt := self._carrier.receipt(handle.job_id):
+                log.info("job %s: RunPod missed its end, the receipt has it", handle.job_id)
+                self._call("POST", f"/cancel/{handle.remote_id}")  # else RunPod may run it once more
+                return _final(receipt)
+        progress = progress_of(fields)
+        return Report(RunState.RUNNING, progress.percent, progress.stage)
+
+    def _ended(self, handle: Handle, outcome: Outcome, *, over: bool = False) -> Report:
+        """The last word on a run. A failure stands unless the receipt tells of a success, or knows more.
+
+        `over` says that the worker itself has reported the end; otherwise only the receipt proves it.
+        """
+        if outcome.error and (receipt := self._carrier.receipt(handle.job_id)):
+            over = True
+            knows_more = isinstance(outcome.error, _VAGUE) and not isinstance(receipt.error, JobStopped)
+            outcome = receipt if knows_more or receipt.error is None else outcome
+        elif isinstance(outcome.error, _VAGUE) and self._carrier.has_result(handle.job_id):
+            outcome = Outcome(stored=True)
+        return _final(outcome, stop_needed=not over)
+
+    # -- stop --------------------------------------------------------------------------------------------
+
+    def stop(self, handle: Handle) -> bool:
+        """Tell a run to end, by the marker in the bucket and by /cancel, and see whether it has.
+
+        RunPod's "cancelled" alone is no proof: the signal to the worker gets lost when it comes early. True
+        needs one of:
+        - the run was never sent, or its deadline has passed, at which RunPod and the worker each end it;
+        - only a worker reports what is reported: completed, failed, or a receipt in the bucket;
+        - "cancelled", or a lasting 404, for longer than a worker needs to see the marker.
+        A run that nobody can name (no `remote_id`) cannot be asked for, so it needs the first or a receipt.
+        """
+        watch, now = self._watch(handle), self._clock()
+        with self._lock:
+            if handle.remote_id is None:
+                self._told.add(handle.job_id)
+            if submission := self._submitting.get(handle.job_id):
+                submission.stopped = True
+            never_sent = handle.remote_id is None and handle.job_id in self._never_sent
+        if never_sent or now >= self._over_at(handle, watch):
+            return self._over(handle, keep_marker=False)
+        marked = self._carrier.mark(handle.job_id)
+        if handle.remote_id is None:
+            return bool(self._carrier.receipt(handle.job_id)) and self._over(handle, keep_marker=True)
+        self._call("POST", f"/cancel/{handle.remote_id}")  # whatever it answers, only /status counts
+        answer = self._call("GET", f"/status/{handle.remote_id}")
+        state = Remote.COMPLETED if answer.oversized else state_of(answer.fields) if answer.ok else None
+        watch.denied_since = (watch.denied_since or now) if answer.denied else None
+        if marked or (not self._carrier.has_bucket and answer.status is not None):
+            watch.told_at = watch.told_at or now
+        gone = watch.denied_since is not None and now - watch.denied_since >= GONE_AFTER_S
+        if not gone and not (state and state.ended):
+            return False
+        if state in (Remote.COMPLETED, Remote.FAILED) or self._carrier.receipt(handle.job_id):
+            return self._over(handle, keep_marker=False)
+        if watch.told_at is None or now - watch.told_at < SETTLE_S:
+            return False
+        return self._over(handle, keep_marker=True)
+
+    def _over(self, handle: Handle, *, keep_marker: bool) -> bool:
+        """Clean up. The marker stays when no worker confirmed the end: it is tiny and may still be read."""
+        log.info("job %s: its run in the cloud is over", handle.job_id)
+        self._carrier.clean(handle.job_id, keep_marker=keep_marker)
+        self._drop(handle)
+        return True
+
+    # -- result ------------------------------------------------------------------------------------------
+
+    def fetch(self, handle: Handle, report: Report, path: Path) -> None:
+        for pause_s in (2.0, 5.0, 10.0):
+            try:
+                self._carrier.fetch(handle.job_id, report.output, path)
+                return
+            except (BucketUnavailable, ResultDamaged) as error:
+                log.info("job %s: fetching the result: %s, once more", handle.job_id, error.code)
+                self._sleep(pause_s)
+        self._carrier.fetch(handle.job_id, report.output, path)
+
+    def forget(self, handle: Handle) -> None:
+        self._carrier.clean(handle.job_id, keep_marker=False)
+        self._drop(handle)
+        now = self._clock()
+        if now >= self._next_expiry:
+            self._next_expiry = now + EXPIRE_EVERY_S
+            self._carrier.expire(timedelta(seconds=self._longest_s + EXPIRE_AFTER_S))
+
+    # -- what a run is known by --------------------------------------------------------------------------
+
+    @property
+    def _longest_s(self) -> float:
+        """From `submitted_at` to when any run is over, by RunPod's policy and by the worker's own clock."""
+        return UPLOAD_S + self._settings.runpod_wait_s + self._settings.engine_timeout_s
+
+    def _over_at(self, handle: Handle, watch: _Watch) -> float:
+        since = handle.submitted_at.timestamp() if handle.submitted_at else watch.since
+        return since + self._longest_s + MARGIN_S
+
+    def _watch(self, handle: Handle) -> _Watch:
+        with self._lock:
+            return self._watches.setdefault(handle.job_id, _Watch(since=self._clock()))
+
+    def _drop(self, handle: Handle) -> None:
+        with self._lock:
+            self._watches.pop(handle.job_id, None)
+            self._never_sent.discard(handle.job_id)
+            self._told.discard(handle.job_id)
+
+    # -- HTTP --------------------------------------------------------------------------------------------
+
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> _Answer:
+        """One request. Whatever goes wrong is an answer, too."""
+        key = self._settings.runpod_api_key.get_secret_value()
+        headers = {"Authorization": f"Bearer {key}"}
+        try:
+            with self._client.stream(method, self._base + path, json=body, headers=headers) as response:
+                data = bytearray()
+                for chunk in response.iter_bytes():
+                    data += chunk
+                    if len(data) > MAX_ANSWER_BYTES:
+                        return _Answer(response.status_code, oversized=True)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            log.info("runpod: %s %s failed: %s", method, path.split("/")[1], type(error).__name__)
+            return _Answer(None, sent=not isinstance(error, _NEVER_SENT))
+        if response.status_code >= 400:
+            log.info("runpod: %s %s answered %d", method, path.split("/")[1], response.status_code)
+        return _Answer(response.status_code, json_object(bytes(data)), _retry_after(response.headers))
+
+    def _stream(self, url: str) -> Iterator[bytes]:
+        """A result that a worker keeps elsewhere. Our key is not sent there."""
+        own = self._settings.s3_endpoint
+        if not url.startswith("https://") and not (own and url.startswith(own)):
+            log.warning("a worker named a result that is not on https")
+            raise ResultMissing()
+        try:
+            with self._client.stream("GET", url) as response:
+                if response.status_code != 200:
+                    log.warning("the address of a result answered %d", response.status_code)
+                    raise ResultMissing()
+                yield from response.iter_bytes()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            log.warning("a result could not be downloaded: %s", type(error).__name__)
+            raise ResultMissing() from error
+
+
+def _final(outcome: Outcome, *, stop_needed: bool = False) -> Report:
+    if outcome.error:  # had we stopped it, nobody would ask
+        error = CloudStopped() if isinstance(outcome.error, JobStopped) else outcome.error
+        return Report(RunState.FAILED, error=error, stop_needed=stop_needed)
+    return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING, outcome.as_output(), outcome.notes)
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """Seconds to wait, when the header is a number that makes sense."""
+    try:
+        seconds = float(headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= 60 else None

@@ -1,0 +1,146 @@
+"""The RunPod side of the worker: `python -m faceswap.worker.handler` serves jobs until it is told to end.
+
+Source: runpod 1.12, `serverless/modules/rp_scale.py`: what is worked around here is described where it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import runpod
+from runpod.serverless.modules.rp_scale import JobScaler
+
+from faceswap.engine.models import landmarker_path
+from faceswap.engine.process import EngineProcess
+from faceswap.errors import EngineCrashed, NoFaceFound
+from faceswap.worker.run import Config, Run
+
+log = logging.getLogger(__name__)
+
+_KEPT_STOPS = 1000
+_FITNESS_S = 60.0
+
+
+class EarlyStops:
+    """Stop signals for jobs that the SDK has fetched but not started: it drops them, and the job would run.
+
+    `watch` wraps the method that the SDK calls for each signal and remembers those that hit nothing.
+    """
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def watch(self) -> None:
+        original = JobScaler.stop_job
+
+        async def stop_job(scaler: JobScaler, job_id: str) -> bool:
+            stopped = await original(scaler, job_id)
+            if not stopped:
+                self._ids[job_id] = None
+                if len(self._ids) > _KEPT_STOPS:
+                    self._ids.popitem(last=False)
+            return stopped
+
+        JobScaler.stop_job = stop_job
+
+    def take(self, job_id: str) -> bool:
+        """Whether the job was stopped before it began."""
+        early = job_id in self._ids
+        self._ids.pop(job_id, None)
+        return early
+
+
+class Worker:
+    def __init__(self, config: Config, early_stops: EarlyStops) -> None:
+        self._config = config
+        self._early_stops = early_stops
+        self._shutdown: asyncio.Event | None = None
+
+    async def handle(self, job: dict[str, Any]) -> dict[str, object]:
+        """The SDK's handler. An `async def`, because only its task can be cancelled."""
+
+        def tell(progress: dict[str, object]) -> None:
+            runpod.serverless.progress_update(job, progress)
+
+        run = Run(self._config, tell, self._shutdown_event())
+        return await run.answer(job.get("input"), stopped_early=self._early_stops.take(str(job["id"])))
+
+    def _shutdown_event(self) -> asyncio.Event:
+        """Set by SIGTERM. Hooked here because the SDK installs its own handler after ours would be; it drains
+        and does not tell the handler, so a long job would be killed without a word.
+        """
+        if self._shutdown is None:
+            self._shutdown = shutdown = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            previous = signal.getsignal(signal.SIGTERM)
+
+            def on_sigterm(number: int, frame: FrameType | None) -> None:
+                loop.call_soon_threadsafe(shutdown.set)
+                if callable(previous):
+                    previous(number, frame)
+
+            signal.signal(signal.SIGTERM, on_sigterm)
+        return self._shutdown
+
+
+def check_fitness(config: Config) -> None:
+    """Raise unless this machine can swap: the weights are right, and the engine says that grey is no face.
+
+    The SDK ends a worker whose check raises, and RunPod starts another one elsewhere.
+    """
+    from PIL import Image
+
+    landmarker_path(config.weights_dir)
+    with tempfile.TemporaryDirectory(prefix="fitness-") as folder:
+        grey = Path(folder) / "grey.png"
+        Image.new("RGB", (64, 64), (128, 128, 128)).save(grey)
+        engine = EngineProcess(
+            {
+                "task": "swap",
+                "kind": "image",
+                "sources": {"": str(grey)},
+                "target": str(grey),
+                "result": str(Path(folder) / "result.png"),
+                "options": {"many_faces": False, "crf": 20},
+                "weights_dir": str(config.weights_dir),
+                "limits": {
+                    "memory_mb": config.memory_mb,
+                    "cpu_s": None,
+                    "max_megapixels": 1,
+                    "max_video_megapixels": 1,
+                    "max_duration_s": 1,
+                },
+            }
+        )
+        report = engine.wait(_FITNESS_S)
+        engine.kill()
+    if not isinstance(report.error, NoFaceFound):
+        raise report.error or EngineCrashed()
+
+
+def main() -> None:
+    logging.basicConfig(
+        level=os.environ.get("FACESWAP_LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    config = Config.from_env()
+    early_stops = EarlyStops()
+    early_stops.watch()
+
+    def engine_is_fit() -> None:
+        check_fitness(config)
+
+    runpod.serverless.register_fitness_check(engine_is_fit)
+    runpod.serverless.start({"handler": Worker(config, early_stops).handle})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+"""One order from its first byte to its answer, without RunPod's SDK.
+
+The engine runs in a child process of its own, so that stopping is a kill: it takes no frame longer, whatever
+native code is doing. Three voices can stop a run: RunPod cancels the task, the marker appears in the bucket,
+the deadline passes. Each run that had a receipt address leaves a receipt there as its very last act.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, Self
+
+from faceswap.engine.process import EngineProcess, EngineReport
+from faceswap.errors import CloudFailed, FaceSwapError, JobStopped, JobTimeout, ResultTooLarge, WorkerShutDown
+from faceswap.worker.order import Address, Order
+from faceswap.worker.transfer import Transfer, outlast
+
+log = logging.getLogger(__name__)
+
+MARKER_EVERY_S = 2.0
+ENGINE_POLL_S = 0.05
+PROGRESS_EVERY_S = 1.0
+"""RunPod loses the order of faster updates."""
+QUIET_S = 0.5
+"""Between the last update and the answer: an update that overtakes the answer would undo it."""
+RECEIPT_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 7.0
+"""For what a stopped run has under way; longer than a cancelled upload waits for its answer."""
+INLINE_LIMIT_BYTES = 7_000_000
+"""Of a result that goes back inside the answer, as base64, whose limit is 10 MB."""
+
+Tell = Callable[[dict[str, object]], None]
+"""Sends one progress update."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """From the worker's environment. Sizes in MB are 10**6 bytes."""
+
+    weights_dir: Path
+    allow_hosts: frozenset[str]
+    """Hosts that files may come from although they are not public, such as a bucket of one's own network."""
+    memory_mb: int
+    """Of the engine's process."""
+    max_download_mb: int
+    """Of each file."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        hosts = environ.get("FACESWAP_WORKER_ALLOW_HOSTS", "").split(",")
+        return cls(
+            weights_dir=Path(environ.get("FACESWAP_WORKER_WEIGHTS_DIR", "~/.cache/faceswap")).expanduser(),
+            allow_hosts=frozenset(host.strip() for host in hosts if host.strip()),
+            memory_mb=int(environ.get("FACESWAP_WORKER_MEMORY_MB", "8192")),
+            max_download_mb=int(environ.get("FACESWAP_WORKER_MAX_DOWNLOAD_MB", "2000")),
+        )
+
+
+class Engine(Protocol):
+    """What `EngineProcess` offers and is used here."""
+
+    def poll(self) -> EngineReport: ...
+
+    def kill(self) -> None: ...
+
+
+StartEngine = Callable[[Mapping[str, object]], Engine]
+
+
+class Run:
+    """One order. `shutdown` is set when this machine is about to be taken away."""
+
+    def __init__(
+        self,
+        config: Config,
+        tell: Tell,
+        shutdown: asyncio.Event,
+        start_engine: StartEngine = EngineProcess,
+    ) -> None:
+        self._config = config
+        self._progress = _Progress(tell)
+        self._shutdown = shutdown
+        self._start_engine = start_engine
+        self._receipt: asyncio.Task[bool] | None = None
+
+    async def answer(self, raw: object, *, stopped_early: bool = False) -> dict[str, object]:
+        """Carry the order out. Never raises but for a cancel: an error becomes `{"error": JSON text}`."""
+        async with Transfer(self._config.allow_hosts, self._config.max_download_mb * 1_000_000) as transfer:
+            receipt_url: str | None = None
+            try:
+                order = Order.parse(raw)
+                receipt_url = order.receipt_url
+                if stopped_early:
+                    raise JobStopped()
+                output = await self._carry_out(order, transfer)
+                await self._leave_receipt(transfer, receipt_url, output)
+                await self._progress.quiet()
+                return output
+            except asyncio.CancelledError:
+                log.info("stopped by RunPod")
+                await self._leave_receipt(transfer, receipt_url, _described(JobStopped()))
+                raise
+            except FaceSwapError as error:
+                described = _described(error)
+            except Exception:
+                log.exception("unexpected error")
+                described = _described(CloudFailed(reason="unexpected error, see the worker's log"))
+            log.info("ended with %s", described["code"])
+            await self._leave_receipt(transfer, receipt_url, described)
+            await self._progress.quiet()
+            return {"error": json.dumps(described)}
+
+    async def _carry_out(self, order: Order, transfer: Transfer) -> dict[str, object]:
+        """Do the work unless and until a voice says stop; what is under way then ends at once."""
+        if order.cancel_url and await transfer.exists(order.cancel_url):
+            raise JobStopped()
+        tasks = [
+            asyncio.create_task(self._work(order, transfer)),
+            asyncio.create_task(self._until_marked(order, transfer)),
+            asyncio.create_task(self._until_shutdown()),
+            asyncio.create_task(_until_deadline(order)),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            ended = next(task for task in tasks if task.done())
+            return await ended
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                await outlast(task, STOP_TIMEOUT_S)
+
+    async def _work(self, order: Order, transfer: Transfer) -> dict[str, object]:
+        with tempfile.TemporaryDirectory(prefix="run-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            self._progress.update(0.0, "downloading")
+            sources: dict[str, Path] = {}
+            for number, (face, address) in enumerate(order.sources.items()):
+                sources[face] = await _fetched(transfer, address, folder / f"source-{number}", "source")
+            target = await _fetched(transfer, order.target, folder / "target", "target")
+            result = folder / ("result.mp4" if order.kind == "video" else "result.png")
+            said = await self._swap(order, sources, target, result)
+            self._progress.update(100.0, "uploading")
+            return await _handed_back(order, transfer, result, said)
+
+    async def _swap(
+        self, order: Order, sources: Mapping[str, Path], target: Path, result: Path
+    ) -> Mapping[str, object]:
+        log.info("an engine starts")
+        engine = self._start_engine(self._spec(order, sources, target, result))
+        try:
+            while not (report := engine.poll()).done:
+                self._progress.update(report.progress, "processing")
+                await asyncio.sleep(ENGINE_POLL_S)
+        finally:
+            engine.kill()
+        if report.error:
+            raise report.error
+        return report.result
+
+    def _spec(
+        self, order: Order, sources: Mapping[str, Path], target: Path, result: Path
+    ) -> Mapping[str, object]:
+        """What the engine is asked to do. The one place where another engine would be chosen."""
+        return {
+            "task": "swap",
+            "kind": order.kind,
+            "sources": {face: str(path) for face, path in sources.items()},
+            "target": str(target),
+            "result": str(result),
+            "options": {"many_faces": order.many_faces, "crf": order.crf},
+            "weights_dir": str(self._config.weights_dir),
+            "limits": {
+                "memory_mb": self._config.memory_mb,
+                "cpu_s": None,
+                "max_megapixels": order.limits.get("max_megapixels", 50),
+                "max_video_megapixels": order.limits.get("max_video_megapixels", 9),
+                "max_duration_s": order.limits.get("max_duration_s", 3600),
+            },
+        }
+
+    async def _until_marked(self, order: Order, transfer: Transfer) -> dict[str, object]:
+        while order.cancel_url:
+            await asyncio.sleep(MARKER_EVERY_S)
+            if await transfer.exists(order.cancel_url):
+                raise JobStopped()
+        return await _never()
+
+    async def _until_shutdown(self) -> dict[str, object]:
+        await self._shutdown.wait()
+        raise WorkerShutDown()
+
+    async def _leave_receipt(
+        self, transfer: Transfer, url: str | None, content: Mapping[str, object]
+    ) -> None:
+        """Once. A cancel that comes now must not cost the receipt: whoever stops the run waits for it."""
+        if url is None or self._receipt is not None:
+            return
+        data = json.dumps(content).encode()
+        self._receipt = put = asyncio.create_task(transfer.put(url, data, RECEIPT_TIMEOUT_S))
+        try:
+            await asyncio.shield(put)
+        except asyncio.CancelledError:
+            await outlast(put, RECEIPT_TIMEOUT_S)
+            raise
+
+
+class _Progress:
+    """Throttled, because RunPod does not keep the order of updates that follow each other fast."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._last_s = -PROGRESS_EVERY_S
+
+    def update(self, percent: float, stage: str) -> None:
+        now_s = time.monotonic()
+        if now_s - self._last_s >= PROGRESS_EVERY_S:
+            self._last_s = now_s
+            self._tell({"progress": round(percent, 1), "stage": stage})
+
+    async def quiet(self) -> None:
+        """Wait until the last update must have arrived."""
+        await asyncio.sleep(max(0.0, self._last_s + QUIET_S - time.monotonic()))
+
+
+async def _fetched(transfer: Transfer, address: Address, path: Path, role: str) -> Path:
+    await transfer.download(address, path, role)
+    return path
+
+
+async def _handed_back(
+    order: Order, transfer: Transfer, result: Path, said: Mapping[str, object]
+) -> dict[str, object]:
+    """Put the result where it belongs and describe it."""
+    size = result.stat().st_size
+    output: dict[str, object] = {"size_bytes": size, "frames": said.get("frames"), "notes": said.get("notes")}
+    if order.result_url is None:
+        if size > INLINE_LIMIT_BYTES:
+            raise ResultTooLarge(limit_mb=INLINE_LIMIT_BYTES / 1e6)
+        data = result.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        return output | {"result": base64.b64encode(data).decode(), "sha256": digest}
+    with result.open("rb") as file:
+        digest = await asyncio.to_thread(lambda: hashlib.file_digest(file, "sha256").hexdigest())
+    await transfer.upload(order.result_url, result)
+    return output | {"stored": True, "sha256": digest}
+
+
+async def _until_deadline(order: Order) -> dict[str, object]:
+    if order.deadline is None:
+        return await _never()
+    left_s = (order.deadline - datetime.now(UTC)).total_seconds()
+    await asyncio.sleep(max(0.0, left_s))
+    raise JobTimeout(limit_s=max(0.0, left_s))
+
+
+async def _never() -> dict[str, object]:
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError("unreachable")
+
+
+def _described(error: FaceSwapError) -> dict[str, object]:
+    return {"code": error.code, "details": error.details, "message": str(error)}

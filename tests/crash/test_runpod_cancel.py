@@ -1,0 +1,234 @@
+"""Cancels in every phase of a remote run, while the app is killed again and again: nothing computes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faceswap.errors import JobAlreadyFinished
+from faceswap.folders import Folders
+from faceswap.jobs import RemoteStop, Status
+from faceswap.service import Service
+from faceswap.store import JobStore, Upload
+from faceswap.worker.transfer import Transfer
+from tests.emulator.fixtures import settings_for
+from tests.emulator.light import LightWorkers
+from tests.emulator.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
+from tests.emulator.server import KEY, LIVE, EmulatedJob, Emulator, Faults
+from tests.factories import make_upload
+
+PHASES = ("before submit", "during submit", "queued", "first 100 ms", "middle", "uploading", "after the end")
+TIMES = 20
+KILLS = 10
+SLOW_RUN_S = 0.3
+SLOW_UPLOAD_S = 2.0
+
+APP = """
+import threading
+from faceswap import service
+from faceswap.backends import runpod
+service.REMOTE_AT_ONCE = 200
+runpod.UPLOAD_S, runpod.MARGIN_S = 2.0, 2.0  # so that a run which nobody can name is over in seconds
+with service.Service():
+    print("ready", flush=True)
+    threading.Event().wait()
+"""
+
+
+class App:
+    """The app's process, which is killed and started again."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = os.environ | environment
+        self.kills = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", APP],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.ready_at: float | None = None
+
+    def look(self) -> None:
+        """Notice that it is up; never blocks."""
+        assert self._process.stdout
+        os.set_blocking(self._process.stdout.fileno(), False)
+        if self.ready_at is None and self._process.stdout.read():
+            self.ready_at = time.monotonic()
+
+    def kill_and_restart(self) -> None:
+        self.close()
+        self.kills += 1
+        self._start()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout
+        self._process.stdout.close()
+
+
+class Cancels:
+    """Decides for each job when its moment has come."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.phases: dict[str, str] = {}
+        self.uploading: set[str] = set()
+        self.light: LightWorkers | None = None
+
+    def may_take(self, job: EmulatedJob) -> bool:
+        held = ("during submit", "queued")
+        phase = self.phases.get(job.input["job_id"])
+        return phase is not None and (phase not in held or self.emulator.now() > job.queued_at + 2.0)
+
+    def due(self, job_id: str, remote: EmulatedJob | None) -> bool:
+        phase = self.phases[job_id]
+        if phase == "before submit":
+            return True
+        if remote is None or self.light is None:
+            return False
+        engines = self.light.engines.get(job_id, [])
+        return {
+            "during submit": True,
+            "queued": self.emulator.now() > remote.queued_at + 2 * SLOW_RUN_S,
+            "first 100 ms": remote.state == "IN_PROGRESS",
+            "middle": any(time.time() - engine.began > 0.4 for engine in engines),
+            "uploading": job_id in self.uploading,
+            "after the end": remote.state == "COMPLETED",
+        }[phase] or remote.state not in LIVE
+
+
+@pytest.fixture
+def slow_uploads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cancels], None]:
+    """Results need two seconds to reach the bucket in the phase that wants it so."""
+
+    def slow_down(cancels: Cancels) -> None:
+        upload = Transfer.upload
+
+        async def slow(self: Transfer, url: str, path: Path) -> None:
+            job_id = url.partition("/jobs/")[2].partition("/")[0]
+            cancels.uploading.add(job_id)
+            if cancels.phases.get(job_id) == "uploading":
+                await asyncio.sleep(SLOW_UPLOAD_S)
+            await upload(self, url, path)
+
+        monkeypatch.setattr(Transfer, "upload", slow)
+
+    return slow_down
+
+
+@pytest.fixture
+def service(emulator: Emulator, s3_server: S3Server, tmp_path: Path) -> Iterator[Service]:
+    """A second process of the same house, as it were: it submits and cancels, and dispatches nothing."""
+    settings = settings_for(emulator, tmp_path / "data", s3_server, max_active=1000, max_queue=1000)
+    with Service(settings, dispatch=False) as service:
+        yield service
+
+
+def uploads(data_dir: Path) -> tuple[Upload, Upload]:
+    store, folders = JobStore(Folders(data_dir).store), Folders(data_dir)
+    pair = make_upload(), make_upload()
+    for upload in pair:
+        store.add_upload(upload)
+        folders.media(upload).parent.mkdir(parents=True, exist_ok=True)
+        folders.media(upload).write_bytes(b"picture")
+    store.close()
+    return pair
+
+
+def test_no_run_survives_a_cancel_in_any_phase_and_a_killed_app(
+    service: Service,
+    emulator: Emulator,
+    s3_server: S3Server,
+    slow_uploads: Callable[[Cancels], None],
+    tmp_path: Path,
+) -> None:
+    chance = random.Random(3)
+    emulator.faults = Faults(slow_run_s=SLOW_RUN_S)
+    cancels = Cancels(emulator)
+    slow_uploads(cancels)
+    light = cancels.light = LightWorkers(emulator, tmp_path, may_take=cancels.may_take)
+    source, target = uploads(service.settings.data_dir)
+    app = App(
+        {
+            "FACESWAP_DATA_DIR": str(service.settings.data_dir),
+            "FACESWAP_BACKEND": "runpod",
+            "RUNPOD_API_KEY": KEY,
+            "RUNPOD_ENDPOINT_ID": emulator.endpoint,
+            "RUNPOD_BASE_URL": emulator.url,
+            "FACESWAP_RUNPOD_WAIT_S": "15",
+            "FACESWAP_ENGINE_TIMEOUT_S": "10",
+            "FACESWAP_S3_ENDPOINT": s3_server.url,
+            "FACESWAP_S3_BUCKET": BUCKET,
+            "FACESWAP_S3_ACCESS_KEY": ACCESS_KEY,
+            "FACESWAP_S3_SECRET_KEY": SECRET_KEY,
+        }
+    )
+    try:
+        plan = [phase for phase in PHASES for _ in range(TIMES)]
+        chance.shuffle(plan)
+        cancelled: Counter[str] = Counter()
+        waiting: set[str] = set()
+        kill_after_s = 1.0
+        deadline = time.monotonic() + 150
+        while plan or waiting or app.kills < KILLS or pending(service):
+            assert time.monotonic() < deadline, pending(service)
+            if plan and len(waiting) < 30:
+                job = service.submit("single-image", source, target, consent=True)
+                cancels.phases[job.id] = plan.pop()
+                waiting.add(job.id)
+            remotes = {remote.input["job_id"]: remote for remote in list(emulator.jobs.values())}
+            for job_id in list(waiting):
+                if cancels.due(job_id, remotes.get(job_id)) or not service.get(job_id).status.live:
+                    waiting.discard(job_id)
+                    try:
+                        service.cancel(job_id)
+                        cancelled[cancels.phases[job_id]] += 1
+                    except JobAlreadyFinished:
+                        assert not service.get(job_id).status.live
+            app.look()
+            if app.kills < KILLS and app.ready_at and time.monotonic() > app.ready_at + kill_after_s:
+                app.kill_and_restart()
+                kill_after_s = chance.uniform(0.05, 3.0)
+
+        assert app.kills == KILLS
+        assert all(cancelled[phase] for phase in PHASES), cancelled
+        assert not [job for job in emulator.jobs.values() if job.state in LIVE]
+        assert light.computing() == []
+        accepted = Counter(job.input["job_id"] for job in emulator.jobs.values())
+        assert max(accepted.values()) == 1
+        for job_id in cancels.phases:
+            job = service.get(job_id)
+            assert job.status in (Status.FAILED, Status.COMPLETED)
+            assert job.remote_stop in (RemoteStop.NONE, RemoteStop.CONFIRMED)
+            for event in service.events(job_id):
+                if event.reason == "remote stop confirmed":
+                    ends = [engine.ended for engine in light.engines.get(job_id, [])]
+                    assert all(end and end <= event.at.timestamp() for end in ends)
+                    left = {path.name for path in (s3_server.bucket / "jobs" / job_id).glob("*")}
+                    assert left <= {"cancel"}, (left, cancels.phases[job_id])
+    finally:
+        app.close()
+        light.close()
+
+
+def pending(service: Service) -> list[str]:
+    """Jobs whose end, here or in the cloud, is not certain yet."""
+    return [
+        job.id
+        for job in service.history(limit=1000)
+        if job.status.live or job.remote_stop is RemoteStop.PENDING
+    ]

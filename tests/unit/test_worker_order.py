@@ -1,0 +1,95 @@
+import pytest
+
+from faceswap.backends.runpod_wire import Address, Order
+from faceswap.errors import InvalidRequest
+from faceswap.jobs import JobType, SwapOptions
+from faceswap.worker.order import Order as ReadOrder
+from faceswap.worker.transfer import is_public
+from tests.factories import NOON, make_job
+
+URL = "https://bucket.example/x?sig=1"
+
+
+def test_what_the_app_writes_is_what_the_worker_reads() -> None:
+    job = make_job(type=JobType.MULTI_VIDEO, options=SwapOptions(many_faces=True, video_quality=100))
+    written = Order(
+        job,
+        {"face_0": Address(URL + "0", "aa"), "face_1": Address(URL + "1", "bb")},
+        Address(URL, "cc"),
+        deadline=NOON,
+        limits={"max_duration_s": 30.0},
+        result_url="https://r",
+        receipt_url="https://p",
+        cancel_url="https://c",
+    )
+    read = ReadOrder.parse(written.as_input())
+    assert read.kind == "video"
+    assert {face: (found.url, found.sha256) for face, found in read.sources.items()} == {
+        "face_0": (URL + "0", "aa"),
+        "face_1": (URL + "1", "bb"),
+    }
+    assert (read.target.url, read.target.sha256) == (URL, "cc")
+    assert (read.many_faces, read.crf) == (True, 16)
+    assert read.deadline == NOON
+    assert read.limits == {"max_duration_s": 30.0}
+    assert (read.result_url, read.receipt_url, read.cancel_url) == ("https://r", "https://p", "https://c")
+
+
+def test_the_earlier_contract_is_understood() -> None:
+    read = ReadOrder.parse(
+        {
+            "job_id": "j",
+            "process_type": "single-image",
+            "source_file": URL,
+            "target_file": URL,
+            "face_mappings": {},
+            "options": {"mouth_mask": True, "video_encoder": "libx264"},
+        }
+    )
+    assert read.kind == "image"
+    assert read.sources[""].url == URL
+    assert read.result_url is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        (None, "input"),
+        ([], "input"),
+        ({}, "process_type"),
+        ({"process_type": "audio"}, "process_type"),
+        ({"process_type": "single-image"}, "source_file"),
+        ({"process_type": "single-image", "source_file": URL}, "target_file"),
+        ({"process_type": "single-image", "source_file": 3, "target_file": URL}, "source_file"),
+        ({"process_type": "multi-image", "face_mappings": {"a": 1}, "target_file": URL}, "face_mappings"),
+        ({"process_type": "single-image", "source_file": URL, "target_file": URL, "options": 3}, "options"),
+        (
+            {"process_type": "single-image", "source_file": URL, "target_file": URL, "options": {"crf": "x"}},
+            "crf",
+        ),
+        (
+            {"process_type": "single-image", "source_file": URL, "target_file": URL, "deadline": "noon"},
+            "deadline",
+        ),
+    ],
+)
+def test_an_order_that_cannot_be_understood_names_the_field(raw: object, named: str) -> None:
+    with pytest.raises(InvalidRequest, match=named):
+        ReadOrder.parse(raw)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
+        *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1"),
+        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::169.254.169.254"),
+    ],
+)
+def test_addresses_inside_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"])
+def test_addresses_outside_are_public(address: str) -> None:
+    assert is_public(address)
