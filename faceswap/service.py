@@ -1,0 +1,337 @@
+"""The use cases: the one door for pages, API, notebook and command line."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self
+
+from faceswap.backends import Backend
+from faceswap.backends.local import LocalBackend
+from faceswap.backends.runpod import RunPodBackend
+from faceswap.consent import Consent
+from faceswap.dispatcher import Dispatcher, write_summary
+from faceswap.errors import (
+    BackendUnavailable,
+    ConsentRequired,
+    InvalidRequest,
+    NoFaceFound,
+    ResultNotReady,
+    WrongKind,
+)
+from faceswap.folders import Folders
+from faceswap.jobs import LOCAL_OWNER, Job, JobType, Status, SwapOptions
+from faceswap.settings import Settings
+from faceswap.store import Event, JobStore, Upload
+from faceswap.uploads import DetectedFace, Intake
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+REMOTE_AT_ONCE = 20
+"""Jobs that this process submits and watches at once on a remote backend, which has a queue of its own."""
+ORPHAN_AGE_S = 24 * 3600.0
+_HOUSEKEEPING_S = 3600.0
+_WATCH_S = 0.1
+
+MEDIA_TYPES = {
+    "png": "image/png",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "avi": "video/x-msvideo",
+}
+
+FRAME_COLUMNS = ("id", "title", "status", "progress", "stage", "eta_s", "position", "backend", "created_at")
+
+
+class Service:
+    """Opens the store and starts a dispatcher; `close` it, or use it in a `with` statement.
+
+    Every method takes `owner`: another owner's job or file is as unknown as none. Safe to use from any
+    thread; several processes may each hold a service over the same data folder.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        backends: Mapping[str, Backend] | None = None,
+        clock: Callable[[], float] = time.time,
+        dispatch: bool = True,
+    ) -> None:
+        self.settings = settings or Settings()
+        self._clock = clock
+        self._folders = Folders(self.settings.data_dir)
+        self._store = JobStore(self._folders.store, clock)
+        self._intake = Intake(self._store, self._folders, self.settings, self._now)
+        self._backends = dict(backends) if backends is not None else self._configured_backends()
+        slots = dict.fromkeys(self._backends, REMOTE_AT_ONCE) | {"local": self.settings.local_workers}
+        self._dispatcher = Dispatcher(self._store, self._backends, self._folders, self.settings, slots)
+        self._closing = threading.Event()
+        if dispatch:
+            self._dispatcher.start()
+            threading.Thread(target=self._keep_house, name="faceswap-housekeeping", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop dispatching: local runs go back to the queue, remote ones run on and are picked up later."""
+        self._closing.set()
+        self._dispatcher.close()
+        for backend in self._backends.values():
+            backend.close()
+        self._store.close()
+
+    # -- files -------------------------------------------------------------------------------------------
+
+    def upload(
+        self,
+        file: Path | str | BinaryIO,
+        name: str | None = None,
+        *,
+        expected: Literal["image", "video"] | None = None,
+        owner: str = LOCAL_OWNER,
+    ) -> Upload:
+        """Take a file in. Raises: BadMedia, DiskFull."""
+        if isinstance(file, (str, Path)):
+            file = Path(file)
+            name = name or file.name
+        return self._intake.accept(file, name or "file", owner, expected)
+
+    def find_upload(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> Upload:
+        """Raises: UploadNotFound."""
+        return self._store.upload(upload_id, owner)
+
+    def media_path(self, upload: Upload) -> Path:
+        return self._folders.media(upload)
+
+    def media_type(self, upload: Upload) -> str:
+        """The media type (RFC 6838) of the file as it is kept."""
+        return MEDIA_TYPES.get(upload.file.rpartition(".")[2], "application/octet-stream")
+
+    def detect_faces(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> list[DetectedFace]:
+        """The faces of an uploaded picture; takes about a second.
+
+        Raises: UploadNotFound; WrongKind for a video; BadMedia, BackendUnavailable.
+        """
+        return self._intake.find_faces(self._store.upload(upload_id, owner))
+
+    # -- jobs --------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        type: str,
+        source: Upload | Path | str,
+        target: Upload | Path | str,
+        *,
+        consent: bool,
+        options: SwapOptions | None = None,
+        title: str | None = None,
+        owner: str = LOCAL_OWNER,
+    ) -> Job:
+        """Queue a swap and return at once. A path is uploaded first, which takes a second or two.
+
+        Raises:
+            ConsentRequired: `consent` is not True.
+            InvalidRequest: an unknown type.
+            BadMedia: a file cannot be used; `NoFaceFound` when a picture shows no face.
+            TooManyJobs, DiskFull, BackendUnavailable: try later.
+        """
+        if consent is not True:
+            raise ConsentRequired()
+        if type not in set(JobType):
+            raise InvalidRequest(reason=f"unknown type {type!r}")
+        job_type = JobType(type)
+        backend = self.settings.backend_name
+        if backend not in self._backends:
+            raise BackendUnavailable()
+        self._intake.require_room()
+        source = self._taken_in(source, owner)
+        target = self._taken_in(target, owner)
+        _require_fit(job_type, source, target)
+        self._backends[backend].check(source.size_bytes, target.size_bytes)
+        now = self._now()
+        job = Job(
+            id=secrets.token_urlsafe(16),
+            owner=owner,
+            type=job_type,
+            status=Status.PENDING,
+            backend=backend,
+            title=title or target.name,
+            source_file=source.id,
+            target_file=target.id,
+            options=options or SwapOptions(),
+            notes=("several_faces_in_source",) if (source.faces or 0) > 1 else (),
+            created_at=now,
+            updated_at=now,
+        )
+        job = self._store.add(
+            job,
+            Consent(owner, source.sha256, target.sha256, now),
+            max_active=self.settings.max_active,
+            max_queue=self.settings.max_queue,
+        )
+        log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)
+        self._dispatcher.wake()
+        return job
+
+    def get(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
+        """Raises: JobNotFound."""
+        return self._store.get(job_id, owner)
+
+    def active(self, *, owner: str = LOCAL_OWNER) -> list[Job]:
+        """Waiting and running jobs, oldest first."""
+        return self._store.active(owner)
+
+    def active_frame(self, *, owner: str = LOCAL_OWNER) -> pd.DataFrame:
+        """`active` as a table with the columns `FRAME_COLUMNS`; `progress` in percent, times in UTC."""
+        import pandas as pd  # takes a second or two, which only who wants a table should wait for
+
+        rows = [[getattr(job, column) for column in FRAME_COLUMNS] for job in self.active(owner=owner)]
+        return pd.DataFrame(rows, columns=list(FRAME_COLUMNS))
+
+    def history(
+        self,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        statuses: Sequence[Status] = tuple(Status),
+        search: str = "",
+        owner: str = LOCAL_OWNER,
+    ) -> list[Job]:
+        """Jobs in any state, newest first; `search` is part of a title."""
+        return self._store.history(owner, limit=limit, offset=offset, statuses=statuses, search=search)
+
+    def version(self) -> object:
+        """Equal to what it was in this thread as long as no job of anybody has changed; nearly free."""
+        return self._store.version()
+
+    def events(self, job_id: str, *, owner: str = LOCAL_OWNER) -> list[Event]:
+        """Every state change of a job with its time and reason. Raises: JobNotFound."""
+        self._store.get(job_id, owner)
+        return self._store.events(job_id)
+
+    def watch(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Iterator[Job]:
+        """The job now and after each change, until it is finished. Raises: JobNotFound."""
+        shown: Job | None = None
+        while True:
+            job = self._store.get(job_id, owner)
+            if job != shown:
+                shown = job
+                yield job
+            if not job.status.live or self._closing.wait(_WATCH_S):
+                return
+
+    def wait(self, job_id: str, timeout_s: float | None = None, *, owner: str = LOCAL_OWNER) -> Job:
+        """The finished job. Raises: JobNotFound; TimeoutError when it is not finished in time."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while (job := self._store.get(job_id, owner)).status.live:
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"job {job_id} is still {job.status}")
+            self._closing.wait(_WATCH_S)
+        return job
+
+    def cancel(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
+        """End a live job at once; its run is stopped in the background.
+
+        Raises:
+            JobNotFound, JobAlreadyFinished: nothing was changed.
+        """
+        job = self._store.cancel(job_id, owner)
+        log.debug("job %s: cancelled", job_id)
+        write_summary(self._store, self._folders, job_id)
+        self._dispatcher.wake(job_id)
+        return job
+
+    def result_path(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Path:
+        """The file a completed job made. Raises: JobNotFound, ResultNotReady."""
+        job = self._store.get(job_id, owner)
+        path = self._folders.result(job)
+        if job.status is not Status.COMPLETED or not path.is_file():
+            raise ResultNotReady()
+        return path
+
+    def delete(self, job_id: str, *, owner: str = LOCAL_OWNER) -> None:
+        """Remove a job, its result and those of its media that no other job uses; a live job is cancelled.
+
+        Raises: JobNotFound.
+        """
+        job = self._store.get(job_id, owner)
+        if job.status.live:
+            job = self.cancel(job_id, owner=owner)
+        shutil.rmtree(self._folders.job(job_id), ignore_errors=True)
+        self._store.delete(job_id)
+        unused = {upload.id: upload for upload in self._store.unused_uploads(older_than_s=0)}
+        for upload_id in {job.source_file, job.target_file, *job.face_mappings.values()} & unused.keys():
+            self._intake.remove(unused[upload_id])
+        log.debug("job %s: deleted", job_id)
+
+    def health(self) -> dict[str, object]:
+        """Of this process and the whole queue, as JSON types. Raises: StoreUnavailable."""
+        live = self._store.active()
+        waiting = sum(job.status is Status.PENDING for job in live)
+        return {
+            "store": "ok",
+            "dispatcher": self._dispatcher.alive,
+            "backends": sorted(self._backends),
+            "default_backend": self.settings.backend_name,
+            "queue": {
+                "pending": waiting,
+                "processing": len(live) - waiting,
+                "limit": self.settings.max_queue,
+            },
+        }
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def _configured_backends(self) -> dict[str, Backend]:
+        backends: dict[str, Backend] = {"local": LocalBackend(self.settings, self._folders)}
+        if self.settings.runpod_configured:
+            backends["runpod"] = RunPodBackend(self.settings)
+        return backends
+
+    def _taken_in(self, file: Upload | Path | str, owner: str) -> Upload:
+        if not isinstance(file, Upload):
+            return self.upload(file, owner=owner)
+        return self._store.upload(file.id, owner)
+
+    def _keep_house(self) -> None:
+        while not self._closing.is_set():
+            try:
+                removed = self._intake.remove_unused(ORPHAN_AGE_S)
+                log.debug("housekeeping: %d unused uploads removed", removed)
+            except Exception:  # a full disk or a busy store must not end the thread
+                log.exception("housekeeping goes on after an error")
+            self._closing.wait(_HOUSEKEEPING_S)
+        self._store.close()
+
+
+def _require_fit(job_type: JobType, source: Upload, target: Upload) -> None:
+    if source.kind != "image":
+        raise WrongKind(expected="image", found=source.kind)
+    if target.kind != job_type.target_kind:
+        raise WrongKind(expected=job_type.target_kind, found=target.kind)
+    if source.faces == 0:
+        raise NoFaceFound(role="source")
+    if target.faces == 0:
+        raise NoFaceFound(role="target")

@@ -1,0 +1,218 @@
+"""The intake of an untrusted file: limited while it is copied, judged by its content, kept under our name.
+
+What comes out of here is an `Upload` in the store; what does not pass leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from faceswap.engine.process import EngineProcess
+from faceswap.errors import DiskFull, EmptyFile, TooLarge, UploadNotFound, WrongKind
+from faceswap.folders import Folders
+from faceswap.media import sniff
+from faceswap.settings import Settings
+from faceswap.store import JobStore, Upload
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1 << 20
+_INSPECTION_LIMIT_S = 120
+INSPECTION_CPU_S = 30
+"""A few hundred kB of JPEG can hold thousands of scans of the same large picture."""
+MEGABYTE = 10**6
+
+Kind = Literal["image", "video"]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedFace:
+    """A box in pixels of the picture as shown, and `confidence` 0..1."""
+
+    id: str
+    """`face_0`, `face_1`… from top to bottom, then left to right."""
+    x: int
+    y: int
+    width: int
+    height: int
+    confidence: float
+    preview: str
+    """JPEG of the face, base64."""
+
+
+def inspections_at_once(settings: Settings) -> int:
+    """How many engine processes look into uploads at a time, whoever sends them."""
+    return settings.local_workers + 1
+
+
+class Intake:
+    def __init__(
+        self, store: JobStore, folders: Folders, settings: Settings, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._folders = folders
+        self._settings = settings
+        self._now = now
+        self._slots = threading.BoundedSemaphore(inspections_at_once(settings))
+
+    def accept(self, file: Path | BinaryIO, name: str, owner: str, expected: Kind | None = None) -> Upload:
+        """Copy a file into a folder of its own, inspect it in a child process and remember it.
+
+        Pictures are stored upright, without metadata; their faces are counted. `name` is kept for display.
+
+        Raises:
+            BadMedia: empty, too large, too long, too many pixels, broken, or not the `expected` kind.
+            DiskFull: there is no room for it.
+        """
+        upload_id = secrets.token_urlsafe(16)
+        folder = self._folders.upload(upload_id)
+        try:
+            folder.mkdir(parents=True)
+            raw = folder / "raw"
+            size, digest = self._copy(file, raw)
+            sniff(raw)  # what has no signature that we know costs no child process
+            upload = self._inspect(raw, upload_id, Path(name).name[-120:] or "file", owner, size, digest)
+            if expected and upload.kind != expected:
+                raise WrongKind(expected=expected, found=upload.kind)
+            self._store.add_upload(upload)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull() from error
+            raise
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        log.debug("upload %s: %s, %d bytes, %s faces", upload_id, upload.kind, size, upload.faces)
+        return upload
+
+    def find_faces(self, upload: Upload) -> list[DetectedFace]:
+        """Look for faces in an uploaded picture, in a child process.
+
+        Raises:
+            WrongKind: it is a video.
+            BadMedia, BackendUnavailable: the engine could not do it.
+        """
+        if upload.kind != "image":
+            raise WrongKind(expected="image", found=upload.kind)
+        path = self._folders.media(upload)
+        if not path.is_file():
+            raise UploadNotFound()
+        result = self._ask_engine({"task": "faces", "path": str(path)})
+        return [DetectedFace(**face) for face in result["faces"]]
+
+    def require_room(self) -> None:
+        """Raises: DiskFull when less than `min_free_mb` is free."""
+        self._folders.root.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(self._folders.root).free < self._settings.min_free_mb * MEGABYTE:
+            raise DiskFull()
+
+    def remove(self, upload: Upload) -> None:
+        """Delete the file, then its row: an interruption leaves the row, and the next removal finishes."""
+        shutil.rmtree(self._folders.upload(upload.id), ignore_errors=True)
+        self._store.delete_upload(upload.id)
+
+    def remove_unused(self, older_than_s: float) -> int:
+        """Delete uploads of that age which no job refers to, and what a crash left of an intake.
+
+        Returns how many.
+        """
+        unused = self._store.unused_uploads(older_than_s)
+        for upload in unused:
+            self.remove(upload)
+        return len(unused) + self._remove_unfinished(self._now().timestamp() - older_than_s)
+
+    def _remove_unfinished(self, before: float) -> int:
+        """Folders without a row, last changed before that time (seconds since 1970)."""
+        removed = 0
+        for folder in self._folders.uploads.glob("*"):
+            with suppress(FileNotFoundError):
+                if folder.stat().st_mtime < before and not self._store.has_upload(folder.name):
+                    shutil.rmtree(folder, ignore_errors=True)
+                    removed += 1
+        return removed
+
+    def _copy(self, file: Path | BinaryIO, raw: Path) -> tuple[int, str]:
+        self.require_room()
+        limit_mb = self._settings.max_upload_mb
+        size, digest = 0, hashlib.sha256()
+        with raw.open("xb") as copy:
+            stream = file.open("rb") if isinstance(file, Path) else file
+            try:
+                while chunk := stream.read(_CHUNK):
+                    size += len(chunk)
+                    if size > limit_mb * MEGABYTE:
+                        raise TooLarge(limit_mb=limit_mb)
+                    digest.update(chunk)
+                    copy.write(chunk)
+            finally:
+                if isinstance(file, Path):
+                    stream.close()
+        if size == 0:
+            raise EmptyFile()
+        return size, digest.hexdigest()
+
+    def _inspect(self, raw: Path, upload_id: str, name: str, owner: str, size: int, digest: str) -> Upload:
+        normalised = raw.with_name("media.png")
+        result = self._ask_engine(
+            {"task": "inspect", "path": str(raw), "detect_faces": True, "normalised": str(normalised)}
+        )
+        media: dict[str, Any] = result["media"]
+        if media["kind"] == "image":
+            raw.unlink()
+            file = normalised
+        else:
+            normalised.unlink(missing_ok=True)
+            file = raw.rename(raw.with_name(f"media.{media['format']}"))
+        return Upload(
+            id=upload_id,
+            owner=owner,
+            name=name,
+            file=file.name,
+            kind=media["kind"],
+            size_bytes=size,
+            sha256=digest,
+            width=media["width"],
+            height=media["height"],
+            duration_s=media.get("duration_s"),
+            fps=media.get("fps"),
+            has_audio=bool(media.get("has_audio")),
+            faces=len(result["faces"]) if media["kind"] == "image" else None,
+            created_at=self._now(),
+        )
+
+    def _ask_engine(self, spec: Mapping[str, object]) -> Mapping[str, Any]:
+        """The closing line of one run of the engine."""
+        limits = engine_limits(self._settings) | {"cpu_s": INSPECTION_CPU_S}
+        common = {"weights_dir": str(self._folders.weights), "limits": limits}
+        with self._slots:
+            child = EngineProcess({**spec, **common})
+            try:
+                report = child.wait(_INSPECTION_LIMIT_S)
+            finally:
+                child.kill()
+        if report.error:
+            raise report.error
+        return report.result
+
+
+def engine_limits(settings: Settings) -> dict[str, float | None]:
+    """The limits every engine process gets."""
+    return {
+        "memory_mb": settings.engine_memory_mb,
+        "cpu_s": None,
+        "max_megapixels": settings.max_megapixels,
+        "max_video_megapixels": settings.max_video_megapixels,
+        "max_duration_s": settings.max_duration_s,
+    }

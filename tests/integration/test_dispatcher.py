@@ -1,0 +1,324 @@
+"""The dispatcher against a backend whose every answer the test decides."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faceswap.backends import Handle, Media, Report, RunState
+from faceswap.dispatcher import Dispatcher
+from faceswap.errors import EngineCrashed, FaceSwapError, SubmissionUnknown
+from faceswap.folders import Folders
+from faceswap.jobs import Job, RemoteStop, Stage, Status
+from faceswap.settings import Settings
+from faceswap.store import JobStore
+from tests.factories import add_job, make_upload
+from tests.waiting import wait_until
+
+
+class ScriptedBackend:
+    """Does what it is told. `reports` answers each poll; a set `gate` lets `submit` through."""
+
+    def __init__(self, *, survives_restart: bool = False) -> None:
+        self.name = "local"
+        self.survives_restart = survives_restart
+        self.report = Report(RunState.RUNNING)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.submitting = threading.Event()
+        self.submit_error: FaceSwapError | None = None
+        self.stop_answers = [True]
+        self.submissions: list[str] = []
+        self.polled: list[Handle] = []
+        self.stopped: list[Handle] = []
+        self.forgotten: list[Handle] = []
+
+    def check(self, source_bytes: int, target_bytes: int) -> None:
+        pass
+
+    def submit(self, job: Job, media: Media) -> Handle:
+        assert list(media.work_dir.iterdir()) == []
+        self.submissions.append(job.id)
+        self.submitting.set()
+        assert self.gate.wait(20)
+        if self.submit_error:
+            raise self.submit_error
+        return Handle(job.id, f"remote-{job.id}" if self.survives_restart else None, job.submitted_at)
+
+    def poll(self, handle: Handle) -> Report:
+        self.polled.append(handle)
+        return self.report
+
+    def stop(self, handle: Handle) -> bool:
+        self.stopped.append(handle)
+        return self.stop_answers.pop(0) if len(self.stop_answers) > 1 else self.stop_answers[0]
+
+    def fetch(self, handle: Handle, report: Report, path: Path) -> None:
+        path.write_bytes(b"the result")
+
+    def forget(self, handle: Handle) -> None:
+        self.forgotten.append(handle)
+
+    def close(self) -> None:
+        pass
+
+
+class House:
+    """A store, a scripted backend and dispatchers over one data folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.folders = Folders(root)
+        self.store = JobStore(self.folders.store)
+        self.settings = Settings(data_dir=root)
+        self.dispatchers: list[Dispatcher] = []
+
+    def add_job(self) -> Job:
+        uploads = [make_upload(), make_upload(kind="video", file="media.video")]
+        for upload in uploads:
+            self.store.add_upload(upload)
+        return add_job(self.store, source_file=uploads[0].id, target_file=uploads[1].id)
+
+    def dispatch(self, backend: ScriptedBackend, slots: int = 1) -> Dispatcher:
+        dispatcher = Dispatcher(self.store, {"local": backend}, self.folders, self.settings, {"local": slots})
+        self.dispatchers.append(dispatcher)
+        dispatcher.start()
+        return dispatcher
+
+    def until(self, job: Job, status: Status) -> Job:
+        return wait_until(
+            lambda: found if (found := self.store.get(job.id)).status is status else None, f"job is {status}"
+        )
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    for dispatcher in house.dispatchers:
+        dispatcher.close()
+    house.store.close()
+
+
+def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100, notes=("audio_reencoded",))
+    job = house.add_job()
+    house.dispatch(backend)
+    done = house.until(job, Status.COMPLETED)
+    assert house.folders.result(done).read_bytes() == b"the result"
+    assert done.notes == ("audio_reencoded",)
+    summary = house.folders.job(job.id) / "job.json"
+    wait_until(summary.exists, "the summary is written")
+    assert [event["status"] for event in json.loads(summary.read_text())["events"]] == [
+        "pending",
+        "processing",
+        "completed",
+    ]
+    assert sorted(path.name for path in house.folders.job(job.id).iterdir()) == ["job.json", "result.mp4"]
+    assert backend.forgotten == [Handle(job.id)]
+
+
+def test_progress_and_stage_reach_the_store(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.RUNNING, 42, Stage.WAITING_FOR_GPU)
+    job = house.add_job()
+    house.dispatch(backend)
+    wait_until(lambda: house.store.get(job.id).progress == 42, "the progress is stored")
+    assert house.store.get(job.id).stage is Stage.WAITING_FOR_GPU
+
+
+def test_a_failed_run_ends_with_code_and_sentence(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.FAILED, error=EngineCrashed())
+    job = house.add_job()
+    house.dispatch(backend)
+    failed = house.until(job, Status.FAILED)
+    assert (failed.error_code, failed.error_message) == ("engine_crashed", str(EngineCrashed()))
+
+
+def test_no_more_jobs_run_at_once_than_there_are_slots(house: House) -> None:
+    backend = ScriptedBackend()
+    jobs = [house.add_job() for _ in range(3)]
+    house.dispatch(backend, slots=2)
+    wait_until(lambda: len(backend.submissions) == 2, "two are submitted")
+    house.store.cancel(jobs[0].id)
+    house.until(jobs[2], Status.PROCESSING)
+    assert len(house.store.active()) == 2
+
+
+def test_cancel_stops_the_run_and_removes_its_work(house: House) -> None:
+    backend = ScriptedBackend()
+    job = house.add_job()
+    dispatcher = house.dispatch(backend)
+    running = house.until(job, Status.PROCESSING)
+    wait_until(lambda: backend.polled, "the run is polled")
+    house.store.cancel(job.id)
+    dispatcher.wake(job.id)
+    wait_until(lambda: backend.stopped, "the run is stopped")
+    wait_until(lambda: not house.folders.work(running).exists(), "its work is gone")
+    assert house.store.get(job.id).error_code == "cancelled"
+
+
+def test_a_result_that_comes_after_the_cancel_is_deleted(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.gate.clear()
+    job = house.add_job()
+    house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    house.store.cancel(job.id)
+    backend.gate.set()
+    wait_until(lambda: backend.stopped, "the run is stopped")
+    wait_until(lambda: not list(house.folders.job(job.id).glob("*.mp4")), "no result is left")
+    assert house.store.get(job.id).status is Status.FAILED
+
+
+def test_stopping_the_app_gives_a_local_run_back_unspent(house: House) -> None:
+    backend = ScriptedBackend()
+    job = house.add_job()
+    dispatcher = house.dispatch(backend)
+    wait_until(lambda: backend.polled, "the run is polled")
+    dispatcher.close()
+    released = house.store.get(job.id)
+    assert (released.status, released.attempt) == (Status.PENDING, 0)
+    assert backend.stopped
+    house.dispatch(ScriptedBackend())
+    house.until(job, Status.PROCESSING)
+
+
+def test_a_local_run_whose_process_died_starts_again_three_times_at_most(house: House) -> None:
+    job = house.add_job()
+    for attempt in (1, 2, 3):
+        dead = wait_until(lambda: house.store.claim("dead worker", "local", lease_s=-1), "it can be claimed")
+        assert dead.attempt == attempt
+        work = house.folders.work(dead)
+        work.mkdir(parents=True)
+        dispatcher = house.dispatch(ScriptedBackend(), slots=0)
+        wait_until(lambda: house.store.get(job.id).status is not Status.PROCESSING, "the run is taken up")
+        dispatcher.close()
+        assert not work.exists()
+    lost = house.store.get(job.id)
+    assert (lost.status, lost.error_code) == (Status.FAILED, "backend_lost")
+
+
+def test_a_remote_run_is_picked_up_where_it_stands_and_never_submitted_twice(house: House) -> None:
+    job = house.add_job()
+    dead = house.store.claim("dead worker", "local", lease_s=-1)
+    assert dead is not None
+    house.store.submitting(dead)
+    house.store.submitted(job.id, "remote-1")
+    backend = ScriptedBackend(survives_restart=True)
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    house.dispatch(backend)
+    done = house.until(job, Status.COMPLETED)
+    assert backend.submissions == []
+    assert (backend.polled[0].remote_id, done.attempt) == ("remote-1", 1)
+
+
+def test_a_submission_nobody_knows_the_outcome_of_is_stopped_not_repeated(house: House) -> None:
+    job = house.add_job()
+    dead = house.store.claim("dead worker", "local", lease_s=-1)
+    assert dead is not None
+    house.store.submitting(dead)
+    backend = ScriptedBackend(survives_restart=True)
+    backend.stop_answers = [False, True]
+    house.dispatch(backend)
+    failed = house.until(job, Status.FAILED)
+    assert failed.error_code == "submission_unknown"
+    wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
+    assert backend.submissions == []
+    assert {handle.remote_id for handle in backend.stopped} == {None}
+
+
+def test_a_lost_answer_to_a_submission_asks_for_a_stop(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.submit_error = SubmissionUnknown()
+    job = house.add_job()
+    house.dispatch(backend)
+    house.until(job, Status.FAILED)
+    wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
+    assert len(backend.submissions) == 1
+
+
+def test_a_failed_run_that_may_go_on_is_stopped_before_it_is_forgotten(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.report = Report(RunState.FAILED, error=EngineCrashed(), stop_needed=True)
+    job = house.add_job()
+    house.dispatch(backend)
+    assert house.until(job, Status.FAILED).error_code == "engine_crashed"
+    wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
+    assert backend.forgotten == []
+
+
+def test_a_run_that_was_refused_leaves_nothing_to_stop(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.submit_error = EngineCrashed()
+    job = house.add_job()
+    house.dispatch(backend)
+    assert house.until(job, Status.FAILED).remote_stop is RemoteStop.NONE
+    wait_until(lambda: backend.forgotten, "what was uploaded is deleted")
+    assert backend.stopped == []
+
+
+def test_a_bug_after_a_submission_stops_the_run(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.poll = lambda handle: 1 / 0
+    job = house.add_job()
+    house.dispatch(backend)
+    house.until(job, Status.FAILED)
+    wait_until(lambda: backend.stopped, "the run is stopped")
+    assert backend.stopped[0].remote_id == f"remote-{job.id}"
+
+
+def test_a_cancel_that_meets_a_submit_in_flight_wins(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.stop_answers = [False]
+    backend.gate.clear()
+    job = house.add_job()
+    house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
+    backend.gate.set()
+    wait_until(lambda: any(handle.remote_id for handle in backend.stopped), "the late id is stopped")
+    backend.stop_answers = [True]
+    wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
+    assert house.store.get(job.id).error_code == "cancelled"
+
+
+def test_stopping_the_app_leaves_a_remote_run_to_the_next_dispatcher(house: House) -> None:
+    job = house.add_job()
+    first, second = ScriptedBackend(survives_restart=True), ScriptedBackend(survives_restart=True)
+    dispatcher = house.dispatch(first)
+    wait_until(lambda: first.polled, "the run is polled")
+    dispatcher.close()
+    assert house.store.get(job.id).status is Status.PROCESSING
+    assert first.stopped == []
+    second.report = Report(RunState.SUCCEEDED, 100)
+    house.dispatch(second)
+    house.until(job, Status.COMPLETED)
+    assert second.submissions == []
+
+
+def test_a_bug_in_a_backend_costs_one_job_and_tells_nobody_where_it_is(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.poll = lambda handle: 1 / 0
+    job, other = house.add_job(), house.add_job()
+    house.dispatch(backend)
+    failed = house.until(job, Status.FAILED)
+    assert (failed.error_code, failed.error_message) == ("internal", str(FaceSwapError()))
+    house.until(other, Status.FAILED)
+
+
+def test_two_dispatchers_share_the_work_and_run_each_job_once(house: House) -> None:
+    jobs = [house.add_job() for _ in range(12)]
+    backends = [ScriptedBackend(), ScriptedBackend()]
+    for backend in backends:
+        backend.report = Report(RunState.SUCCEEDED, 100)
+        house.dispatch(backend, slots=3)
+    for job in jobs:
+        assert house.until(job, Status.COMPLETED).attempt == 1
+    assert sorted(id for backend in backends for id in backend.submissions) == sorted(job.id for job in jobs)
