@@ -1,0 +1,252 @@
+"""The HTTP API: thin routes over the service, each answer in the same envelope.
+
+`router` is all there is to import. Errors become codes in `answers`, shapes are in `schemas`.
+"""
+
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from faceswap.api import docs_page
+from faceswap.api.access import dependencies
+from faceswap.api.answers import EnvelopeRoute, success
+from faceswap.api.documents import BYTES, MULTIPART, described, failures, links
+from faceswap.api.files import download_path, stored_file
+from faceswap.api.receiving import received_file
+from faceswap.api.schemas import (
+    CancelView,
+    DetectRequest,
+    FacesView,
+    FileId,
+    HealthView,
+    JobId,
+    JobView,
+    MessageView,
+    ProcessRequest,
+    ProcessType,
+    ProcessView,
+    Scope,
+    SessionView,
+    Success,
+    UploadView,
+)
+from faceswap.api.tasks import TaskAnswers, shown_job
+from faceswap.errors import (
+    InvalidRequest,
+    NotBuiltYet,
+    NotFound,
+)
+from faceswap.jobs import JobType
+from faceswap.owners import Owners
+from faceswap.service import Service
+from faceswap.uploads import DetectedFace, inspections_at_once
+
+__all__ = ["router"]
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+CONSENT_HEADER = "X-FaceSwap-Consent"
+
+
+def router(service: Service, owners: Owners) -> APIRouter:
+    """All /api routes."""
+    api = APIRouter(prefix="/api", route_class=EnvelopeRoute, generate_unique_id_function=_name)
+    signed_in, linked_in = dependencies(owners)
+    closed: dict[int | str, dict[str, Any]] = failures(401) if owners.multi_user else {}
+
+    answers = TaskAnswers(service, owners)
+    engine_slots = CapacityLimiter(inspections_at_once(service.settings))
+    """Who waits for the engine waits here, not in the threads that answer everything else."""
+
+    @api.post("/session", response_model=Success[SessionView], summary="A token for a new owner")
+    async def session() -> Response:
+        return success({"token": owners.new_token()})
+
+    @api.get(
+        "/health",
+        response_model=Success[HealthView],
+        responses=failures(503),
+        summary="Store, dispatcher, backends and queue",
+    )
+    def health() -> Response:
+        return success(service.health())
+
+    @api.post(
+        "/upload",
+        response_model=Success[UploadView],
+        responses=closed | failures(400, 413, 415, 503, 507) | links("fileId", "download"),
+        summary="Take a picture or video in",
+        openapi_extra=MULTIPART,
+    )
+    async def upload(request: Request, owner: str = Depends(signed_in)) -> Response:
+        """Judged by its content, not by its name. Pictures are kept upright and without metadata."""
+        async with received_file(request, service.settings.max_upload_mb) as received:
+            take = partial(service.upload, received.file, received.name, owner=owner)
+            taken = await to_thread.run_sync(take, limiter=engine_slots)
+        return success(
+            {
+                "fileId": taken.id,
+                "fileName": taken.name,
+                "url": owners.signed_url(download_path(taken.id), owner),
+                "size": taken.size_bytes,
+                "type": service.media_type(taken),
+            }
+        )
+
+    @api.post(
+        "/process/{type}",
+        response_model=Success[ProcessView],
+        responses=closed
+        | failures(400, 404, 413, 429, 501, 503, 507)
+        | links("jobId", "status", "cancel", "download", "delete"),
+        summary="Queue a swap",
+    )
+    def process(
+        type: Annotated[ProcessType, Path(description="`video` is another name of `single-video`.")],
+        body: ProcessRequest,
+        request: Request,
+        owner: str = Depends(signed_in),
+    ) -> Response:
+        """Answers at once; follow the task with /api/status or /api/tasks.
+
+        Consent is demanded: `consent: true` in the body or in `options`. The server's administrator may
+        accept it from a header (`X-FaceSwap-Consent: true`) or answer for it.
+        """
+        job_type = JobType.SINGLE_VIDEO if type == "video" else JobType(type)
+        if job_type in (JobType.MULTI_IMAGE, JobType.MULTI_VIDEO):
+            raise NotBuiltYet()
+        if not body.source_file or not body.target_file:
+            raise InvalidRequest(reason="source_file and target_file are needed")
+        job = service.submit(
+            job_type,
+            service.find_upload(body.source_file, owner=owner),
+            service.find_upload(body.target_file, owner=owner),
+            consent=_consent(service.settings.api_consent, body, request),
+            options=body.swap_options(),
+            owner=owner,
+        )
+        return success({"jobId": job.id})
+
+    @api.get(
+        "/status/{jobId}",
+        response_model=Success[JobView],
+        responses=closed | failures(404),
+        summary="One task",
+    )
+    def status(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
+        return success(shown_job(service.get(jobId, owner=owner), owner, owners))
+
+    @api.get(
+        "/tasks",
+        response_model=Success[list[JobView]],
+        responses=closed | failures(400) | {304: {"description": "Nothing changed since that ETag."}},
+        summary="Tasks, for polling",
+    )
+    async def tasks(
+        request: Request,
+        scope: Annotated[
+            Scope, Query(description="Live tasks; these and the last three finished; or all, newest first.")
+        ] = "active",
+        limit: Annotated[int, Query(ge=1, le=500, description="Of `all`.")] = 200,
+        offset: Annotated[int, Query(ge=0, le=1_000_000, description="Of `all`.")] = 0,
+        owner: str = Depends(signed_in),
+    ) -> Response:
+        """Send the ETag of the last answer as `If-None-Match`: 304 says that nothing changed."""
+        return answers.answer(owner, scope, limit, offset, request.headers.get("if-none-match"))
+
+    @api.post(
+        "/cancel/{jobId}",
+        response_model=Success[CancelView],
+        responses=closed | failures(400, 404),
+        summary="Cancel a task",
+    )
+    def cancel(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
+        """At once, wherever it runs; a task that is over stays as it is and answers 400."""
+        service.cancel(jobId, owner=owner)
+        return success({"message": "Job cancelled successfully"})
+
+    @api.delete(
+        "/jobs/{jobId}",
+        response_model=Success[MessageView],
+        responses=closed | failures(404),
+        summary="Delete a task with its media",
+    )
+    def delete(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
+        """A live one is cancelled first. Media that another task uses stay."""
+        service.delete(jobId, owner=owner)
+        return success({"message": "Job deleted"})
+
+    @api.head("/download/{fileId}", include_in_schema=False)
+    @api.get(
+        "/download/{fileId}",
+        response_class=FileResponse,
+        responses=closed | failures(404) | BYTES,
+        summary="A task's result, or an upload",
+    )
+    def download(fileId: FileId, owner: str = Depends(linked_in)) -> Response:
+        """Ranges are honoured."""
+        return stored_file(service, fileId, owner)
+
+    @api.post(
+        "/detect-faces",
+        response_model=Success[FacesView],
+        responses=closed | failures(400, 404, 413, 503),
+        summary="Faces in an uploaded picture",
+    )
+    async def detect_faces(body: DetectRequest, owner: str = Depends(signed_in)) -> Response:
+        """Numbered `face_0`, `face_1`… from top to bottom, then left to right."""
+        detect = partial(service.detect_faces, body.fileId, owner=owner)
+        faces = await to_thread.run_sync(detect, limiter=engine_slots)
+        return success(
+            {
+                "faces": [_shown_face(face) for face in faces],
+                "image_path": owners.signed_url(download_path(body.fileId), owner),
+                "total_faces": len(faces),
+            }
+        )
+
+    @api.get("/openapi.json", include_in_schema=False)
+    def openapi() -> Response:
+        return JSONResponse(described(known))
+
+    @api.get("/docs", include_in_schema=False)
+    def docs() -> Response:
+        policy = {"Content-Security-Policy": docs_page.CONTENT_SECURITY_POLICY}
+        return HTMLResponse(docs_page.page(described(known)), headers=policy)
+
+    known = [route for route in api.routes if isinstance(route, APIRoute)]
+
+    @api.api_route("/{rest:path}", methods=METHODS, include_in_schema=False)
+    async def unknown(request: Request, rest: str) -> Response:
+        """Ends here, in the envelope, rather than in a page."""
+        partial = [route for route in known if route.matches(request.scope)[0] is Match.PARTIAL]
+        if partial:
+            allowed = ", ".join(sorted({method for route in partial for method in route.methods or ()}))
+            raise HTTPException(405, "This route does not know this method", {"Allow": allowed})
+        raise NotFound()
+
+    return api
+
+
+def _name(route: APIRoute) -> str:
+    """What the document calls an operation."""
+    return route.name
+
+
+def _consent(accepted: Literal["field", "header", "assume"], body: ProcessRequest, request: Request) -> bool:
+    in_header = accepted == "header" and request.headers.get(CONSENT_HEADER, "").strip().lower() == "true"
+    return accepted == "assume" or in_header or body.stated_consent()
+
+
+def _shown_face(face: DetectedFace) -> dict[str, Any]:
+    return asdict(face) | {
+        "center_x": face.x + face.width / 2,
+        "center_y": face.y + face.height / 2,
+        "preview": f"data:image/jpeg;base64,{face.preview}",
+    }

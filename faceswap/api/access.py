@@ -1,0 +1,40 @@
+"""What names the owner of a request."""
+
+# No postponed annotations: FastAPI must see the types that are made inside the function.
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Query
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from faceswap.api.files import download_path
+from faceswap.api.schemas import FileId
+from faceswap.owners import Owners
+
+Owner = Callable[..., Awaitable[str]]
+
+
+def dependencies(owners: Owners) -> tuple[Owner, Owner]:
+    """The token; or, for the download of a `fileId`, also a signed link.
+
+    With one user there is nothing to prove, and the document shows no key.
+    """
+    if not owners.multi_user:
+
+        async def local() -> str:
+            return owners.owner_of(None)
+
+        return local, local
+    bearer = HTTPBearer(auto_error=False, description="A token of POST /api/session.")
+
+    async def signed_in(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
+        return owners.owner_of(sent.credentials if sent else None)
+
+    async def linked_in(
+        fileId: FileId,
+        sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        t: Annotated[str | None, Query(description="Of a signed link, where no header can be sent.")] = None,
+    ) -> str:
+        return await signed_in(sent) if t is None else owners.owner_of_link(download_path(fileId), t)
+
+    return signed_in, linked_in

@@ -1,0 +1,121 @@
+"""Envelopes, and the one place where errors become HTTP codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from faceswap import errors
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.FaceSwapError], int] = {
+    errors.FaceSwapError: 500,
+    errors.NotFound: 404,
+    errors.JobAlreadyFinished: 400,
+    errors.TooManyJobs: 429,
+    errors.ConsentRequired: 400,
+    errors.NotSignedIn: 401,
+    errors.NotBuiltYet: 501,
+    errors.InvalidRequest: 400,
+    errors.BadMedia: 400,
+    errors.UnsupportedMedia: 415,
+    errors.WrongKind: 400,
+    errors.TooLarge: 413,
+    errors.BackendUnavailable: 503,
+    errors.EngineCrashed: 400,  # over HTTP the engine runs on the file that was sent, and died of it
+    errors.JobTimeout: 400,  # likewise
+    errors.JobStopped: 409,
+    errors.DiskFull: 507,
+    errors.StoreUnavailable: 503,
+}
+"""The code of an error class holds for its subclasses that have none of their own."""
+
+BODY_LIMIT_BYTES = 256 * 1024
+"""Of every request but an upload."""
+
+UNLIMITED_BODY = frozenset({"/api/upload"})
+"""Judges the size of its body itself."""
+
+
+def status_of(error: errors.FaceSwapError) -> int:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def success(data: object, headers: dict[str, str] | None = None) -> Response:
+    return _json({"success": True, "data": data}, 200, headers)
+
+
+def failure(error: errors.FaceSwapError) -> Response:
+    status = status_of(error)
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "10"}}.get(status)
+    return refusal(status, str(error), headers)
+
+
+def refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    return _json({"success": False, "error": sentence}, status, headers)
+
+
+def _json(content: object, status: int, headers: dict[str, str] | None) -> Response:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    response = Response(body, status, media_type="application/json", headers=headers)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+class EnvelopeRoute(APIRoute):
+    """A route whose every failure leaves in the envelope, and whose body has a limit."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        limited = self.path not in UNLIMITED_BODY
+
+        async def handler(request: Request) -> Response:
+            try:
+                return await handle(_limited(request) if limited else request)
+            except errors.FaceSwapError as error:
+                log.debug("%s %s: %s", request.method, request.url.path, error.code)
+                return failure(error)
+            except RequestValidationError as error:
+                return failure(errors.InvalidRequest(reason=_reason(error)))
+            except HTTPException as error:
+                return refusal(error.status_code, str(error.detail), dict(error.headers or {}))
+            except ClientDisconnect:
+                log.debug("%s %s: the client went away", request.method, request.url.path)
+                return refusal(400, str(errors.InvalidRequest(reason="it ended early")))
+            except Exception:
+                log.exception("%s %s: unexpected error", request.method, request.url.path)
+                return failure(errors.FaceSwapError())
+
+        return handler
+
+
+def _limited(request: Request) -> Request:
+    """The error is an HTTPException, because FastAPI turns every other one from a body into a 400."""
+    size = 0
+
+    async def receive() -> Message:
+        nonlocal size
+        message = await request.receive()
+        size += len(message.get("body", b""))
+        if size > BODY_LIMIT_BYTES:
+            raise HTTPException(413, f"This request is larger than {BODY_LIMIT_BYTES // 1024} KiB.")
+        return message
+
+    return Request(request.scope, receive)
+
+
+def _reason(error: RequestValidationError) -> str:
+    """Which field is wrong and why, without what was sent."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])

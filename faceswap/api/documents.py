@@ -1,0 +1,83 @@
+"""What /api/openapi.json says beyond the models: errors, bytes, and the multipart body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
+
+from faceswap.api.schemas import Failure
+
+TITLE = "faceswap"
+VERSION = "1"
+DESCRIPTION = "Consented face swap whose tasks you can see, stop and get back."
+
+
+def described(routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    """The OpenAPI document of these routes. FastAPI announces a 422 that we answer as 400: it is left out."""
+    document = get_openapi(title=TITLE, version=VERSION, description=DESCRIPTION, routes=routes)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    return document
+
+
+_SENTENCES = {
+    304: "Nothing changed since that ETag.",
+    400: "The request, or the file it names, cannot be used.",
+    401: "No session, or one that this server did not make.",
+    404: "Unknown, or somebody else's.",
+    413: "Over the size limit.",
+    415: "Not a supported picture or video.",
+    416: "The file is shorter than the range.",
+    429: "Too many tasks wait or run.",
+    501: "Not available yet.",
+    503: "The store or the backend cannot be reached.",
+    507: "The disk is full.",
+}
+
+
+def failures(*codes: int) -> dict[int | str, dict[str, Any]]:
+    return {code: {"model": Failure, "description": _SENTENCES[code]} for code in codes}
+
+
+def links(name: str, *operations: str) -> dict[int | str, dict[str, Any]]:
+    """Which operations take the id called `name` out of a successful answer's data."""
+    into = {operation: "fileId" if operation == "download" else name for operation in operations}
+    return {
+        200: {
+            "links": {
+                operation: {
+                    "operationId": operation,
+                    "parameters": {parameter: f"$response.body#/data/{name}"},
+                }
+                for operation, parameter in into.items()
+            }
+        }
+    }
+
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole file.", "content": {"image/*": _BINARY, "video/*": _BINARY}},
+    206: {"description": "A range of it.", "content": {"image/*": _BINARY, "video/*": _BINARY}},
+    416: {"description": _SENTENCES[416], "content": {"text/plain": {}}},
+}
+MULTIPART: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}

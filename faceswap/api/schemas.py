@@ -1,0 +1,216 @@
+"""The shapes of requests and answers, as /api/openapi.json documents them and `/api/docs` shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
+
+from faceswap.jobs import RemoteStop, Stage, Status, SwapOptions
+
+T = TypeVar("T")
+
+
+def _encodable(text: str) -> str:
+    """JSON can carry half of a surrogate pair, which no database takes."""
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("half of a character is missing")
+    return text
+
+
+JobId = Annotated[str, Path(description="Of a task.")]
+FileId = Annotated[str, Path(description="Of a completed task, for its result, or of an upload.")]
+Text = Annotated[str, AfterValidator(_encodable)]
+
+ProcessType = Literal["single-image", "single-video", "video", "multi-image", "multi-video"]
+Scope = Literal["active", "recent", "all"]
+
+_UPLOAD_ID = "pR0v3N4t6yXq8sLw2bZkJA"
+_JOB_ID = "Yk3wB7n0T5eZr1uQmVd9Xg"
+_TIME = "2026-11-24T09:30:00.000Z"
+_JOB: dict[str, Any] = {
+    "id": _JOB_ID,
+    "type": "single-video",
+    "status": "processing",
+    "progress": 42.5,
+    "stage": "processing",
+    "eta_s": 11.2,
+    "title": "clip.mp4",
+    "backend": "local",
+    "source_file": _UPLOAD_ID,
+    "target_file": "c1Qz5JtHn8oRr0FvGxWm3A",
+    "face_mappings": {},
+    "options": {"many_faces": False, "video_quality": 80},
+    "notes": [],
+    "created_at": _TIME,
+    "updated_at": _TIME,
+    "started_at": _TIME,
+    "completed_at": None,
+    "cancelled_at": None,
+    "error_message": None,
+    "error_code": None,
+    "result_url": None,
+    "runpod_id": None,
+    "remote_stop": "none",
+    "attempt": 1,
+    "position": None,
+}
+
+
+class Success(BaseModel, Generic[T]):
+    """The envelope of every answer that is not an error."""
+
+    success: Literal[True]
+    data: T
+
+
+class Failure(BaseModel):
+    """The envelope of every error. The sentence is for people; it holds no path and no secret."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"success": False, "error": "Job not found"}})
+
+    success: Literal[False]
+    error: str
+
+
+class UploadView(BaseModel):
+    """A file that was taken in."""
+
+    fileId: str = Field(examples=[_UPLOAD_ID])
+    fileName: str = Field(examples=["me.jpg"], description="As it was sent, for display.")
+    url: str = Field(examples=[f"/api/download/{_UPLOAD_ID}"])
+    size: int = Field(ge=1, examples=[183_402], description="Bytes, as sent.")
+    type: str = Field(examples=["image/png", "video/mp4"], description="Media type, judged by the content.")
+
+
+class OptionsView(SwapOptions):
+    """How to swap, and the consent where a client sends it here. Unknown names are ignored."""
+
+    consent: StrictBool | None = None
+
+
+class ProcessRequest(BaseModel):
+    """What to swap. Unknown fields are ignored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "source_file": _UPLOAD_ID,
+                "target_file": "c1Qz5JtHn8oRr0FvGxWm3A",
+                "options": {"video_quality": 80, "many_faces": False},
+                "consent": True,
+            }
+        }
+    )
+
+    source_file: Text | None = Field(default=None, description="fileId of the picture of the face to put in.")
+    target_file: Text | None = Field(default=None, description="fileId of the picture or video it goes into.")
+    face_mappings: dict[Text, Text] | None = Field(
+        default=None, description="Detected face (`face_0`…) to fileId of its source; for multi-* types."
+    )
+    options: OptionsView | None = None
+    consent: StrictBool | None = Field(
+        default=None, description="True states that everyone shown in both files agreed to this swap."
+    )
+
+    def stated_consent(self) -> bool:
+        return self.consent is True or (self.options is not None and self.options.consent is True)
+
+    def swap_options(self) -> SwapOptions:
+        return SwapOptions.model_validate(self.options.model_dump()) if self.options else SwapOptions()
+
+
+class ProcessView(BaseModel):
+    jobId: str = Field(examples=[_JOB_ID])
+
+
+class JobView(BaseModel):
+    """A task. Times are ISO 8601 in UTC."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _JOB})
+
+    id: str
+    type: Literal["single-image", "multi-image", "single-video", "multi-video"]
+    status: Status
+    progress: float = Field(ge=0, le=100, description="Percent; never falls within an attempt.")
+    stage: Stage
+    eta_s: float | None = Field(description="Seconds left; null while unknown.")
+    title: str
+    backend: Literal["local", "runpod"]
+    source_file: str
+    target_file: str
+    face_mappings: dict[str, str]
+    options: SwapOptions
+    notes: list[str] = Field(description="Codes of things worth telling that are no errors.")
+    created_at: str
+    updated_at: str
+    started_at: str | None
+    completed_at: str | None
+    cancelled_at: str | None
+    error_message: str | None
+    error_code: str | None
+    result_url: str | None = Field(
+        description="Where a completed task's result is downloaded; with several users a signed link that "
+        "works for an hour at least."
+    )
+    runpod_id: str | None
+    remote_stop: RemoteStop
+    attempt: int
+    position: int | None = Field(description="1 = next in the queue; null when not waiting.")
+
+
+class MessageView(BaseModel):
+    message: str
+
+
+class CancelView(BaseModel):
+    message: Literal["Job cancelled successfully"]
+
+
+class DetectRequest(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {"fileId": _UPLOAD_ID}})
+
+    fileId: Text = Field(description="Of an uploaded picture.")
+
+
+class FaceView(BaseModel):
+    """One face; pixels of the picture as it is shown, from its top left corner."""
+
+    id: str = Field(examples=["face_0"], description="Numbered from top to bottom, then left to right.")
+    x: float
+    y: float
+    width: float = Field(gt=0)
+    height: float = Field(gt=0)
+    confidence: float = Field(ge=0, le=1)
+    center_x: float
+    center_y: float
+    preview: str = Field(
+        examples=["data:image/jpeg;base64,/9j/4AAQ…"], description="The face, as a data URL."
+    )
+
+
+class FacesView(BaseModel):
+    faces: list[FaceView]
+    image_path: str = Field(examples=[f"/api/download/{_UPLOAD_ID}"], description="Where the picture is.")
+    total_faces: int = Field(ge=0)
+
+
+class SessionView(BaseModel):
+    token: str = Field(
+        description="Send it as `Authorization: Bearer <token>`. With one user it is not needed."
+    )
+
+
+class QueueView(BaseModel):
+    pending: int = Field(ge=0)
+    processing: int = Field(ge=0)
+    limit: int = Field(ge=1)
+
+
+class HealthView(BaseModel):
+    store: Literal["ok"]
+    dispatcher: bool = Field(description="Whether this process starts waiting tasks.")
+    backends: list[str]
+    default_backend: str
+    queue: QueueView

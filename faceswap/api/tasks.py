@@ -1,0 +1,79 @@
+"""What /api/tasks answers, made once for each change and owner: hundreds of tabs ask each second."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from fastapi import Response
+
+from faceswap.api.answers import success
+from faceswap.api.schemas import Scope
+from faceswap.jobs import Job, Status
+from faceswap.owners import Owners
+from faceswap.service import Service
+
+RECENT = 3
+_FINISHED = (Status.COMPLETED, Status.FAILED)
+_KEPT = 1000
+_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+
+
+class TaskAnswers:
+    """Used by one thread only, the event loop's: the store's version is that of a thread.
+
+    Its queries read what SQLite has mapped already, and in WAL mode a reader waits for no writer: they take
+    less time than it takes to have another thread do it.
+    """
+
+    def __init__(self, service: Service, owners: Owners) -> None:
+        self._service = service
+        self._owners = owners
+        self._version: object = None
+        self._made: dict[tuple[object, ...], tuple[bytes, str]] = {}
+
+    def answer(self, owner: str, scope: Scope, limit: int, offset: int, known: str | None) -> Response:
+        """200 with an ETag, or 304 when `known`, an If-None-Match, names that ETag."""
+        body, tag = self._body(owner, scope, limit, offset)
+        headers = {"ETag": tag, **_HEADERS}
+        if _matches(known, tag):
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type="application/json", headers=headers)
+
+    def _body(self, owner: str, scope: Scope, limit: int, offset: int) -> tuple[bytes, str]:
+        version = (self._service.version(), self._owners.period)
+        if version != self._version or len(self._made) >= _KEPT:
+            self._version = version
+            self._made.clear()
+        asked = (owner, scope, limit, offset)
+        if asked not in self._made:
+            jobs = _tasks(self._service, owner, scope, limit, offset)
+            body = bytes(success([shown_job(job, owner, self._owners) for job in jobs]).body)
+            tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+            self._made[asked] = (body, tag)
+        return self._made[asked]
+
+
+def shown_job(job: Job, owner: str, owners: Owners) -> dict[str, Any]:
+    """With a result link that a page can use as it is."""
+    shown = job.public()
+    if shown["result_url"]:
+        shown["result_url"] = owners.signed_url(shown["result_url"], owner)
+    return shown
+
+
+def _tasks(service: Service, owner: str, scope: Scope, limit: int, offset: int) -> list[Job]:
+    if scope == "all":
+        return service.history(limit=limit, offset=offset, owner=owner)
+    live = service.active(owner=owner)
+    if scope == "active":
+        return live
+    return live + service.history(limit=RECENT, statuses=_FINISHED, owner=owner)
+
+
+def _matches(if_none_match: str | None, tag: str) -> bool:
+    """Weak comparison, RFC 9110 section 13.1.2."""
+    if not if_none_match:
+        return False
+    sent = {part.strip().removeprefix("W/") for part in if_none_match.split(",")}
+    return "*" in sent or tag.removeprefix("W/") in sent

@@ -1,0 +1,241 @@
+"""The command line, over the same service and the same jobs as the app: `python -m faceswap --help`.
+
+Exit codes: 0 done; 1 failed or refused, and why is on standard error; 2 command line or setting is wrong; 130
+interrupted. With `--json` one object in the API's envelope is on standard output, whatever happened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from pydantic import ValidationError
+
+from faceswap.errors import ConsentRequired, FaceSwapError
+from faceswap.jobs import LIVE, Job, JobType, Stage, Status, SwapOptions
+from faceswap.service import Service
+from faceswap.settings import Settings
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+_BAR = 30
+_STEP_PERCENT = 10
+_RESULT_NAMES = {"image": ".png", "video": ".mp4"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the one place where errors become words and exit codes."""
+    given = _parser().parse_args(argv)
+    try:
+        settings = Settings(**({"data_dir": given.data_dir} if given.data_dir else {}))
+    except ValidationError as error:
+        return _say_failure(given, _wrong_settings(error), USAGE)
+    _log_to_stderr(settings, given.command)
+    try:
+        return given.run(given, settings)
+    except (FaceSwapError, _Refused) as error:
+        return _say_failure(given, str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `… | head`: whoever read has gone; nothing more may be written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+class _Refused(Exception):
+    """What was asked for makes no sense; its text is for the one who asked."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m faceswap", description="Consented face swap.")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="instead of FACESWAP_DATA_DIR")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    serve = commands.add_parser("serve", help="start the app")
+    serve.set_defaults(run=_serve, json=False)
+
+    swap = commands.add_parser("swap", help="swap a face into a picture or video")
+    swap.add_argument("source", type=Path, help="picture of the face to put in")
+    swap.add_argument("target", type=Path, help="picture or video it goes into")
+    swap.add_argument(
+        "-o", "--output", type=Path, required=True, help="a .png or .mp4 that does not exist yet"
+    )
+    swap.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
+    swap.add_argument(
+        "--consent", action="store_true", help="state that everyone shown in both files agreed; required"
+    )
+    swap.add_argument("--many-faces", action="store_true", help="swap every face, not only the largest")
+    swap.add_argument("--quality", type=int, default=80, metavar="1..100", help="of a video; 80 if not given")
+    swap.add_argument("--quiet", action="store_true", help="show no progress")
+    swap.set_defaults(run=_swap)
+
+    jobs = commands.add_parser("jobs", help="list tasks, newest first")
+    jobs.add_argument("--live", action="store_true", help="only those that wait or run")
+    jobs.add_argument("--limit", type=int, default=20)
+    jobs.set_defaults(run=_jobs)
+
+    cancel = commands.add_parser("cancel", help="cancel a task")
+    cancel.add_argument("id")
+    cancel.set_defaults(run=_cancel)
+
+    for command in (swap, jobs, cancel):
+        command.add_argument("--json", action="store_true", help="answer with one JSON object")
+    return parser
+
+
+# -- commands ----------------------------------------------------------------------------------------------
+
+
+def _serve(given: argparse.Namespace, settings: Settings) -> int:
+    from faceswap.ui.serving import (
+        serve,
+    )  # Gradio takes seconds to import; the other commands need none of it
+
+    return serve(settings)
+
+
+def _swap(given: argparse.Namespace, settings: Settings) -> int:
+    if not given.consent:
+        raise ConsentRequired()
+    for path in (given.source, given.target):
+        if not path.is_file():
+            raise _Refused(f"There is no file {path}.")
+    options = _options(given)
+    output: Path = given.output
+    if output.exists() and not given.overwrite:
+        raise _Refused(f"{output} exists. Give another name, or --overwrite.")
+    with Service(settings) as service:
+        target = service.upload(given.target)
+        if output.suffix.lower() != _RESULT_NAMES[target.kind]:
+            raise _Refused(
+                f"The result of this target is a {_RESULT_NAMES[target.kind]} file: name OUTPUT so."
+            )
+        job_type = JobType.SINGLE_VIDEO if target.kind == "video" else JobType.SINGLE_IMAGE
+        job = service.submit(job_type, given.source, target, consent=True, options=options)
+        try:
+            job = _watched(service, job, _Progress(sys.stderr, quiet=given.quiet))
+        except KeyboardInterrupt:
+            service.cancel(job.id)
+            raise
+        if job.status is Status.FAILED:
+            return _say_failure(given, job.error_message or "")
+        _deliver(service.result_path(job.id), output)
+    for note in job.notes:
+        print(f"note: {note.replace('_', ' ')}", file=sys.stderr)
+    _say(given, {**job.public(), "output": str(output)}, str(output))
+    return 0
+
+
+def _jobs(given: argparse.Namespace, settings: Settings) -> int:
+    statuses = tuple(LIVE) if given.live else tuple(Status)
+    with Service(settings, dispatch=False) as service:
+        jobs = service.history(limit=max(1, given.limit), statuses=statuses)
+    _say(given, [job.public() for job in jobs], "\n".join(map(_line, jobs)))
+    return 0
+
+
+def _cancel(given: argparse.Namespace, settings: Settings) -> int:
+    with Service(settings, dispatch=False) as service:
+        job = service.cancel(given.id)
+    _say(given, job.public(), "Job cancelled successfully")
+    return 0
+
+
+# -- parts -------------------------------------------------------------------------------------------------
+
+
+def _options(given: argparse.Namespace) -> SwapOptions:
+    try:
+        return SwapOptions(many_faces=given.many_faces, video_quality=given.quality)
+    except ValidationError as error:
+        raise _Refused("--quality is 1 to 100.") from error
+
+
+def _watched(service: Service, job: Job, progress: _Progress) -> Job:
+    for change in service.watch(job.id):
+        job = change
+        progress.show(job)
+    progress.end()
+    return job
+
+
+def _deliver(result: Path, output: Path) -> None:
+    """Whole or not at all."""
+    part = output.with_name(f".{output.name}.part")
+    try:
+        shutil.copyfile(result, part)
+        part.replace(output)
+    except OSError as error:
+        raise _Refused(f"{output} cannot be written ({error.strerror}).") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class _Progress:
+    """A bar on a terminal; elsewhere a line for every ten percent."""
+
+    def __init__(self, out: TextIO, *, quiet: bool) -> None:
+        self._out = out
+        self._quiet = quiet
+        self._bar = out.isatty()
+        self._shown = ""
+
+    def show(self, job: Job) -> None:
+        left = "" if job.eta_s is None else f", {job.eta_s:.0f} s left"
+        place = f", place {job.position} in the queue" if job.position and job.stage is Stage.QUEUED else ""
+        percent = job.progress if self._bar else job.progress - job.progress % _STEP_PERCENT
+        key = f"{percent:3.0f} % {job.stage.value}{place}"
+        if self._quiet or (not self._bar and key == self._shown):
+            return
+        self._shown = key
+        if self._bar:
+            filled = round(_BAR * job.progress / 100)
+            self._out.write(f"\r\033[K[{'#' * filled}{'.' * (_BAR - filled)}] {key}{left}")
+        else:
+            self._out.write(f"{key}{left}\n")
+        self._out.flush()
+
+    def end(self) -> None:
+        if self._bar and self._shown:
+            self._out.write("\n")
+
+
+def _line(job: Job) -> str:
+    progress = f"{job.progress:3.0f} %" if job.status.live else "     "
+    why = f"  {job.error_message}" if job.error_message else ""
+    return f"{job.id}  {job.created_at:%Y-%m-%d %H:%M}  {job.status.value:<10} {progress}  {job.title}{why}"
+
+
+def _say(given: argparse.Namespace, data: Any, text: str) -> None:
+    if given.json:
+        print(json.dumps({"success": True, "data": data}, ensure_ascii=False))
+    elif text:
+        print(text)
+
+
+def _say_failure(given: argparse.Namespace, sentence: str, code: int = FAILED) -> int:
+    if given.json:
+        print(json.dumps({"success": False, "error": sentence}, ensure_ascii=False))
+    else:
+        print(sentence, file=sys.stderr)
+    return code
+
+
+def _wrong_settings(error: ValidationError) -> str:
+    """Names and reasons, without the values: one of them may be a key."""
+    return "\n".join(
+        f"Setting {each['loc'][0]}: {each['msg']}." for each in error.errors(include_input=False)
+    )
+
+
+def _log_to_stderr(settings: Settings, command: str) -> None:
+    """The app tells what it does; a command only when something is wrong, unless more was asked for."""
+    asked = command == "serve" or "log_level" in settings.model_fields_set
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("faceswap").setLevel(settings.log_level if asked else "WARNING")

@@ -1,0 +1,388 @@
+"""Every route: its exact words, codes and envelopes."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from faceswap.jobs import Status
+from tests.integration.serving import PIXEL, Serving
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def http(serving: Serving) -> httpx.Client:
+    return serving.client()
+
+
+def refused(answer: httpx.Response, code: int, words: str) -> None:
+    assert (answer.status_code, answer.json()) == (code, {"success": False, "error": words})
+
+
+def data(answer: httpx.Response) -> object:
+    body = answer.json()
+    assert answer.status_code == 200, body
+    assert set(body) == {"success", "data"}
+    assert body["success"] is True
+    return body["data"]
+
+
+# -- status and tasks --------------------------------------------------------------------------------------
+
+
+def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> None:
+    job = serving.add_job(status=Status.PROCESSING)
+    shown = data(http.get(f"/api/status/{job.id}"))
+    assert shown == job.public()
+    assert set(shown) == {
+        *("id", "type", "status", "progress", "stage", "eta_s", "title", "backend", "source_file"),
+        *("target_file", "face_mappings", "options", "notes", "created_at", "updated_at", "started_at"),
+        *("completed_at", "cancelled_at", "error_message", "error_code", "result_url", "runpod_id"),
+        *("remote_stop", "attempt", "position"),
+    }
+
+
+@pytest.mark.parametrize("path", ["/api/status/nobody-knows-this-one", "/api/status/%00", "/api/status/a b"])
+def test_an_unknown_job_is_not_found(http: httpx.Client, path: str) -> None:
+    refused(http.get(path), 404, "Job not found")
+
+
+def test_tasks_shows_live_ones_recent_adds_three_finished_and_all_shows_all(
+    serving: Serving, http: httpx.Client
+) -> None:
+    finished = [serving.add_job(status=Status.COMPLETED) for _ in range(3)]
+    finished += [serving.add_job(status=Status.FAILED)]
+    live = [serving.add_job(status=Status.PROCESSING), serving.add_job()]
+    shown = {
+        scope: {job["id"] for job in data(http.get("/api/tasks", params={"scope": scope}))}
+        for scope in ("active", "recent", "all")
+    }
+    newest = sorted(finished, key=lambda job: (job.created_at, job.id))[-3:]
+    assert shown["active"] == {job.id for job in live}
+    assert shown["recent"] == {job.id for job in [*live, *newest]}
+    assert shown["all"] == {job.id for job in [*live, *finished]}
+    assert data(http.get("/api/tasks")) == data(http.get("/api/tasks?scope=active"))
+    pages = [data(http.get("/api/tasks", params={"scope": "all", "limit": 4, "offset": at})) for at in (0, 4)]
+    assert [job["id"] for job in pages[0] + pages[1]] == [
+        j["id"] for j in data(http.get("/api/tasks?scope=all"))
+    ]
+
+
+def test_an_unchanged_answer_is_a_304_without_a_body(serving: Serving, http: httpx.Client) -> None:
+    job = serving.add_job()
+    first = http.get("/api/tasks")
+    tag = first.headers["ETag"]
+    for sent in (tag, tag.removeprefix("W/"), f'"other", {tag}', "*"):
+        again = http.get("/api/tasks", headers={"If-None-Match": sent})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    serving.service.cancel(job.id)
+    changed = http.get("/api/tasks", headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != tag
+    assert "no-cache" in changed.headers["Cache-Control"]
+
+
+# -- cancel and delete -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.PROCESSING])
+def test_cancel_of_a_live_job_succeeds_at_once(serving: Serving, http: httpx.Client, status: Status) -> None:
+    job = serving.add_job(status=status)
+    answer = http.post(f"/api/cancel/{job.id}")
+    assert answer.json() == {"success": True, "data": {"message": "Job cancelled successfully"}}
+    shown = data(http.get(f"/api/status/{job.id}"))
+    assert (shown["status"], shown["error_message"], shown["error_code"]) == (
+        "failed",
+        "任务已被用户取消",
+        "cancelled",
+    )
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
+def test_cancel_of_a_finished_job_says_so(serving: Serving, http: httpx.Client, status: Status) -> None:
+    job = serving.add_job(status=status)
+    refused(http.post(f"/api/cancel/{job.id}"), 400, f"Job already {status.value}")
+    assert serving.store.get(job.id) == job
+
+
+def test_cancel_of_an_unknown_job_is_not_found(http: httpx.Client) -> None:
+    refused(http.post("/api/cancel/nobody-knows-this-one"), 404, "Job not found")
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.PENDING])
+def test_delete_removes_the_job_and_its_files(serving: Serving, http: httpx.Client, status: Status) -> None:
+    job = serving.add_job(status=status)
+    assert data(http.delete(f"/api/jobs/{job.id}")) == {"message": "Job deleted"}
+    refused(http.get(f"/api/status/{job.id}"), 404, "Job not found")
+    assert not serving.folders.job(job.id).exists()
+    assert not any((serving.folders.root / "uploads").iterdir())
+    refused(http.delete(f"/api/jobs/{job.id}"), 404, "Job not found")
+
+
+# -- download ----------------------------------------------------------------------------------------------
+
+
+def test_a_result_is_downloaded_whole_or_in_ranges(serving: Serving, http: httpx.Client) -> None:
+    job = serving.add_job(status=Status.COMPLETED, result=bytes(range(256)) * 40, title="my clip.mp4")
+    url = data(http.get(f"/api/status/{job.id}"))["result_url"]
+    assert url == f"/api/download/{job.id}"
+    whole = http.get(url)
+    assert whole.content == bytes(range(256)) * 40
+    assert whole.headers["Content-Type"] == "video/mp4"
+    assert whole.headers["Content-Disposition"] == "attachment; filename*=utf-8''my%20clip-swap.mp4"
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    part = http.get(url, headers={"Range": "bytes=256-511"})
+    assert (part.status_code, part.content) == (206, bytes(range(256)))
+    assert part.headers["Content-Range"] == "bytes 256-511/10240"
+    assert http.get(url, headers={"Range": "bytes=-1"}).content == b"\xff"
+    assert http.get(url, headers={"Range": "bytes=99999-"}).status_code == 416
+    head = http.head(url)
+    assert (head.status_code, head.headers["Content-Length"], head.content) == (200, "10240", b"")
+
+
+def test_an_upload_is_downloaded_as_what_it_is_and_never_shown_as_a_page(
+    serving: Serving, http: httpx.Client
+) -> None:
+    upload = serving.add_upload(name="<script>.html")
+    answer = http.get(f"/api/download/{upload.id}")
+    assert (answer.content, answer.headers["Content-Type"]) == (PIXEL, "image/png")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_what_is_not_there_cannot_be_downloaded(serving: Serving, http: httpx.Client) -> None:
+    live, done, upload = serving.add_job(status=Status.PROCESSING), None, serving.add_upload()
+    refused(http.get(f"/api/download/{live.id}"), 404, "This job has no result to download.")
+    serving.service.cancel(live.id)
+    done = serving.add_job(status=Status.COMPLETED)
+    serving.folders.result(done).unlink()
+    refused(http.get(f"/api/download/{done.id}"), 404, "This job has no result to download.")
+    serving.folders.media(upload).unlink()
+    refused(http.get(f"/api/download/{upload.id}"), 404, "File not found. Upload it again.")
+    refused(http.get("/api/download/nobody-knows-this"), 404, "File not found. Upload it again.")
+
+
+# -- process -----------------------------------------------------------------------------------------------
+
+
+def files(serving: Serving) -> dict[str, str]:
+    return {
+        "source_file": serving.add_upload().id,
+        "target_file": serving.add_upload(kind="video", file="media.mp4", name="clip.mp4", faces=None).id,
+    }
+
+
+@pytest.mark.parametrize("name", ["single-video", "video"])
+def test_process_queues_a_job_with_the_options_we_know(
+    serving: Serving, http: httpx.Client, name: str
+) -> None:
+    options = {"many_faces": True, "video_quality": 60, "mouth_mask": True, "execution_provider": "cuda"}
+    answer = http.post(f"/api/process/{name}", json={**files(serving), "options": options, "consent": True})
+    job = serving.service.get(data(answer)["jobId"])
+    assert (job.type, job.title, job.options.many_faces, job.options.video_quality) == (
+        "single-video",
+        "clip.mp4",
+        True,
+        60,
+    )
+    assert serving.store.consent(job.id).owner == "local"
+
+
+@pytest.mark.parametrize("name", ["multi-image", "multi-video"])
+def test_several_faces_are_said_to_be_missing_yet(http: httpx.Client, name: str) -> None:
+    sentence = "Swapping several faces one by one is not available yet. Use single-image or single-video."
+    refused(http.post(f"/api/process/{name}", json={"target_file": "x", "face_mappings": {}}), 501, sentence)
+
+
+CONSENT = "State that everyone shown in the source and the target agreed to this swap."
+
+
+@pytest.mark.parametrize(
+    ("mode", "body", "header", "accepted"),
+    [
+        ("field", {"consent": True}, None, True),
+        ("field", {"options": {"consent": True}}, None, True),
+        ("field", {}, None, False),
+        ("field", {"consent": False}, None, False),
+        ("field", {}, "true", False),
+        ("header", {}, "true", True),
+        ("header", {"consent": True}, None, True),
+        ("header", {}, "false", False),
+        ("header", {}, None, False),
+        ("assume", {}, None, True),
+    ],
+)
+def test_consent_is_demanded_as_the_server_says(
+    serve: Callable[..., Serving], mode: str, body: dict[str, object], header: str | None, accepted: bool
+) -> None:
+    serving = serve(api_consent=mode)
+    headers = {} if header is None else {"X-FaceSwap-Consent": header}
+    answer = serving.client(**headers).post("/api/process/single-video", json={**files(serving), **body})
+    if accepted:
+        assert serving.service.get(data(answer)["jobId"])
+    else:
+        refused(answer, 400, CONSENT)
+        assert serving.service.history() == []
+
+
+@pytest.mark.parametrize("consent", ["true", 1, "yes", [True]])
+def test_consent_is_true_and_nothing_like_it(serving: Serving, http: httpx.Client, consent: object) -> None:
+    answer = http.post("/api/process/single-video", json={**files(serving), "consent": consent})
+    refused(answer, 400, "This request cannot be understood: consent: Input should be a valid boolean.")
+
+
+def test_what_does_not_fit_is_refused_in_words(serving: Serving, http: httpx.Client) -> None:
+    mine = {**files(serving), "consent": True}
+    post = http.post
+    answer = post("/api/process/single-image", json=mine)
+    refused(answer, 400, "This is the wrong kind of file (video instead of image). Choose another one.")
+    answer = post("/api/process/single-video", json={**mine, "source_file": "unknown-to-anybody"})
+    refused(answer, 404, "File not found. Upload it again.")
+    answer = post("/api/process/single-video", json={"consent": True})
+    refused(answer, 400, "This request cannot be understood: source_file and target_file are needed.")
+    answer = post("/api/process/other", json=mine)
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("This request cannot be understood: type: Input should be")
+    answer = post("/api/process/single-video", json={**mine, "options": {"video_quality": 101}})
+    assert answer.status_code == 400
+    assert "options.video_quality" in answer.json()["error"]
+    answer = post("/api/process/single-video", content=b"{", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    nobody = serving.add_upload(faces=0).id
+    answer = post("/api/process/single-video", json={**mine, "source_file": nobody})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("No face was found in the source.")
+
+
+def test_the_sixth_live_job_is_refused(serving: Serving, http: httpx.Client) -> None:
+    body = {**files(serving), "consent": True}
+    assert [http.post("/api/process/video", json=body).status_code for _ in range(5)] == [200] * 5
+    answer = http.post("/api/process/video", json=body)
+    sentence = "You already have 5 tasks waiting or running. Wait for one to finish, or cancel one."
+    refused(answer, 429, sentence)
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+# -- upload ------------------------------------------------------------------------------------------------
+
+
+def test_an_upload_needs_a_part_called_file(http: httpx.Client) -> None:
+    sentence = (
+        "This request cannot be understood: send the file as multipart/form-data in a part named 'file'."
+    )
+    refused(http.post("/api/upload"), 400, sentence)
+    refused(http.post("/api/upload", files={"picture": ("a.png", PIXEL)}), 400, sentence)
+    refused(http.post("/api/upload", data={"file": "text"}), 400, sentence)
+    assert http.post("/api/upload", files=[("file", ("a", b"x")), ("file", ("b", b"x"))]).status_code == 400
+
+
+def test_a_file_over_the_limit_is_refused_by_its_announced_size(serve: Callable[..., Serving]) -> None:
+    serving = serve(max_upload_mb=1)
+    answer = serving.client().post("/api/upload", files={"file": ("big.mp4", b"\0" * 2_000_000)})
+    refused(answer, 413, "This file is larger than 1 MB. Compress or cut it first.")
+    assert not list((serving.folders.root).glob("uploads/*"))
+
+
+def test_a_file_over_the_limit_is_refused_while_it_streams(serve: Callable[..., Serving]) -> None:
+    """Chunked, without an announced size: the answer comes although the body never ends."""
+    serving = serve(max_upload_mb=1)
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"\0" * 1_200_000
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=30) as connection:
+        connection.sendall(
+            b"POST /api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            + f"{len(part):x}\r\n".encode()
+            + part
+            + b"\r\n"
+        )
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+    assert not list((serving.folders.root).glob("uploads/*"))
+
+
+def test_a_body_that_is_no_upload_is_small(serving: Serving, http: httpx.Client) -> None:
+    answer = http.post("/api/process/video", json={"source_file": "x" * 300_000})
+    refused(answer, 413, "This request is larger than 256 KiB.")
+
+
+def test_the_kind_of_a_file_is_judged_by_its_content(serving: Serving, http: httpx.Client) -> None:
+    sentence = (
+        "This file is not a supported picture or video. "
+        "Pictures: JPEG, PNG, WebP; videos: MP4, MOV, MKV, WebM, AVI."
+    )
+    part = ("me.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png")
+    refused(http.post("/api/upload", files={"file": part}), 415, sentence)
+    answer = http.post("/api/upload", files={"file": ("me.png", b"")})
+    refused(answer, 400, "This file is empty. Choose another one.")
+    assert not list((serving.folders.root).glob("uploads/*"))
+
+
+# -- the rest ----------------------------------------------------------------------------------------------
+
+
+def test_health_says_what_runs_and_what_waits(serving: Serving, http: httpx.Client) -> None:
+    serving.add_job(status=Status.PROCESSING)
+    serving.add_job()
+    assert data(http.get("/api/health")) == {
+        "store": "ok",
+        "dispatcher": False,
+        "backends": ["local"],
+        "default_backend": "local",
+        "queue": {"pending": 1, "processing": 1, "limit": 100},
+    }
+
+
+def test_health_says_that_the_dispatcher_runs(serve: Callable[..., Serving]) -> None:
+    http = serve(dispatch=True).client()
+    wait_until(lambda: data(http.get("/api/health"))["dispatcher"], "the dispatcher runs")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/api/nothing", 404),
+        ("GET", "/api/", 404),
+        ("GET", "/api/status", 404),
+        ("GET", "/api/status/a/b", 404),
+        ("PUT", "/api/tasks", 405),
+        ("GET", "/api/upload", 405),
+        ("OPTIONS", "/api/tasks", 405),
+        ("POST", "/api/status/a", 405),
+    ],
+)
+def test_what_is_no_route_answers_in_the_envelope(
+    http: httpx.Client, method: str, path: str, code: int
+) -> None:
+    answer = http.request(method, path)
+    assert answer.status_code == code
+    assert answer.json()["success"] is False
+    assert ("Allow" in answer.headers) is (code == 405)
+
+
+def test_an_unexpected_error_is_logged_and_not_shown(
+    serving: Serving, http: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(f"secret in {serving.folders.root}")
+
+    monkeypatch.setattr(serving.service, "active", fail)
+    with caplog.at_level(logging.ERROR):
+        answer = http.get("/api/tasks")
+    sentence = "Something went wrong. Try again; if it happens again, look at the log."
+    refused(answer, 500, sentence)
+    assert "secret in" in caplog.text
+
+
+def test_the_document_for_people_comes_whole_from_here(http: httpx.Client) -> None:
+    page = http.get("/api/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "<script" not in page.text
+    for path in http.get("/api/openapi.json").json()["paths"]:
+        assert path in page.text

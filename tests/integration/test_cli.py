@@ -1,0 +1,248 @@
+"""The command line as its user types it: words, exit codes, and the same jobs as the app's."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from PIL import Image
+
+from faceswap.cli import main
+from faceswap.jobs import CANCELLED_MESSAGE, Status
+from faceswap.service import Service
+from faceswap.settings import Settings
+from tests.media import transcode
+from tests.waiting import wait_until
+
+REPOSITORY = Path(__file__).parents[2]
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, landmark_model: Path) -> Path:
+    return tmp_path / "data"
+
+
+def start(data_dir: Path, *words: object, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "faceswap", "--data-dir", str(data_dir), *map(str, words)],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def command(data_dir: Path) -> Command:
+    """In a process of its own."""
+
+    def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        with start(data_dir, *words, **environment) as process:
+            out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return run
+
+
+@pytest.fixture
+def quick(data_dir: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """In this process."""
+    level = logging.getLogger("faceswap").level
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        code = main(["--data-dir", str(data_dir), *map(str, words)])
+        return subprocess.CompletedProcess(words, code, *capfd.readouterr())
+
+    yield run
+    logging.getLogger("faceswap").setLevel(level)
+
+
+@pytest.fixture
+def jobs(data_dir: Path) -> Callable[[], list[dict[str, Any]]]:
+    def read() -> list[dict[str, Any]]:
+        with Service(Settings(data_dir=data_dir), dispatch=False) as service:
+            return [job.public() for job in service.history()]
+
+    return read
+
+
+def test_a_video_is_swapped_to_where_it_was_asked_for(
+    command: Command, jobs: Callable[..., Any], portrait: Path, face_video: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.mp4"
+    done = command("swap", portrait, face_video, "-o", output, "--consent", "--quality", 50)
+    assert (done.returncode, done.stdout) == (0, f"{output}\n"), done.stderr
+    with av.open(str(output)) as video:
+        assert video.streams.video[0].frames == 72
+    assert "processing" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("100 %")
+    (job,) = jobs()
+    assert (job["status"], job["title"], job["options"]["video_quality"]) == (
+        "completed",
+        face_video.name,
+        50,
+    )
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["out.mp4"]
+
+
+def test_a_picture_is_swapped_and_told_as_json(
+    command: Command, portrait: Path, other_portrait: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.png"
+    done = command("swap", portrait, other_portrait, "-o", output, "--consent", "--json", "--quiet")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, answer["success"]) == (0, "", True)
+    assert answer["data"]["output"] == str(output)
+    assert answer["data"]["status"] == "completed"
+    with Image.open(output) as picture, Image.open(other_portrait) as target:
+        assert picture.size == target.size
+
+
+def test_without_consent_nothing_is_begun(
+    quick: Command, data_dir: Path, portrait: Path, tmp_path: Path
+) -> None:
+    sentence = "State that everyone shown in the source and the target agreed to this swap."
+    done = quick("swap", portrait, portrait, "-o", tmp_path / "out.png")
+    assert (done.returncode, done.stderr.strip(), done.stdout) == (1, sentence, "")
+    done = quick("swap", portrait, portrait, "-o", tmp_path / "out.png", "--json")
+    assert json.loads(done.stdout) == {"success": False, "error": sentence}
+    assert not data_dir.exists()
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_what_cannot_be_done_is_said_in_one_sentence(
+    quick: Command, portrait: Path, no_face_picture: Path, tmp_path: Path
+) -> None:
+    exists, text = tmp_path / "exists.png", tmp_path / "text.png"
+    exists.write_bytes(b"keep me")
+    text.write_text("no picture")
+
+    def refused(*words: object) -> str:
+        done = quick("swap", *words, "--consent")
+        assert done.returncode == 1, done.stderr
+        return done.stderr.strip().splitlines()[-1]
+
+    out = tmp_path / "out.png"
+    assert refused(portrait, portrait, "-o", exists) == f"{exists} exists. Give another name, or --overwrite."
+    assert refused(portrait, tmp_path / "no.mp4", "-o", out) == f"There is no file {tmp_path / 'no.mp4'}."
+    assert refused(portrait, portrait, "-o", tmp_path / "o.mp4").startswith(
+        "The result of this target is a .png"
+    )
+    assert refused(text, portrait, "-o", out).startswith("This file is not a supported picture or video.")
+    assert refused(no_face_picture, portrait, "-o", out).startswith("No face was found in the source.")
+    assert refused(portrait, portrait, "-o", out, "--quality", 101) == "--quality is 1 to 100."
+    assert exists.read_bytes() == b"keep me"
+    assert not out.exists()
+
+
+def test_a_job_that_fails_says_why(
+    command: Command, portrait: Path, no_face_video: Path, tmp_path: Path
+) -> None:
+    done = command("swap", portrait, no_face_video, "-o", tmp_path / "out.mp4", "--consent", "--quiet")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("No face was found in the target.")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_interrupted_swap_is_cancelled(
+    data_dir: Path,
+    jobs: Callable[..., Any],
+    portrait: Path,
+    face_video: Path,
+    media_dir: Path,
+    tmp_path: Path,
+) -> None:
+    long = transcode(face_video, media_dir / "long-cli.mp4", frames=None, loops=12, preset="ultrafast")
+    with start(data_dir, "swap", portrait, long, "-o", tmp_path / "out.mp4", "--consent") as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "processing" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    (job,) = jobs()
+    assert (job["status"], job["error_message"]) == ("failed", CANCELLED_MESSAGE)
+    assert not (tmp_path / "out.mp4").exists()
+    wait_until(lambda: not list(data_dir.glob("jobs/*/attempt-*")), "the partial files are gone")
+
+
+def test_jobs_lists_what_the_app_knows_and_cancel_ends_it(
+    quick: Command, data_dir: Path, portrait: Path, face_video: Path
+) -> None:
+    with Service(Settings(data_dir=data_dir), dispatch=False) as service:
+        job = service.submit("single-video", portrait, face_video, consent=True)
+    listed = quick("jobs")
+    assert listed.returncode == 0
+    assert listed.stdout.split()[:5] == [
+        job.id,
+        *f"{job.created_at:%Y-%m-%d %H:%M}".split(),
+        "pending",
+        "0",
+    ]
+    assert json.loads(quick("jobs", "--json", "--live").stdout)["data"][0]["id"] == job.id
+    cancelled = quick("cancel", job.id)
+    assert (cancelled.returncode, cancelled.stdout.strip()) == (0, "Job cancelled successfully")
+    again = quick("cancel", job.id, "--json")
+    assert (again.returncode, json.loads(again.stdout)) == (
+        1,
+        {"success": False, "error": "Job already failed"},
+    )
+    unknown = quick("cancel", "nobody-knows-this-one")
+    assert (unknown.returncode, unknown.stderr.strip()) == (1, "Job not found")
+    assert quick("jobs", "--live").stdout == ""
+    with Service(Settings(data_dir=data_dir), dispatch=False) as service:
+        assert service.get(job.id).status is Status.FAILED
+
+
+def test_a_wrong_command_line_or_setting_exits_with_two(command: Command) -> None:
+    assert command().returncode == 2
+    assert command("swap").returncode == 2
+    wrong = command("jobs", FACESWAP_MAX_ACTIVE="many", FACESWAP_S3_SECRET_KEY="do-not-show")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "max_active" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+    assert "do-not-show" not in wrong.stderr
+
+
+def test_a_reader_that_goes_away_is_no_traceback(data_dir: Path) -> None:
+    with start(data_dir, "jobs", "--json") as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_on_a_terminal_progress_is_a_bar(
+    data_dir: Path, portrait: Path, other_portrait: Path, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    command = ["--data-dir", str(data_dir), "swap", str(portrait), str(other_portrait)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "faceswap", *command, "-o", str(tmp_path / "out.png"), "--consent"],
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 1024):
+            shown += part
+    except OSError:
+        pass  # how a terminal on Linux says that nobody writes to it any more
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert b"[##############################] 100 %" in shown
+    assert shown.count(b"\r\x1b[K") >= 2

@@ -1,0 +1,184 @@
+"""What the pages' events answer to somebody who calls them without a page; how the app starts and ends."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.app import App
+from tests.browser.tasks import finish, queue
+from tests.waiting import wait_until
+
+SIGNED_OUT = "会话已失效，请刷新页面后再试。"
+
+
+@pytest.fixture(scope="module")
+def start_app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) -> Iterator[Callable[..., App]]:
+    apps: list[App] = []
+
+    def start(**settings: str) -> App:
+        app = App(tmp_path_factory.mktemp("app"), FACESWAP_FACE_LANDMARKER=str(landmark_model), **settings)
+        apps.append(app)
+        app.start()
+        return app
+
+    yield start
+    for app in apps:
+        app.close()
+
+
+@pytest.fixture(scope="module")
+def public_app(start_app: Callable[..., App]) -> App:
+    """For several users."""
+    return start_app(FACESWAP_MULTI_USER="1")
+
+
+class Caller:
+    """Calls Gradio's events over plain HTTP, as anybody can."""
+
+    def __init__(self, app: App) -> None:
+        self._api = app.api
+        config = app.api.get("/config").json()
+        self._names = {part["id"]: part["props"].get("elem_id") for part in config["components"]}
+        self._events = config["dependencies"]
+
+    def call(self, element: str, event: str, data: list[Any], event_data: Any = None) -> Any:
+        """The outputs of the first such event of any page, or None when it ended in an error."""
+        wanted = next(
+            each["id"]
+            for each in self._events
+            for target, name in each["targets"]
+            if (self._names.get(target), name) == (element, event) and each["backend_fn"]
+        )
+        session = secrets.token_hex(8)
+        body = {"data": data, "fn_index": wanted, "session_hash": session, "event_data": event_data}
+        self._api.post("/gradio_api/queue/join", json=body, headers={"Accept-Language": "zh-CN"})
+        with self._api.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
+            for line in stream.iter_lines():
+                message = json.loads(line.removeprefix("data: ")) if line else {}
+                if message.get("msg") == "process_completed":
+                    return message["output"].get("data") if message["success"] else None
+        raise AssertionError("the event never ended")
+
+
+def file_data(path: Path | str, **more: object) -> dict[str, Any]:
+    return {"path": str(path), "orig_name": "me.png", "meta": {"_type": "gradio.FileData"}, **more}
+
+
+@pytest.fixture(scope="module")
+def caller(public_app: App) -> Caller:
+    return Caller(public_app)
+
+
+def new_token(app: App) -> str:
+    return app.api.post("/api/session").json()["data"]["token"]
+
+
+def test_a_file_of_the_server_cannot_be_taken_in(public_app: App, caller: Caller, portrait: Path) -> None:
+    token = new_token(public_app)
+    key = public_app.data_dir / "server.key"
+    inside = public_app.temporary / "x" / ".." / ".." / "data" / "server.key"
+    attempts: list[Any] = [
+        file_data(portrait),
+        {"path": str(portrait)},
+        file_data(key),
+        file_data(inside),
+        file_data("http://127.0.0.1:1/me.png"),
+        file_data(portrait, url=str(portrait)),
+        str(portrait),
+        [file_data(portrait)],
+        None,
+        7,
+    ]
+    for attempt in attempts:
+        answer = caller.call("fs-source-file", "upload", [attempt, token])
+        assert answer is None or (answer[3] == "" and "fs-media" not in answer[1]), attempt
+    assert key.exists()
+    assert portrait.exists()
+    assert not list((public_app.data_dir / "uploads").glob("*"))
+
+
+@pytest.mark.parametrize("token", [None, "", "local", "u" + "A" * 22 + "." + "B" * 43, {"owner": "local"}, 5])
+def test_every_event_asks_who_is_calling(public_app: App, caller: Caller, token: object) -> None:
+    started = caller.call("fs-go", "click", [token, "A" * 22, "B" * 22, True, False, 80])
+    assert SIGNED_OUT in started[0]
+    drawn = caller.call("fs-search", "change", [token, "", "all", None])
+    assert "<" not in json.dumps(drawn)
+    shown = caller.call("fs-viewer-part", "select", [token], {"job": "A" * 22})
+    assert "<" not in json.dumps(shown)
+    sent = public_app.api.post(
+        "/gradio_api/upload", files={"files": ("me.png", b"\x89PNG not really")}
+    ).json()
+    taken = caller.call("fs-source-file", "upload", [file_data(sent[0]), token])
+    assert SIGNED_OUT in taken[1]
+
+
+def test_another_owners_files_and_tasks_are_as_unknown_as_none(
+    public_app: App, caller: Caller, portrait: Path, other_portrait: Path
+) -> None:
+    mine, theirs = new_token(public_app), new_token(public_app)
+    public_app.api.headers["Authorization"] = f"Bearer {mine}"
+    job = finish(public_app, queue(public_app, portrait, other_portrait, kind="image"))
+    del public_app.api.headers["Authorization"]
+    assert job["status"] == "completed"
+    assert job["id"] in caller.call("fs-viewer-part", "select", [mine], {"job": job["id"]})[0]
+    assert "<" not in json.dumps(caller.call("fs-viewer-part", "select", [theirs], {"job": job["id"]}))
+    assert job["id"] in caller.call("fs-search", "change", [mine, "", "all", None])[0]
+    assert job["id"] not in caller.call("fs-search", "change", [theirs, "", "all", None])[0]
+    files = [job["source_file"], job["target_file"]]
+    assert "找不到这个文件" in caller.call("fs-go", "click", [theirs, *files, True, False, 80])[0]
+
+
+@pytest.mark.parametrize(
+    ("many_faces", "quality"), [(False, 0), (False, 101), ("perhaps", 80), (False, "best"), (None, None)]
+)
+def test_options_out_of_range_queue_nothing(
+    public_app: App, caller: Caller, portrait: Path, many_faces: object, quality: object
+) -> None:
+    token = new_token(public_app)
+    public_app.api.headers["Authorization"] = f"Bearer {token}"
+    uploads = [
+        public_app.api.post("/api/upload", files={"file": ("me.png", portrait.read_bytes())}).json()["data"]
+        for _ in range(2)
+    ]
+    del public_app.api.headers["Authorization"]
+    files = [upload["fileId"] for upload in uploads]
+    answer = caller.call("fs-go", "click", [token, *files, True, many_faces, quality])
+    assert answer is None or 'data-mood="bad"' in answer[0]
+    public_app.api.headers["Authorization"] = f"Bearer {token}"
+    assert public_app.tasks() == []
+    del public_app.api.headers["Authorization"]
+
+
+def test_a_taken_port_is_told_in_one_sentence(public_app: App, tmp_path: Path) -> None:
+    second = App(tmp_path, GRADIO_SERVER_PORT=str(public_app.port))
+    process = second.launch()
+    assert process.wait(60) == 1
+    last = second.log.read_text().strip().splitlines()[-1]
+    assert last == (
+        f"Port {public_app.port} of 127.0.0.1 is in use. "
+        "Stop the other program, or set GRADIO_SERVER_PORT to another port."
+    )
+    second.close()
+
+
+def test_a_terminated_app_ends_well_and_gives_its_run_back(
+    start_app: Callable[..., App], portrait: Path, occluded_video: Path
+) -> None:
+    app = start_app()
+    job_id = queue(app, portrait, occluded_video)
+
+    def status() -> str:
+        return app.api.get(f"/api/status/{job_id}").json()["data"]["status"]
+
+    wait_until(lambda: status() == "processing", "it runs")
+    assert app.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in app.log.read_text()
+    app.start()
+    assert app.api.get(f"/api/status/{job_id}").json()["data"]["attempt"] <= 1, "a hand-over costs no attempt"
