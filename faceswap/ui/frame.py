@@ -1,0 +1,150 @@
+"""The frame of every page: head, docked panel of tasks, and the timer that refreshes it.
+
+The panel's table is a Dataframe; everything else in it is drawn by `static/pages.js` into elements that are
+made here once. The timer's tick runs in the browser only: it fetches `/api/tasks` and costs no event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import gradio as gr
+from gradio.components.navbar import Navbar
+from gradio.events import Dependency
+
+from faceswap.errors import NotSignedIn
+from faceswap.ui import texts
+from faceswap.ui.site import UNCHANGED, Site, both, markup
+
+PageName = Literal["start", "video", "image", "tasks", "diagnostics"]
+PATHS: dict[PageName, str] = {
+    "start": "./",
+    "video": "video",
+    "image": "image",
+    "tasks": "tasks",
+    "diagnostics": "diagnostics",
+}
+REFRESH_S = 1
+PUBLIC_SECRET = "faceswap"
+"""BrowserState wants one and publishes it: what is stored with it proves nothing by itself."""
+TICK = "(token) => window.faceswap.tick(token)"
+REFRESH_NOW = "() => document.getElementById('fs-refresh').click()"
+
+i18n = gr.I18n(
+    **{
+        language: {key: text.of("en" if language == "en" else "zh") for key, text in texts.WORDS.items()}
+        | {f"status_{key}": text.of("en" if language == "en" else "zh") for key, text in texts.STATUS.items()}
+        for language in ("en", "zh-CN", "zh-TW")
+    }
+)
+
+_STATIC = Path(__file__).parent / "static"
+_MARK = (
+    '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" aria-hidden="true">'
+    '<circle cx="9" cy="9" r="6"/><path d="M14.6 6.2a6 6 0 1 1-5.9 9.9" stroke-linecap="round"/>'
+    '<path d="M7 8.2v.1M11 8.2v.1M7.2 11.2c1 .9 2.6.9 3.6 0" stroke-linecap="round"/></svg>'
+)
+_CHEVRON = (
+    '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">'
+    '<path d="m6 9 6 6 6-6"/></svg>'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    token: gr.BrowserState
+    """Names the owner when there are several users; "" on one's own machine."""
+    signature: gr.Textbox
+    """Changes when a task began, ended or vanished: its `change` event is the time to draw a list anew."""
+    opened: Dependency
+    """The page is there and `token` names somebody: `opened.then(…)` is where a page's own loading begins."""
+
+
+def head_of_document() -> str:
+    """Styles and script of all pages, for `launch(head=…)`."""
+    words = json.dumps(texts.for_browser(), ensure_ascii=False).replace("</", "<\\/")
+    script = (_STATIC / "pages.js").read_text(encoding="utf-8").replace("/*TEXTS*/ {}", words)
+    style = (_STATIC / "pages.css").read_text(encoding="utf-8")
+    return f"<style>{style}</style><script>{script}</script>"
+
+
+@contextmanager
+def frame(site: Site, page: gr.Blocks, name: PageName) -> Generator[Frame]:
+    """Put a page's own parts inside the `with` block."""
+    Navbar(visible=False)
+    markup(_head(site, name))
+    token = gr.BrowserState("", storage_key="faceswap-token", secret=PUBLIC_SECRET)
+    signature = gr.Textbox(visible="hidden", elem_id="fs-signature")
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    if site.owners.multi_user:
+        opened = page.load(_signer(site), token, token, queue=False, **quiet)
+    else:
+        opened = page.load(None, js="() => []", **quiet)
+    yield Frame(token, signature, opened)
+    with gr.Column(elem_id="fs-dock"):
+        markup(_pill(site), js_on_load="window.faceswap.start()")
+        with gr.Column(elem_id="fs-body"):
+            markup('<p class="fs-notice" id="fs-notice" role="status" hidden></p>')
+            with gr.Row(elem_id="fs-active"):
+                table = gr.Dataframe(
+                    headers=["", "", "", ""],
+                    datatype=["str", "str", "html", "str"],
+                    column_widths=["33%", "27%", "20%", "20%"],
+                    label=i18n("active"),
+                    show_label=False,
+                    interactive=False,
+                    buttons=[],
+                    wrap=True,
+                    elem_id="fs-table",
+                )
+                markup('<ul id="fs-cancels"></ul>', elem_classes=["fs-cancels-column"], min_width=40)
+            markup(_BELOW_TABLE)
+    refresh = gr.Button(visible="hidden", elem_id="fs-refresh")
+    looks: dict[str, Any] = {"inputs": token, "outputs": [table, signature], "js": TICK, **quiet}
+    gr.Timer(REFRESH_S).tick(None, **looks)
+    refresh.click(None, **looks)
+    opened.then(None, **looks)
+
+
+def _signer(site: Site) -> Callable[[object], object]:
+    def keep_or_make_token(token: object) -> object:
+        try:
+            site.owner_of(token)
+        except NotSignedIn:
+            return site.owners.new_token()
+        return UNCHANGED
+
+    return keep_or_make_token
+
+
+def _head(site: Site, current: PageName) -> str:
+    shown: list[PageName] = ["start", "video", "image", "tasks"]
+    if not site.owners.multi_user:
+        shown.append("diagnostics")
+    links = "".join(
+        f'<a href="{PATHS[name]}"{" aria-current=page" if name == current else ""}>{both(f"nav_{name}")}</a>'
+        for name in shown
+    )
+    brand = f'<a class="fs-brand" href="./">{_MARK}{both("brand")}</a>'
+    return f'<header class="fs-head" data-page="{current}">{brand}<nav>{links}</nav></header>'
+
+
+def _pill(site: Site) -> str:
+    return (
+        '<div id="fs-toasts" role="status" aria-live="polite"></div>'
+        '<button id="fs-pill" type="button" data-do="toggle" aria-expanded="true" aria-controls="fs-body" '
+        f'data-limit="{site.service.settings.max_upload_mb}">'
+        f'<span id="fs-count">{both("tasks")}</span>{_CHEVRON}</button>'
+    )
+
+
+_BELOW_TABLE = (
+    f'<p id="fs-none">{both("none_active")}</p>'
+    f'<p id="fs-finished-head" hidden>{both("finished")}</p><ul id="fs-finished"></ul>'
+    f'<a class="fs-all" href="{PATHS["tasks"]}">{both("all_tasks")}</a>'
+)

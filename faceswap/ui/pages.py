@@ -1,0 +1,69 @@
+"""All pages put together, and the one way to serve them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is imported: it asks then
+
+import gradio as gr
+
+from faceswap.owners import Owners
+from faceswap.service import Service
+from faceswap.ui.frame import frame, head_of_document, i18n
+from faceswap.ui.history import history_page
+from faceswap.ui.look import theme
+from faceswap.ui.server import Server
+from faceswap.ui.site import Site
+from faceswap.ui.start import start_page
+from faceswap.ui.swap import swap_page
+from faceswap.ui.texts import WORDS
+
+LEFTOVERS_S = (600, 3600)
+"""How often files that Gradio still holds are looked for, and how old they may get: what was uploaded is
+removed at once when it is taken in, so this is for uploads whose page was closed meanwhile."""
+
+
+def build(service: Service, owners: Owners) -> gr.Blocks:
+    """The pages as one Gradio app. Serve it with `launch`."""
+    site = Site(service, owners)
+    title = WORDS["title_start"]
+    demo = gr.Blocks(title=f"{title.zh} {title.en}", delete_cache=LEFTOVERS_S, analytics_enabled=False)
+    with demo, frame(site, demo, "start"):
+        start_page()
+    with demo.route("视频换脸 Video", "/video") as page, frame(site, page, "video") as parts:
+        swap_page(site, parts, "video")
+    with demo.route("图片换脸 Picture", "/image") as page, frame(site, page, "image") as parts:
+        swap_page(site, parts, "image")
+    with demo.route("任务 Tasks", "/tasks") as page, frame(site, page, "tasks") as parts:
+        history_page(site, parts)
+    return demo
+
+
+def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) -> Any:
+    """Serve pages and API from one server; `options` go to Gradio's `launch`, which this is at heart.
+
+    Works as a script, in a notebook, and where a Space's start-up hook has wrapped `gr.Blocks.launch`.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    settings = service.settings
+    chosen: dict[str, Any] = {
+        "server_name": settings.server_name,
+        "server_port": settings.server_port,
+        "max_file_size": settings.max_upload_mb * 10**6,
+        "quiet": True,
+    } | options
+    return demo.launch(
+        _app=Server.for_app(service, owners, settings),
+        ssr_mode=False,
+        run_history=False,
+        share=False,
+        footer_links=["settings"],
+        i18n=i18n,
+        theme=theme(),
+        head=head_of_document(),
+        **chosen,
+    )

@@ -1,0 +1,182 @@
+"""The web server: our API and Gradio's pages behind one guard.
+
+Gradio's own CORS rules answer any origin on a public host, with credentials, and know nothing of our routes:
+they are replaced. What guards the door, in this order:
+
+1. Host (one user only): a name that some other site could own is refused, so that a page of that site cannot
+   reach an app on this machine by pointing its name here (DNS rebinding).
+2. Origin: a request that changes something, sent by a page of another site, is refused unless its origin is
+   allowed. Loopback origins are; more come from `FACESWAP_CORS_ORIGINS`.
+3. CORS: pages of allowed origins may read answers. Never with credentials: no route relies on a cookie.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+import gradio as gr
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from faceswap.api import CONSENT_HEADER, router
+from faceswap.api.answers import refusal
+from faceswap.owners import Owners
+from faceswap.service import Service
+from faceswap.settings import Settings
+
+_LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
+_LOOPBACK_FRAMES = "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
+_NOTEBOOK_FRAMES = "vscode-webview:"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_GRADIOS_CORS = "CustomCORSMiddleware"
+"""By name: there is no public place to import it from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which hosts and origins may do what."""
+
+    own_machine: bool
+    """One user: only names of this machine are ours."""
+    server_name: str
+    origins: tuple[str, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        return cls(not settings.multi_user, settings.server_name, settings.cors_origins)
+
+    def knows_host(self, host: str) -> bool:
+        """Whether the Host header may name this machine.
+
+        Rebinding needs a name that an attacker can register: an address is none, nor is a name without dots.
+        """
+        if not self.own_machine:
+            return True
+        name = _host_name(host)
+        if not name:
+            return False
+        if "." not in name or name.endswith(".localhost") or _is_address(name):
+            return True
+        ours = {self.server_name.lower(), f"{socket.gethostname().lower()}.local"}
+        return name in ours | {_host_name(urlsplit(origin).netloc) for origin in self.origins}
+
+    def allows_origin(self, origin: str) -> bool:
+        return "*" in self.origins or origin in self.origins or bool(_LOOPBACK_ORIGIN.fullmatch(origin))
+
+    def allows_change(self, headers: Headers) -> bool:
+        """Whether a request that changes something comes from our own page, an allowed one, or no page.
+
+        `Sec-Fetch-Site` cannot be set by a page and is right behind any proxy; where a browser leaves it out
+        (plain http, not loopback), Origin is compared with Host.
+        """
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site in ("same-origin", "none"):
+            return True
+        if origin is None:
+            return site is None
+        same = site is None and urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+        return same or self.allows_origin(origin)
+
+    @property
+    def frame_ancestors(self) -> str | None:
+        """Who may show our pages in a frame, where a click could be stolen: notebooks on this machine.
+
+        None: anyone. A Space is shown in a frame, and its tokens are not reachable from another site's page.
+        """
+        if not self.own_machine or "*" in self.origins:
+            return None
+        return " ".join(["frame-ancestors", _LOOPBACK_FRAMES, _NOTEBOOK_FRAMES, *self.origins])
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class Guard:
+    """ASGI middleware that applies a `Policy` to every route, Gradio's included."""
+
+    def __init__(self, app: ASGIApp, policy: Policy) -> None:
+        self._app = app
+        self._policy = policy
+        self._headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+        if policy.frame_ancestors:
+            self._headers["Content-Security-Policy"] = policy.frame_ancestors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        changing = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+        if not self._policy.knows_host(headers.get("host", "")):
+            sentence = "This app answers only to names of this machine. Add yours to FACESWAP_CORS_ORIGINS."
+            await refusal(403, sentence)(scope, receive, send)
+        elif changing and not self._policy.allows_change(headers):
+            sentence = "Pages of other sites may not do this. Add their origin to FACESWAP_CORS_ORIGINS."
+            await refusal(403, sentence)(scope, receive, send)
+        else:
+            await self._app(scope, receive, self._protected(send))
+
+    def _protected(self, send: Send) -> Send:
+        async def protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        return protected
+
+
+class Server(gr.Server):
+    """Pass it to `demo.launch(_app=…, ssr_mode=False)`; make it with `for_app`."""
+
+    policy: Policy
+
+    @classmethod
+    def for_app(cls, service: Service, owners: Owners, settings: Settings) -> Self:
+        server = cls(title="faceswap", openapi_url=None, docs_url=None, redoc_url=None)
+        server.policy = Policy.of(settings)
+        server.include_router(router(service, owners))
+        return server
+
+    def build_middleware_stack(self) -> ASGIApp:
+        ours = [
+            Middleware(Guard, policy=self.policy),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=self.policy.origins,
+                allow_origin_regex=_LOOPBACK_ORIGIN.pattern,
+                allow_methods=["GET", "HEAD", "POST", "DELETE"],
+                allow_headers=["Authorization", "If-None-Match", "Range", CONSENT_HEADER],
+                expose_headers=[
+                    "ETag",
+                    "Content-Disposition",
+                    "Content-Range",
+                    "Accept-Ranges",
+                    "Retry-After",
+                ],
+            ),
+        ]
+        replaced = {_GRADIOS_CORS, *(getattr(item.cls, "__name__", "") for item in ours)}
+        rest = [item for item in self.user_middleware if getattr(item.cls, "__name__", "") not in replaced]
+        self.user_middleware = ours + rest
+        return super().build_middleware_stack()

@@ -1,0 +1,58 @@
+"""The app from its start to its end: service, pages and routes, until a signal comes."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+
+from faceswap.engine.models import landmarker_path
+from faceswap.errors import FaceSwapError
+from faceswap.folders import Folders
+from faceswap.owners import Owners
+from faceswap.service import Service
+from faceswap.settings import Settings
+from faceswap.ui.pages import build, launch
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM. Returns the exit code; call it in the main thread.
+
+    Raises: StoreUnavailable.
+    """
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    owners = Owners.load(settings.data_dir, settings.multi_user)
+    with Service(settings) as service:
+        threading.Thread(target=_fetch_weights, args=(service,), name="faceswap-weights", daemon=True).start()
+        demo = build(service, owners)
+        try:
+            launch(demo, service, owners, prevent_thread_lock=True)
+        except OSError:
+            print(
+                f"Port {settings.server_port} of {settings.server_name} is in use. "
+                "Stop the other program, or set GRADIO_SERVER_PORT to another port.",
+                file=sys.stderr,
+            )
+            return 1
+        shown = "localhost" if settings.server_name in ("127.0.0.1", "0.0.0.0") else settings.server_name
+        print(f"FaceSwap 换脸: http://{shown}:{settings.server_port}/video", flush=True)
+        stop.wait()
+        demo.close(verbose=False)
+    return 0
+
+
+def _fetch_weights(service: Service) -> None:
+    """Before the first task needs them; without them that task fails with a sentence of its own."""
+    try:
+        landmarker_path(Folders(service.settings.data_dir).weights)
+    except FaceSwapError as error:
+        log.warning("%s", error)

@@ -1,0 +1,153 @@
+"""A place for one file: choose it, see at once whether it can be used, keep it over a reload.
+
+The file is taken into the service as soon as it is chosen; from then on only its upload id is known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from faceswap.errors import FaceSwapError, NoFaceFound, UploadNotFound
+from faceswap.store import Upload
+from faceswap.ui import texts
+from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message
+from faceswap.ui.texts import Language
+
+Kind = Literal["image", "video"]
+Role = Literal["source", "target"]
+
+INTAKES_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    kind: Kind
+    role: Role
+    file: gr.File
+    card: gr.HTML
+    replace: gr.Button
+    chosen: gr.BrowserState
+    """The upload's id, or "". Comes from the browser: ask the service whose it is."""
+
+
+def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
+    """Render a slot; `place` names the page, so that each remembers its own files."""
+    label = "source" if role == "source" else f"target_{kind}"
+    with gr.Column(elem_classes=["fs-slot"], elem_id=f"fs-{role}", min_width=280):
+        file = gr.File(label=i18n(label), file_count="single", height=280, elem_id=f"fs-{role}-file")
+        card = markup("", elem_id=f"fs-{role}-card")
+        replace = gr.Button(i18n("replace"), visible=False, size="sm", elem_id=f"fs-{role}-replace")
+        chosen = gr.BrowserState("", storage_key=f"faceswap-{place}-{role}", secret=PUBLIC_SECRET)
+    made = Slot(kind, role, file, card, replace, chosen)
+    outputs = [file, card, replace, chosen]
+    events = _Events(site, made)
+    file.upload(
+        events.take_in,
+        [file, frame.token],
+        outputs,
+        preprocess=False,
+        concurrency_limit=INTAKES_AT_ONCE,
+        concurrency_id="intake",
+        show_progress_on=[file],
+        api_visibility="private",
+    )
+    replace.click(events.empty, None, outputs, show_progress="hidden", api_visibility="private")
+    frame.opened.then(
+        events.restore,
+        [chosen, frame.token],
+        outputs,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return made
+
+
+class _Events:
+    def __init__(self, site: Site, slot: Slot) -> None:
+        self._site = site
+        self._slot = slot
+
+    def take_in(self, sent: object, token: object, request: gr.Request) -> list[Any]:
+        """A file has arrived in Gradio's folder: hand it to the service, and remove that copy."""
+        language = language_of(request)
+        with in_words(language) as outcome:
+            owner = self._site.owner_of(token)
+            path, name = _arrived(sent)
+            try:
+                upload = self._site.service.upload(path, name, expected=self._slot.kind, owner=owner)
+            except FileNotFoundError as error:  # somebody sent the same file at the same moment
+                raise UploadNotFound() from error
+            finally:
+                path.unlink(missing_ok=True)
+            if upload.faces == 0:
+                raise NoFaceFound(role=self._slot.role)
+            return self._filled(upload, owner, language)
+        return self._open(message(outcome.problem, "bad"))
+
+    def restore(self, chosen: object, token: object, request: gr.Request) -> list[Any]:
+        """The page was loaded again: show what was chosen before, as long as it exists."""
+        if not chosen or not isinstance(chosen, str):
+            return [UNCHANGED] * 4
+        try:
+            owner = self._site.owner_of(token)
+            upload = self._site.service.find_upload(chosen, owner=owner)
+        except FaceSwapError:
+            return self._open("")
+        return self._filled(upload, owner, language_of(request))
+
+    def empty(self) -> list[Any]:
+        return self._open("")
+
+    def _filled(self, upload: Upload, owner: str, language: Language) -> list[Any]:
+        card = _card(upload, self._site.media_url(upload.id, owner), language)
+        return [gr.File(value=None, visible=False), card, gr.Button(visible=True), upload.id]
+
+    def _open(self, card: str) -> list[Any]:
+        return [gr.File(value=None, visible=True), card, gr.Button(visible=False), ""]
+
+
+def _arrived(sent: object) -> tuple[Path, str]:
+    """The file of an upload event: its path and its name.
+
+    Gradio has checked already that the path is in its upload folder; it is a path that a browser sent, so it
+    is checked again. Raises: UploadNotFound.
+    """
+    data = cast("dict[str, object]", sent) if isinstance(sent, dict) else {}
+    path, name = data.get("path"), data.get("orig_name")
+    if not isinstance(path, str):
+        raise UploadNotFound()
+    file = Path(path).resolve()
+    if not file.is_relative_to(Path(get_upload_folder()).resolve()) or not file.is_file():
+        raise UploadNotFound()
+    return file, name if isinstance(name, str) and name else file.name
+
+
+def _card(upload: Upload, url: str, language: Language) -> str:
+    media = (
+        f'<img src="{escape(url)}" alt="{escape(upload.name)}">'
+        if upload.kind == "image"
+        else f'<video src="{escape(url)}" controls muted playsinline preload="metadata" '
+        f'aria-label="{escape(upload.name)}"></video>'
+    )
+    facts = [f'<span class="fs-name" title="{escape(upload.name)}">{escape(upload.name)}</span>']
+    size = {"width": upload.width, "height": upload.height}
+    if upload.kind == "video":
+        length = texts.duration(upload.duration_s or 0, language)
+        small = texts.words("video_facts", language, duration=length, **size)
+    else:
+        small = texts.words("picture_facts", language, **size)
+    facts.append(f'<span class="fs-small">{escape(small)}</span>')
+    if upload.faces is not None:
+        key = "one_face" if upload.faces == 1 else "several_faces"
+        facts.append(
+            f'<span class="fs-faces">{escape(texts.words(key, language, count=upload.faces))}</span>'
+        )
+    return f'<div class="fs-media">{media}</div><div class="fs-facts">{"".join(facts)}</div>'

@@ -1,0 +1,482 @@
+/* What every page does by itself: the language, the docked panel, toasts, confirmations, comparing.
+ *
+ * The panel's timer calls `faceswap.tick`, which fetches the tasks and returns what the Dataframe and the
+ * signature component take: no event reaches the server. Everything that people typed (titles) goes into
+ * text nodes, never into markup.
+ */
+window.faceswap = (() => {
+  "use strict";
+
+  const texts = /*TEXTS*/ {};
+  const chinese = (navigator.language || "").toLowerCase().startsWith("zh");
+  const said = texts[chinese ? "zh" : "en"];
+  const unchanged = { __type__: "update" };
+  const LIVE = ["pending", "processing"];
+  const ATTEMPTS_SHOWN_FROM = 2;
+  const DRIFT_S = 0.12;
+
+  let token = "";
+  let etag = null;
+  let jobs = [];
+  let busy = false;
+  let connected = true;
+  let watched = new Set(JSON.parse(sessionStorage.getItem("faceswap-watched") || "[]"));
+
+  const word = (key, values = {}) =>
+    said.words[key].replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  const find = (id) => document.getElementById(id);
+  const live = (job) => LIVE.includes(job.status);
+
+  /** `make("p", {className: "x"}, "text", child…)`: children that are strings become text, never markup. */
+  function make(tag, properties = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties)) {
+      if (name in element) element[name] = value;
+      else element.setAttribute(name, value);
+    }
+    element.append(...children);
+    return element;
+  }
+
+  // -- language ------------------------------------------------------------------------------------------
+
+  /** Gradio knows zh-CN and zh-TW only, and speaks languages that we do not: bring it to one of our two. */
+  async function speakOneLanguage() {
+    const wanted = chinese ? "zh-CN" : "en";
+    const core = performance.getEntriesByType("resource").find((entry) => /\/core-[^/]*\.js$/.test(entry.name));
+    if (core) {
+      const { changeLocale } = await import(core.name);
+      changeLocale?.(wanted);
+    }
+    document.documentElement.lang = wanted;
+  }
+
+  // -- talking to the server -----------------------------------------------------------------------------
+
+  const prefix = () => new URL(window.gradio_config?.root || "/", location.href).pathname.replace(/\/$/, "");
+
+  function call(method, path, { headers = {}, body } = {}) {
+    if (token) headers.Authorization = `Bearer ${token}`;
+    if (body) headers["Content-Type"] = "application/json";
+    return fetch(prefix() + path, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+      signal: AbortSignal.timeout(10_000),
+    });
+  }
+
+  /** For Gradio's timer: [table, signature], or "unchanged" for both. One request at most, none when hidden. */
+  async function tick(sent) {
+    token = sent || "";
+    if (busy || document.hidden) return [unchanged, unchanged];
+    busy = true;
+    localise();
+    try {
+      const answer = await call("GET", "/api/tasks?scope=recent", {
+        headers: etag ? { "If-None-Match": etag } : {},
+      });
+      connection(answer.status === 401 ? "session_lost" : answer.status >= 500 ? "offline" : null);
+      if (answer.status === 200) {
+        jobs = (await answer.json()).data;
+        etag = answer.headers.get("ETag");
+        announce();
+      }
+      if (answer.ok || answer.status === 304) render();
+      return answer.status === 200 ? [table(), signature()] : [unchanged, unchanged];
+    } catch (error) {
+      if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
+      connection("offline");
+      return [unchanged, unchanged];
+    } finally {
+      busy = false;
+    }
+  }
+
+  /** Changes exactly when a list of tasks must be drawn anew. */
+  const signature = () => jobs.map((job) => `${job.id}:${job.status}:${job.remote_stop}`).join(" ");
+
+  const refresh = () => find("fs-refresh")?.click();
+
+  // -- the panel -----------------------------------------------------------------------------------------
+
+  function duration(seconds) {
+    const whole = Math.max(1, Math.round(seconds));
+    const [m, s] = [Math.floor(whole / 60), whole % 60];
+    return m ? word("minutes", { m, s }) : word("seconds", { s });
+  }
+
+  function status(job) {
+    const words = said.status[job.status];
+    if (job.status !== "processing") return words;
+    const remarks = [];
+    if (job.stage !== "processing" && job.stage !== "queued") remarks.push(said.stages[job.stage]);
+    if (job.attempt >= ATTEMPTS_SHOWN_FROM) remarks.push(word("retrying", { attempt: job.attempt }));
+    return [words, ...remarks].join(" · ");
+  }
+
+  function left(job) {
+    if (job.position) return word("place", { position: job.position });
+    return job.eta_s === null ? "…" : duration(job.eta_s);
+  }
+
+  /** Numbers only: these cells are markup, while titles and words are plain text. */
+  const bar = (job) => {
+    const done = Math.floor(Number(job.progress));
+    return `<span class="fs-bar"><i style="width:${done}%"></i></span><span class="fs-percent">${done}%</span>`;
+  };
+
+  function table() {
+    return {
+      headers: ["column_title", "column_status", "column_progress", "column_eta"].map((key) => word(key)),
+      data: jobs.filter(live).map((job) => [job.title, status(job), bar(job), left(job)]),
+      metadata: null,
+    };
+  }
+
+  function render() {
+    const active = jobs.filter(live);
+    const running = active.filter((job) => job.status === "processing").length;
+    find("fs-count").textContent = active.length
+      ? word("tasks_count", { running, live: active.length })
+      : word("tasks");
+    find("fs-pill").dataset.running = String(running > 0);
+    find("fs-pill").title = active.length ? word("tasks_hint", { running, live: active.length }) : "";
+    find("fs-dock").dataset.active = String(active.length);
+    renderCancels(active);
+    align();
+    renderFinished(jobs.filter((job) => !live(job)));
+    for (const job of active) {
+      for (const meter of document.querySelectorAll(`progress[data-job="${CSS.escape(job.id)}"]`)) {
+        meter.value = job.progress;
+      }
+    }
+  }
+
+  /** Buttons stay the same elements while their task lives, so that focus and clicks survive a refresh. */
+  function renderCancels(active) {
+    const list = find("fs-cancels");
+    const present = new Map([...list.children].map((item) => [item.dataset.job, item]));
+    const wanted = active.map((job) => present.get(job.id) || cancelButton(job));
+    for (const [id, item] of present) {
+      if (!active.some((job) => job.id === id)) {
+        const focused = item.contains(document.activeElement);
+        item.remove();
+        if (focused) (list.querySelector("button") || find("fs-pill")).focus();
+      }
+    }
+    wanted.forEach((item, index) => {
+      if (list.children[index] !== item) list.insertBefore(item, list.children[index] || null);
+    });
+  }
+
+  /** Each button beside its row, whatever the table's own measures are. */
+  function align() {
+    const rows = document.querySelector("#fs-table .virtual-body");
+    const column = find("fs-cancels");
+    if (!rows?.offsetParent || !column) return;
+    const offset = rows.getBoundingClientRect().top - column.parentElement.getBoundingClientRect().top;
+    column.style.marginTop = `${offset}px`;
+  }
+
+  function cancelButton(job) {
+    const label = word("cancel_named", { title: job.title });
+    const button = make("button", { type: "button", ariaLabel: label, title: label }, "✕");
+    button.dataset.do = "cancel";
+    button.dataset.job = job.id;
+    const item = make("li", {}, button);
+    item.dataset.job = job.id;
+    return item;
+  }
+
+  function why(job) {
+    if (job.status !== "failed") return "";
+    if (chinese) return said.errors[job.error_code] || said.errors.internal;
+    return said.errors[job.error_code] || job.error_message || "";
+  }
+
+  function renderFinished(finished) {
+    const list = find("fs-finished");
+    find("fs-finished-head").hidden = finished.length === 0;
+    const shown = finished.map((job) => `${job.id} ${job.status} ${job.remote_stop} ${job.result_url}`).join("|");
+    if (list.dataset.shown === shown) return;
+    list.dataset.shown = shown;
+    list.replaceChildren(...finished.map(finishedItem));
+  }
+
+  function finishedItem(job) {
+    const item = make("li", {}, make("span", { className: "fs-title", title: job.title }, job.title));
+    item.dataset.job = job.id;
+    const state = make("span", { className: "fs-status" }, said.status[job.status]);
+    state.dataset.status = job.status;
+    item.append(state);
+    const remarks = [why(job), said.remoteStop[job.remote_stop]].filter(Boolean).join(" · ");
+    if (remarks) item.append(make("span", { className: "fs-why" }, remarks));
+    if (job.result_url) {
+      const play = make("button", { type: "button" }, word(job.type.endsWith("video") ? "play" : "view"));
+      play.dataset.do = "view";
+      play.dataset.job = job.id;
+      play.ariaLabel = `${play.textContent}: ${job.title}`;
+      const save = make("a", { href: prefix() + job.result_url, download: "" }, word("download"));
+      save.ariaLabel = `${word("download")}: ${job.title}`;
+      item.append(make("span", { className: "fs-acts" }, play, save));
+    }
+    return item;
+  }
+
+  function toggle() {
+    const open = find("fs-dock").dataset.open !== "true";
+    localStorage.setItem("faceswap-panel", open ? "open" : "closed");
+    showPanel(open);
+  }
+
+  function showPanel(open) {
+    find("fs-dock").dataset.open = String(open);
+    find("fs-pill").ariaExpanded = String(open);
+    find("fs-pill").ariaLabel = null;
+  }
+
+  function connection(problem) {
+    const notice = find("fs-notice");
+    notice.textContent = problem ? word(problem) : "";
+    notice.hidden = !problem;
+    find("fs-dock").dataset.offline = String(Boolean(problem));
+    if (!problem && !connected) toast(word("online"), "good");
+    connected = !problem;
+  }
+
+  /** One toast when a task that this tab saw alive has ended, also when it ended while the page was away. */
+  function announce() {
+    for (const job of jobs.filter((job) => !live(job) && watched.has(job.id))) {
+      const key = job.error_code === "cancelled" ? "cancelled_toast" : `${job.status === "completed" ? "done" : "failed"}_toast`;
+      const reason = job.error_code === "cancelled" ? "" : why(job);
+      toast([word(key, { title: job.title }), reason].filter(Boolean).join(" "), job.status === "completed" ? "good" : "bad");
+      if (job.status === "completed") offer(job);
+    }
+    watched = new Set(jobs.filter(live).map((job) => job.id));
+    sessionStorage.setItem("faceswap-watched", JSON.stringify([...watched]));
+  }
+
+  function toast(text, mood) {
+    const note = make("div", { className: "fs-toast" }, make("span", {}, text));
+    note.dataset.mood = mood;
+    const close = make("button", { type: "button", ariaLabel: word("close") }, "✕");
+    close.addEventListener("click", () => note.remove());
+    note.append(close);
+    find("fs-toasts").append(note);
+    note.addEventListener("animationend", (event) => event.animationName === "fs-leave" && note.remove());
+  }
+
+  // -- confirmations -------------------------------------------------------------------------------------
+
+  /** Asks in a dialog; resolves to whether it was confirmed. Escape and a click beside it say no. */
+  function ask({ question, reason, yes, no, mood }) {
+    return new Promise((resolve) => {
+      const heading = make("h2", { id: "fs-question" }, question);
+      const refuse = make("button", { type: "button", value: "no", autofocus: true }, no);
+      const confirm = make("button", { type: "button", value: "yes" }, yes);
+      confirm.dataset.mood = mood;
+      const dialog = make(
+        "dialog",
+        { className: "fs-ask" },
+        heading,
+        make("p", { id: "fs-reason" }, reason),
+        make("div", { className: "fs-answers" }, refuse, confirm),
+      );
+      dialog.setAttribute("role", "alertdialog");
+      dialog.setAttribute("aria-labelledby", "fs-question");
+      dialog.setAttribute("aria-describedby", "fs-reason");
+      dialog.addEventListener("click", (event) => {
+        if (event.target === dialog) dialog.close("no");
+        if (event.target instanceof HTMLButtonElement) dialog.close(event.target.value);
+      });
+      dialog.addEventListener("close", () => {
+        dialog.remove();
+        resolve(dialog.returnValue === "yes");
+      });
+      document.body.append(dialog);
+      dialog.showModal();
+    });
+  }
+
+  const titleOf = (element) =>
+    element.dataset.title || jobs.find((job) => job.id === element.dataset.job)?.title || word("unnamed");
+
+  const actions = {
+    toggle,
+    view: (button) => view(button.dataset.job),
+
+    async cancel(button) {
+      const title = titleOf(button);
+      const reason = word("cancel_why", { title });
+      const question = word("cancel_ask");
+      if (!(await ask({ question, reason, yes: word("cancel_yes"), no: word("cancel_no"), mood: "bad" }))) return;
+      const answer = await call("POST", `/api/cancel/${encodeURIComponent(button.dataset.job)}`);
+      if (answer.status === 400) toast(word("cancel_late"), "bad");
+      else if (answer.status === 404) toast(said.errors.job_not_found, "bad");
+      else if (!answer.ok) toast(word("action_failed"), "bad");
+    },
+
+    async delete(button) {
+      const question = word("delete_ask", { title: titleOf(button) });
+      const choice = { question, reason: word("delete_why"), yes: word("delete_yes"), no: word("dismiss"), mood: "bad" };
+      if (!(await ask(choice))) return;
+      const answer = await call("DELETE", `/api/jobs/${encodeURIComponent(button.dataset.job)}`);
+      toast(answer.ok ? word("deleted") : word("action_failed"), answer.ok ? "good" : "bad");
+      find("fs-reload")?.click();
+    },
+
+    async retry(button) {
+      const question = word("retry_ask", { title: titleOf(button) });
+      const choice = { question, reason: word("consent"), yes: word("retry_yes"), no: word("dismiss"), mood: "good" };
+      if (!(await ask(choice))) return;
+      const known = await call("GET", `/api/status/${encodeURIComponent(button.dataset.job)}`);
+      if (!known.ok) return toast(word("action_failed"), "bad");
+      const job = (await known.json()).data;
+      const { source_file, target_file, face_mappings, options } = job;
+      const body = { source_file, target_file, face_mappings, options, consent: true };
+      const answer = await call("POST", `/api/process/${job.type}`, { body });
+      if (answer.ok) toast(word("retried"), "good");
+      else toast(answer.status === 429 ? said.errors.too_many_jobs : word("action_failed"), "bad");
+    },
+  };
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target instanceof Element && event.target.closest("button[data-do]");
+    if (!button || button.disabled) return;
+    try {
+      await actions[button.dataset.do](button);
+    } catch (error) {
+      console.error(error);
+      toast(word("action_failed"), "bad");
+    }
+    refresh();
+  });
+
+  // -- results -------------------------------------------------------------------------------------------
+
+  let viewer = null;
+
+  /** Show a job's result: here when this page can, else on the page of tasks. */
+  function view(id) {
+    if (viewer) viewer(id);
+    else location.href = `${prefix()}/tasks?job=${encodeURIComponent(id)}`;
+  }
+
+  /** The viewer's component calls this with the function that asks the server for a result. */
+  function lendViewer(show) {
+    viewer = show;
+    const asked = new URLSearchParams(location.search).get("job");
+    if (asked) show(asked);
+  }
+
+  /** A new result takes the viewer unless somebody is watching another one. */
+  function offer(job) {
+    const playing = [...document.querySelectorAll("#fs-viewer video")].some((video) => !video.paused);
+    if (viewer && find("fs-viewer")?.dataset.offers !== "false" && !playing) viewer(job.id);
+  }
+
+  /** The original follows the result: play, pause, seek and speed. */
+  function follow(event) {
+    const lead = event.target;
+    if (!(lead instanceof HTMLVideoElement) || !lead.dataset.lead) return;
+    const other = lead.closest(".fs-compare")?.querySelector("video[data-follow]");
+    if (!other) return;
+    if (Math.abs(other.currentTime - lead.currentTime) > DRIFT_S) other.currentTime = lead.currentTime;
+    other.playbackRate = lead.playbackRate;
+    if (lead.paused) other.pause();
+    else if (other.paused && !other.ended) other.play().catch(() => other.pause());
+  }
+  for (const name of ["play", "pause", "seeked", "ratechange", "timeupdate"]) {
+    document.addEventListener(name, follow, true);
+  }
+
+  document.addEventListener("input", (event) => {
+    const slider = event.target;
+    if (!(slider instanceof HTMLInputElement) || !slider.closest(".fs-slider")) return;
+    slider.closest(".fs-slider").style.setProperty("--at", `${slider.value}%`);
+  });
+
+  /** What the browser cannot show gets a sentence instead of a black box. */
+  document.addEventListener(
+    "error",
+    (event) => {
+      const media = event.target;
+      if (!(media instanceof HTMLMediaElement || media instanceof HTMLImageElement)) return;
+      if (media.closest(".fs-media")) media.replaceWith(make("p", { className: "fs-no-preview" }, word("no_preview")));
+    },
+    true,
+  );
+
+  // -- choosing files ------------------------------------------------------------------------------------
+
+  /** Refused before a byte is sent: what is empty or larger than the server takes. */
+  function judge(files) {
+    const limit = Number(find("fs-dock")?.dataset.limit || Infinity);
+    for (const file of files) {
+      if (file.size === 0) return said.errors.empty_file || word("need_target");
+      if (file.size > limit * 1e6) return said.errors.too_large;
+    }
+    return null;
+  }
+
+  function guard(event) {
+    const slot = event.target instanceof Element && event.target.closest(".fs-slot");
+    const files = event.type === "drop" ? event.dataTransfer?.files : event.target.files;
+    if (!slot || !files?.length) return;
+    const problem = judge(files);
+    if (!problem) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    if (event.type === "change") event.target.value = "";
+    toast(problem, "bad");
+  }
+  document.addEventListener("change", guard, true);
+  document.addEventListener("drop", guard, true);
+
+  // -- the page ------------------------------------------------------------------------------------------
+
+  function localise() {
+    for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
+      const at = new Date(time.dateTime);
+      time.textContent = at.toLocaleString(chinese ? "zh-CN" : "en", { dateStyle: "medium", timeStyle: "short" });
+      time.dataset.local = "true";
+    }
+  }
+
+  /** A Space's frame grows with its content, so that its bottom edge may be out of sight. */
+  function stayInSight(dock) {
+    let tries = 0;
+    const wait = setInterval(() => {
+      const frame = window.parentIFrame;
+      if (frame?.getPageInfo) {
+        clearInterval(wait);
+        frame.getPageInfo((page) => {
+          const below = window.innerHeight - (page.scrollTop + page.clientHeight - page.offsetTop);
+          document.documentElement.style.setProperty("--fs-lift", `${Math.max(0, below)}px`);
+        });
+      } else if (++tries > 40) clearInterval(wait);
+    }, 250);
+    new ResizeObserver(() => {
+      document.documentElement.style.setProperty("--fs-dock-height", `${dock.offsetHeight}px`);
+      align();
+    }).observe(dock);
+  }
+
+  /** Called once by Gradio when the page is there. */
+  function start() {
+    const dock = find("fs-dock");
+    const page = document.querySelector("[data-page]")?.dataset.page || "start";
+    document.title = page === "start" ? word("title_start") : `${word(`title_${page}`)} · ${word("title_start")}`;
+    dock.setAttribute("role", "region");
+    dock.setAttribute("aria-label", word("panel"));
+    dock.dataset.limit = find("fs-pill").dataset.limit;
+    const wide = window.matchMedia("(min-width: 900px)").matches;
+    const remembered = localStorage.getItem("faceswap-panel");
+    showPanel(remembered ? remembered === "open" : wide);
+    stayInSight(dock);
+  }
+
+  speakOneLanguage();
+  return { tick, start, lendViewer, view, localise, toast };
+})();

@@ -1,0 +1,400 @@
+"""Every sentence of the pages, in Chinese and English. Pure: no page, no clock.
+
+Chinese is shown to browsers of any Chinese variant, English to all others. Errors are translated by their
+code: the English sentence is the error's own message (see `errors.py`), the Chinese one is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from faceswap.consent import STATEMENT
+from faceswap.errors import FaceSwapError, from_code
+from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Status
+
+Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+HTML_LANG: dict[Language, str] = {"zh": "zh-CN", "en": "en"}
+
+
+class Text(NamedTuple):
+    zh: str
+    en: str
+
+    def of(self, language: Language) -> str:
+        return self.zh if language == "zh" else self.en
+
+
+def language_of(header: str | None) -> Language:
+    """From an `Accept-Language` header or a language tag: what the browser names first decides."""
+    return "zh" if (header or "").strip().lower().startswith("zh") else "en"
+
+
+WORDS: dict[str, Text] = {
+    # frame
+    "brand": Text("换脸", "FaceSwap"),
+    "nav": Text("页面", "Pages"),
+    "nav_start": Text("首页", "Start"),
+    "nav_video": Text("视频换脸", "Video"),
+    "nav_image": Text("图片换脸", "Picture"),
+    "nav_tasks": Text("任务", "Tasks"),
+    "nav_diagnostics": Text("诊断", "Diagnostics"),
+    "title_start": Text("换脸", "FaceSwap"),
+    "title_video": Text("视频换脸", "Video face swap"),
+    "title_image": Text("图片换脸", "Picture face swap"),
+    "title_tasks": Text("任务记录", "Tasks"),
+    "title_diagnostics": Text("诊断", "Diagnostics"),
+    # start page
+    "start_head": Text("换一张脸，任务始终在你手里", "Swap a face. Keep every task in hand."),
+    "start_lead": Text(
+        "上传一张人脸和一段视频，几步就能换好。任务在后台运行：随时看进度、随时取消，关掉网页也不会丢。",
+        "Upload a face and a clip. Tasks run in the background: watch them, stop them at any time, close the "
+        "page and lose nothing.",
+    ),
+    "start_button": Text("开始视频换脸", "Swap a video"),
+    "start_image_button": Text("图片换脸", "Swap a picture"),
+    "step_1": Text("选一张人脸", "Pick a face"),
+    "step_1_why": Text(
+        "正面、清晰、光线均匀的照片效果最好。", "A sharp, evenly lit photo from the front works best."
+    ),
+    "step_2": Text("选一段视频", "Pick a video"),
+    "step_2_why": Text(
+        "MP4、MOV、MKV、WebM 或 AVI；声音、帧率和时长保持不变。",
+        "MP4, MOV, MKV, WebM or AVI. Sound, frame rate and length are kept.",
+    ),
+    "step_3": Text("开始，然后去忙别的", "Start, and go on"),
+    "step_3_why": Text(
+        "右下角的任务面板显示进度；完成后可播放、对比和下载。",
+        "The panel at the bottom right shows the progress; then play, compare and download.",
+    ),
+    "start_private": Text(
+        "素材和结果只保存在运行本程序的机器上，可随时在“任务”页删除。只用于已获本人同意的素材。",
+        "Files and results stay on the machine that runs this app and can be deleted on the Tasks page. "
+        "Only for people who agreed.",
+    ),
+    # swap form
+    "lead_video": Text(
+        "把照片里的脸换到视频里。任务在后台运行，提交后可以马上准备下一个。",
+        "Put the face of a photo into a video. Tasks run in the background: submit one and prepare the next.",
+    ),
+    "lead_image": Text("把一张照片里的脸换到另一张照片里。", "Put the face of one photo into another photo."),
+    "source": Text("人脸图片", "Face picture"),
+    "target_video": Text("目标视频", "Target video"),
+    "target_image": Text("目标图片", "Target picture"),
+    "replace": Text("换一个", "Choose another"),
+    "formats_image": Text("JPEG、PNG、WebP", "JPEG, PNG, WebP"),
+    "formats_video": Text("MP4、MOV、MKV、WebM、AVI", "MP4, MOV, MKV, WebM, AVI"),
+    "consent": Text(STATEMENT["zh-CN"], STATEMENT["en"]),
+    "options": Text("选项", "Options"),
+    "many_faces": Text("替换画面中的所有人脸", "Swap every face in the target"),
+    "many_faces_info": Text("不勾选时只替换最大的一张脸。", "Otherwise only the largest face is swapped."),
+    "video_quality": Text("画质", "Quality"),
+    "video_quality_info": Text("1 文件最小，100 画质最好。", "1 makes the smallest file, 100 looks best."),
+    "go_video": Text("开始视频换脸", "Start the video swap"),
+    "go_image": Text("开始图片换脸", "Start the picture swap"),
+    "result": Text("结果", "Result"),
+    "result_empty": Text(
+        "完成的结果会显示在这里，可以播放、对比和下载。",
+        "A finished result appears here, to play, compare and download.",
+    ),
+    "no_preview": Text(
+        "浏览器不能预览这种格式，不影响换脸。",
+        "This browser cannot preview the format; the swap still works.",
+    ),
+    "original": Text("原片", "Original"),
+    "swapped": Text("换脸后", "Swapped"),
+    "slider": Text("拖动以对比原图和结果", "Drag to compare the original with the result"),
+    "one_face": Text("找到 1 张人脸", "1 face found"),
+    "several_faces": Text(
+        "找到 {count} 张人脸，将使用最大的一张", "{count} faces found; the largest is used"
+    ),
+    "video_facts": Text("{width}×{height}，{duration}", "{width}×{height}, {duration}"),
+    "picture_facts": Text("{width}×{height}", "{width}×{height}"),
+    "need_source": Text("请先选择一张人脸图片。", "Choose a face picture first."),
+    "need_target": Text("请先选择目标文件。", "Choose a target file first."),
+    "queued": Text(
+        "已加入队列：{title}。右下角可以看进度，现在就可以准备下一个。",
+        "Queued: {title}. Watch it at the bottom right; you can prepare the next one now.",
+    ),
+    "unnamed": Text("未命名", "Untitled"),
+    # panel
+    "panel": Text("任务面板", "Task panel"),
+    "tasks": Text("任务", "Tasks"),
+    "tasks_count": Text("任务 ({running}/{live})", "Tasks ({running}/{live})"),
+    "tasks_hint": Text("{running} 个处理中，共 {live} 个未完成", "{running} running of {live} unfinished"),
+    "expand": Text("展开任务面板", "Open the task panel"),
+    "collapse": Text("收起任务面板", "Close the task panel"),
+    "column_title": Text("任务", "Task"),
+    "column_status": Text("状态", "Status"),
+    "column_progress": Text("进度", "Progress"),
+    "column_eta": Text("剩余", "Left"),
+    "active": Text("进行中的任务", "Active tasks"),
+    "none_active": Text("没有进行中的任务", "No active tasks"),
+    "finished": Text("最近完成", "Recently finished"),
+    "all_tasks": Text("全部任务", "All tasks"),
+    "place": Text("第 {position} 位", "#{position} in line"),
+    "seconds": Text("{s} 秒", "{s} s"),
+    "minutes": Text("{m} 分 {s} 秒", "{m} min {s} s"),
+    "retrying": Text("第 {attempt} 次运行", "run {attempt}"),
+    "cancel": Text("取消", "Cancel"),
+    "cancel_named": Text("取消任务：{title}", "Cancel task: {title}"),
+    "cancel_ask": Text("取消这个任务？", "Cancel this task?"),
+    "cancel_why": Text(
+        "“{title}”会立即停止，已处理的部分不会保留。",
+        "“{title}” stops at once; what was processed so far is not kept.",
+    ),
+    "cancel_yes": Text("取消任务", "Cancel the task"),
+    "cancel_no": Text("继续运行", "Keep it running"),
+    "cancel_late": Text("任务已经结束，不能再取消。", "The task is already over and cannot be cancelled."),
+    "play": Text("播放", "Play"),
+    "view": Text("查看", "View"),
+    "download": Text("下载", "Download"),
+    "done_toast": Text("“{title}”已完成", "“{title}” is finished"),
+    "failed_toast": Text("“{title}”失败", "“{title}” failed"),
+    "cancelled_toast": Text("“{title}”已取消", "“{title}” was cancelled"),
+    "offline": Text("连接中断，正在重试……任务不受影响。", "Connection lost, trying again… Tasks go on."),
+    "online": Text("已重新连接", "Connected again"),
+    "session_lost": Text("会话已失效，请刷新页面。", "Your session has ended. Reload the page."),
+    "action_failed": Text("没有成功，请稍后再试。", "That did not work. Try again in a moment."),
+    "close": Text("关闭", "Close"),
+    "attention": Text("请注意", "Please note"),
+    # history
+    "lead_tasks": Text(
+        "所有任务都在这里：重看结果、失败原因、重试或彻底删除。",
+        "All your tasks: see results again, why one failed, retry, or delete for good.",
+    ),
+    "search": Text("搜索", "Search"),
+    "search_hint": Text("文件名的一部分", "Part of a file name"),
+    "filter": Text("状态", "Status"),
+    "filter_all": Text("全部", "All"),
+    "more": Text("显示更多", "Show more"),
+    "history_empty": Text("还没有任务。", "No tasks yet."),
+    "history_none": Text("没有符合条件的任务。", "No task matches."),
+    "history_go": Text("去换一段视频", "Swap a video"),
+    "kind_video": Text("视频", "Video"),
+    "kind_image": Text("图片", "Picture"),
+    "retry": Text("重试", "Retry"),
+    "again": Text("再做一次", "Once more"),
+    "retry_ask": Text("再做一次“{title}”？", "Swap “{title}” again?"),
+    "retry_yes": Text("我声明并开始", "I state this; start"),
+    "dismiss": Text("返回", "Back"),
+    "delete": Text("删除", "Delete"),
+    "delete_ask": Text("删除“{title}”？", "Delete “{title}”?"),
+    "delete_why": Text(
+        "任务、结果和不再需要的素材会被彻底删除，不能恢复。",
+        "The task, its result and files that nothing else needs are removed for good.",
+    ),
+    "delete_yes": Text("删除", "Delete"),
+    "deleted": Text("已删除", "Deleted"),
+    "retried": Text("已重新加入队列", "Queued again"),
+    "took": Text("用时 {duration}", "took {duration}"),
+    # diagnostics
+    "lead_diagnostics": Text(
+        "这台机器上的任务、状态变化和服务健康状况。", "Tasks, state changes and health on this machine."
+    ),
+    "health": Text("健康状况", "Health"),
+    "events": Text("状态变化", "State changes"),
+    "job_id": Text("任务编号", "Task id"),
+    "column_time": Text("时间 (UTC)", "Time (UTC)"),
+    "column_reason": Text("原因", "Reason"),
+    "refresh": Text("刷新", "Refresh"),
+}
+
+STATUS: dict[str, Text] = {
+    Status.PENDING: Text("等待中", "Waiting"),
+    Status.PROCESSING: Text("处理中", "Processing"),
+    Status.COMPLETED: Text("已完成", "Completed"),
+    Status.FAILED: Text("失败", "Failed"),
+}
+
+STAGES: dict[str, Text] = {
+    "queued": Text("排队", "queued"),
+    "uploading": Text("上传中", "uploading"),
+    "waiting for GPU": Text("等待显卡", "waiting for a GPU"),
+    "processing": Text("换脸中", "swapping"),
+    "finishing": Text("收尾中", "finishing"),
+}
+
+REMOTE_STOP: dict[str, Text] = {
+    RemoteStop.PENDING: Text("云端正在停止", "Stopping in the cloud"),
+    RemoteStop.CONFIRMED: Text("云端已停止", "Stopped in the cloud"),
+    RemoteStop.GIVEN_UP: Text(
+        "未能确认云端已停止，请到 RunPod 控制台查看",
+        "The stop in the cloud could not be confirmed; look at the RunPod console",
+    ),
+}
+
+NOTES: dict[str, Text] = {
+    "several_faces_in_source": Text(
+        "人脸图片里有多张脸，使用了最大的一张", "The face picture shows several faces; the largest was used"
+    ),
+    "audio_reencoded": Text("声音已转为 AAC", "The sound was converted to AAC"),
+    "hdr_lost": Text("HDR 画面已转为普通色彩", "HDR was converted to standard colours"),
+}
+
+CHINESE_ERRORS: dict[str, str] = {
+    "internal": "出了点问题，请再试一次；如果再次出现，请查看日志。",
+    "not_found": "没有找到，请刷新页面。",
+    "job_not_found": "找不到这个任务，它可能已被删除。请刷新页面。",
+    "upload_not_found": "找不到这个文件，请重新上传。",
+    "no_result": "这个任务没有可下载的结果，请重新提交。",
+    "already_finished": "任务已经结束（{status}），不能再更改。",
+    "too_many_jobs": "你已有 {limit} 个任务在等待或运行，请等其中一个完成，或先取消一个。",
+    "queue_full": "服务器上已有 {limit} 个任务在排队，请过几分钟再试。",
+    "consent_required": "请先勾选声明：素材中的每个人都已同意本次换脸。",
+    "not_signed_in": "会话已失效，请刷新页面后再试。",
+    "not_built_yet": "暂不支持逐一指定多张人脸，请使用单人换脸。",
+    "invalid_request": "请求有误，请刷新页面后再试。",
+    "bad_media": "文件已损坏或不完整，无法读取。请重新导出，或换一个文件。",
+    "empty_file": "文件是空的，请换一个文件。",
+    "unsupported_media": "不支持这种{expected}文件。图片请用 JPEG、PNG、WebP；"
+    "视频请用 MP4、MOV、MKV、WebM、AVI。",
+    "wrong_kind": "这里需要{expected}，而这个文件是{found}，请换一个文件。",
+    "too_large": "文件超过 {limit_mb:.0f} MB，请先压缩或剪短。",
+    "bucket_needed": "文件共 {size_mb:.1f} MB，没有存储桶时最多能向云端发送 {limit_mb:.1f} MB。"
+    "请配置存储桶（FACESWAP_S3_*），或换更小的文件。",
+    "result_too_large": "结果超过 {limit_mb:.0f} MB，无法传回。请剪短视频，或配置存储桶（FACESWAP_S3_*）。",
+    "too_many_pixels": "画面有 {width}×{height} 像素，超过上限（{limit_megapixels:.0f} 百万像素），"
+    "请先缩小。",
+    "too_many_frames": "视频超过 {limit} 帧，请剪短或降低帧率。",
+    "too_long": "视频长 {duration_s:.0f} 秒，超过上限 {limit_s:.0f} 秒，请先剪短。",
+    "unsafe_address": "云端不会从这个地址取素材，请使用公开的 https 地址。",
+    "no_face": "在{role}中没有找到人脸，请换一个人脸清晰、没有侧过去的。",
+    "backend_unavailable": "暂时无法连接到处理任务的地方，请稍后再试。",
+    "backend_lost": "这个任务的运行中断了 {attempts} 次，请重新提交。",
+    "submission_unknown": "提交到云端时连接中断，为安全起见正在那里停止它。请重新提交。",
+    "weights_missing": "无法获取人脸关键点模型。请联网一次，或把 face_landmarker.task 放进数据目录的"
+    " weights 文件夹。",
+    "engine_crashed": "处理这个文件时引擎意外停止，请重新导出，或换一个文件。",
+    "bucket_unavailable": "存储桶不可用，请检查 FACESWAP_S3_* 后再试。",
+    "cloud_refused": "云端拒绝了这个任务（HTTP {status}），请检查 RUNPOD_API_KEY 和 RUNPOD_ENDPOINT_ID。",
+    "cloud_lost": "云端已没有这个任务的记录，请重新提交。",
+    "cloud_failed": "云端处理失败，请重新提交；如果再次出现，请查看云端日志。",
+    "cloud_stopped": "这个任务在云端被他人取消了，请重新提交。",
+    "worker_shut_down": "处理途中云端机器被关闭，请重新提交。",
+    "result_missing": "云端报告成功却没有返回结果，请重新提交。",
+    "result_damaged": "结果在传回途中损坏，请重新提交。",
+    "stopped": "任务已取消，需要时请重新提交。",
+    "timeout": "任务运行超过 {limit_s:.0f} 秒，已停止。请剪短视频后再试。",
+    "disk_full": "磁盘空间不足，请删除一些旧任务后再试。",
+    "store_unavailable": "无法打开任务数据库，请检查数据目录的权限和磁盘后重启。",
+    "cancelled": CANCELLED_MESSAGE,
+}
+"""`{names}` are filled from the error's details."""
+
+CHINESE_WITHOUT_DETAILS: dict[str, str] = {
+    "already_finished": "任务已经结束，不能再更改。",
+    "too_many_jobs": "你的任务太多了，请等其中一个完成，或先取消一个。",
+    "queue_full": "服务器上排队的任务太多，请过几分钟再试。",
+    "unsupported_media": "不支持这种文件。图片请用 JPEG、PNG、WebP；视频请用 MP4、MOV、MKV、WebM、AVI。",
+    "wrong_kind": "文件类型不对，请换一个文件。",
+    "too_large": "文件太大，请先压缩或剪短。",
+    "bucket_needed": "文件太大，没有存储桶时不能发送到云端。请配置存储桶（FACESWAP_S3_*），或换更小的文件。",
+    "result_too_large": "结果太大，无法传回。请剪短视频，或配置存储桶（FACESWAP_S3_*）。",
+    "too_many_pixels": "画面尺寸太大，请先缩小。",
+    "too_many_frames": "视频的帧太多，请剪短或降低帧率。",
+    "too_long": "视频太长，请先剪短。",
+    "no_face": "在目标中没有找到人脸，请换一个人脸清晰、没有侧过去的。",
+    "backend_lost": "这个任务的运行多次中断，请重新提交。",
+    "cloud_refused": "云端拒绝了这个任务，请检查 RUNPOD_API_KEY 和 RUNPOD_ENDPOINT_ID。",
+    "timeout": "任务运行时间太长，已停止。请剪短视频后再试。",
+}
+"""For failed jobs: the store keeps the code and the English sentence, not the details."""
+
+ENGLISH_ERRORS: dict[str, str] = {
+    "not_found": "Nothing was found here. Reload the page.",
+    "job_not_found": "This task cannot be found; it may have been deleted. Reload the page.",
+    "no_result": "This task has no result to download. Submit it again.",
+    "already_finished": "This task is already over and cannot be changed.",
+    "consent_required": "Tick the statement first: everyone shown agreed to this swap.",
+    "invalid_request": "That request cannot be understood. Reload the page and try again.",
+    "stopped": "This task was cancelled. Submit it again if you need it.",
+    "store_unavailable": "The task database cannot be opened. Check the data folder, then restart.",
+    "cancelled": "Cancelled by the user",
+}
+"""Where the page says more than the error's own message."""
+
+ENGLISH_WITHOUT_DETAILS: dict[str, str] = {
+    "too_many_jobs": "You have too many tasks waiting or running. Wait for one to finish, or cancel one.",
+    "too_large": "This file is too large. Compress or cut it first.",
+}
+"""What the browser says by itself of errors whose own message needs details."""
+
+_DETAILS: dict[str, Text] = {
+    "image": Text("图片", "picture"),
+    "video": Text("视频", "video"),
+    "source": Text("人脸图片", "face picture"),
+    "target": Text("目标", "target"),
+    "completed": Text("已完成", "completed"),
+    "failed": Text("失败", "failed"),
+}
+
+
+def words(key: str, language: Language, **values: object) -> str:
+    return WORDS[key].of(language).format(**values)
+
+
+def sentence(error: FaceSwapError, language: Language) -> str:
+    """What went wrong and what to do, for a page."""
+    if language == "en":
+        return ENGLISH_ERRORS.get(error.code, str(error))
+    template = CHINESE_ERRORS.get(error.code, CHINESE_ERRORS["internal"])
+    return template.format(**{name: _in_chinese(value) for name, value in error.details.items()})
+
+
+def _in_chinese(value: object) -> object:
+    return _DETAILS[value].zh if isinstance(value, str) and value in _DETAILS else value
+
+
+def job_sentence(job: Job, language: Language) -> str:
+    """Why a job failed, or "" when it did not."""
+    if job.error_code is None:
+        return ""
+    if language == "en":
+        return ENGLISH_ERRORS.get(job.error_code) or job.error_message or ""
+    return _failed_in_chinese(job.error_code)
+
+
+def _failed_in_chinese(code: str) -> str:
+    return CHINESE_WITHOUT_DETAILS.get(code) or CHINESE_ERRORS.get(code) or CHINESE_ERRORS["internal"]
+
+
+def remarks(job: Job, language: Language) -> list[str]:
+    """What else is worth telling of a job: notes, and how its stop in the cloud goes."""
+    found = [NOTES[note].of(language) for note in job.notes if note in NOTES]
+    if job.remote_stop in REMOTE_STOP:
+        found.append(REMOTE_STOP[job.remote_stop].of(language))
+    return found
+
+
+def duration(seconds: float, language: Language) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return words("seconds", language, s=rest)
+    return words("minutes", language, m=minutes, s=rest)
+
+
+def _without_details() -> dict[str, FaceSwapError]:
+    rebuilt = {code: from_code(code, {}) for code in CHINESE_ERRORS}
+    return {code: error for code, error in rebuilt.items() if error.code == code}
+
+
+def for_browser() -> dict[str, object]:
+    """What `static/panel.js` says by itself, in both languages."""
+    errors: Mapping[Language, dict[str, str]] = {
+        "zh": {code: _failed_in_chinese(code) for code in CHINESE_ERRORS},
+        "en": {code: str(error) for code, error in _without_details().items()}
+        | ENGLISH_ERRORS
+        | ENGLISH_WITHOUT_DETAILS,
+    }
+    return {
+        language: {
+            "words": {key: text.of(language) for key, text in WORDS.items()},
+            "status": {key: text.of(language) for key, text in STATUS.items()},
+            "stages": {key: text.of(language) for key, text in STAGES.items()},
+            "remoteStop": {key: text.of(language) for key, text in REMOTE_STOP.items()},
+            "errors": errors[language],
+        }
+        for language in LANGUAGES
+    }

@@ -1,0 +1,84 @@
+"""The app as its user starts it: `python app.py`, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.waiting import wait_until
+
+REPOSITORY = Path(__file__).parents[2]
+START_S = 60
+
+
+class App:
+    """Over a data folder that outlives it; the port stays the same when it is started again."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.data_dir = folder / "data"
+        self.log = folder / "app.log"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RUNPOD_")}
+        self._environment = {
+            **inherited,
+            "FACESWAP_DATA_DIR": str(self.data_dir),
+            "FACESWAP_LOCAL_WORKERS": "1",
+            "FACESWAP_LOG_LEVEL": "DEBUG",
+            "GRADIO_SERVER_PORT": str(self.port),
+            "GRADIO_TEMP_DIR": str(folder / "gradio"),
+            **settings,
+        }
+        self.temporary = folder / "gradio"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.api = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start the process and wait for nothing."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "app.py"],
+                cwd=REPOSITORY,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def start(self) -> None:
+        self._process = self.launch()
+        wait_until(self._answers, f"the app answers; see {self.log}", START_S)
+
+    def _answers(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None, self.log.read_text()
+        try:
+            return self.api.get("/video").is_success
+        except httpx.TransportError:
+            return False
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Its exit code. SIGKILL leaves it no time to clean up."""
+        assert self._process
+        self._process.send_signal(how)
+        return self._process.wait(30)
+
+    def close(self) -> None:
+        self.api.close()
+        if self._process and self._process.poll() is None:
+            self.stop(signal.SIGTERM)
+
+    def tasks(self, scope: str = "all") -> list[dict[str, Any]]:
+        """Newest first."""
+        return self.api.get("/api/tasks", params={"scope": scope}).json()["data"]

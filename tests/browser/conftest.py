@@ -1,0 +1,133 @@
+"""One Chromium for all browser tests, one app, and pages that are watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import platformdirs
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from faceswap.engine.models import landmarker_path
+from tests.browser.app import App
+from tests.browser.chromium import find_chromium
+from tests.browser.pages import VideoPage
+from tests.media import transcode
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 20_000
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_chromium()
+    assert path, "no Chromium found: scripts/test installs one"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def landmark_model() -> Path:
+    """Fetched once into the user's cache."""
+    return landmarker_path(platformdirs.user_cache_path("faceswap-tests", appauthor=False))
+
+
+@pytest.fixture(scope="session")
+def start_app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) -> Iterator[Callable[..., App]]:
+    """`start_app(NAME="value")`: an app over a fresh data folder."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> App:
+            settings["FACESWAP_FACE_LANDMARKER"] = str(landmark_model)
+            app = App(tmp_path_factory.mktemp("app"), **settings)
+            stack.callback(app.close)
+            app.start()
+            return app
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def shared_app(start_app: Callable[..., App]) -> App:
+    return start_app()
+
+
+@pytest.fixture
+def app(shared_app: App) -> Iterator[App]:
+    """Running, for one user, without any task: starting it takes seconds, so that tests share it."""
+    if not shared_app.running:
+        shared_app.start()
+    yield shared_app
+    if shared_app.running:
+        for task in shared_app.tasks():
+            shared_app.api.delete(f"/api/jobs/{task['id']}").raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def longer_video(face_video: Path, media_dir: Path) -> Path:
+    """`face_video` four times over, 9.6 s: its progress can be watched."""
+    return transcode(face_video, media_dir / "interview.mp4", frames=None, loops=4, preset="ultrafast")
+
+
+class Visitor:
+    """Somebody's browser. What no page may do fails the test: scripts that break, requests to elsewhere."""
+
+    def __init__(self, context: BrowserContext, app: App) -> None:
+        self.context = context
+        self.app = app
+        self.faults: list[str] = []
+        context.set_default_timeout(PATIENCE_MS)
+        context.on("page", self._watch)
+        context.on("request", lambda request: self._judge(request.url))
+
+    def _watch(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
+
+    def _judge(self, url: str) -> None:
+        if not url.startswith((self.app.url, "data:", "blob:", "chrome-error:")):
+            self.faults.append(f"request: {url}")
+
+    def open(self, path: str) -> Page:
+        page = self.context.new_page()
+        page.goto(self.app.url + path)
+        page.wait_for_selector("#fs-dock[data-active]")
+        return page
+
+    def video(self) -> VideoPage:
+        return VideoPage(self.open("/video"))
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
+    """`visit(app, locale="zh-CN", viewport=…)`: a browser that has never been here."""
+    visitors: list[Visitor] = []
+
+    def make(app: App, **options: object) -> Visitor:
+        chosen = {"locale": "zh-CN", "viewport": {"width": 1280, "height": 900}, **options}
+        visitors.append(Visitor(browser.new_context(**chosen), app))
+        return visitors[-1]
+
+    yield make
+    faults = [fault for visitor in visitors for fault in visitor.faults]
+    for visitor in visitors:
+        visitor.context.close()
+    assert not faults
+
+
+@pytest.fixture
+def visitor(visit: Callable[..., Visitor], app: App) -> Visitor:
+    return visit(app)

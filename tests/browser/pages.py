@@ -1,0 +1,67 @@
+"""What a visitor does on the pages, in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import FilePayload, Locator, Page, expect
+
+
+class Panel:
+    """The docked panel of any page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.pill = page.locator("#fs-pill")
+        self.rows = page.locator("#fs-table .virtual-row")
+        self.cancels = page.locator("#fs-cancels button")
+        self.finished = page.locator("#fs-finished li")
+        self.notice = page.locator("#fs-notice")
+        self.toasts = page.locator(".fs-toast")
+        self.dialog = page.locator("dialog.fs-ask")
+
+    def cell(self, row: int, column: int) -> Locator:
+        return self.rows.nth(row).locator(f'[data-col="{column}"]')
+
+    def progress(self) -> int | None:
+        """Percent of the first task, or None when there is none."""
+        return self.page.evaluate(
+            """() => {
+                const shown = document.querySelector('#fs-table .virtual-row .fs-percent');
+                const empty = document.getElementById('fs-dock').dataset.active === '0';
+                return shown && !empty ? parseInt(shown.textContent) : null;
+            }"""
+        )
+
+
+class VideoPage:
+    """/video, and /image, which has the same form."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.panel = Panel(page)
+        self.said = page.locator("#fs-said")
+        self.consent = page.locator("#fs-consent input")
+        self.go = page.locator("#fs-go")
+        self.result = page.locator(".fs-result[data-job]")
+
+    def choose(self, role: str, file: Path | FilePayload) -> None:
+        """Without waiting for what comes of it."""
+        self.page.set_input_files(f"#fs-{role}-file input[type=file]", file)
+
+    def card(self, role: str) -> Locator:
+        return self.page.locator(f"#fs-{role}-card")
+
+    def take(self, source: Path, target: Path) -> None:
+        self.choose("source", source)
+        self.choose("target", target)
+        for role in ("source", "target"):
+            expect(self.card(role).locator(".fs-media")).to_be_visible()
+
+    def start(self) -> None:
+        """Tick the statement, press the button, and see it answered."""
+        self.consent.check()
+        self.go.click()
+        expect(self.consent).not_to_be_checked()
+        expect(self.said).to_contain_text(re.compile("已加入队列|Queued"))

@@ -1,0 +1,258 @@
+"""What the pages say and do around the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import FilePayload, Page, expect
+
+from tests.browser.app import App
+from tests.browser.conftest import Visitor
+from tests.browser.pages import VideoPage
+from tests.browser.tasks import finish, queue
+from tests.waiting import wait_until
+
+PHONE = {"width": 390, "height": 844}
+HOSTILE = '<img src=x onerror="window.hurt=1">${window.hurt=2}{{this}}.mp4'
+
+
+@pytest.fixture
+def many_visits(visit: Callable[..., Visitor], app: App) -> Callable[..., Page]:
+    """`many_visits("/video", locale="en-US")`: the page in a browser of its own."""
+    return lambda path, **options: visit(app, **options).open(path)
+
+
+BAD_SOURCES: dict[str, tuple[Callable[[bytes], FilePayload], str]] = {
+    "empty": (lambda real: payload("empty.jpg", b""), "文件是空的"),
+    "no picture at all": (lambda real: payload("notes.jpg", b"not a picture " * 99), "不支持这种"),
+    "broken": (lambda real: payload("half.jpg", real[: len(real) // 3]), "文件已损坏或不完整"),
+}
+
+
+def payload(name: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "image/jpeg", "buffer": content}
+
+
+@pytest.mark.parametrize("case", BAD_SOURCES)
+def test_a_bad_file_gets_a_sentence_before_anything_is_queued(
+    visitor: Visitor, other_portrait: Path, case: str
+) -> None:
+    make, sentence = BAD_SOURCES[case]
+    page = visitor.video()
+    page.choose("source", make(other_portrait.read_bytes()))
+    said = page.panel.toasts if case == "empty" else page.card("source")
+    expect(said).to_contain_text(sentence)
+    page.consent.check()
+    page.go.click()
+    expect(page.said).to_have_text("请先选择一张人脸图片。")
+
+
+def test_files_without_a_face_or_of_the_wrong_kind_are_refused_and_several_faces_are_told(
+    visitor: Visitor, no_face_picture: Path, face_video: Path, portrait: Path, group_photo: Path
+) -> None:
+    page = visitor.video()
+    page.choose("source", no_face_picture)
+    expect(page.card("source")).to_contain_text("在人脸图片中没有找到人脸")
+    page.choose("source", face_video)
+    expect(page.card("source")).to_contain_text("这里需要图片，而这个文件是视频")
+    page.choose("target", portrait)
+    expect(page.card("target")).to_contain_text("这里需要视频，而这个文件是图片")
+    page.choose("source", group_photo)
+    expect(page.card("source")).to_contain_text("张人脸，将使用最大的一张")
+
+
+def test_starting_without_consent_or_files_is_refused_in_words(
+    visitor: Visitor, portrait: Path, face_video: Path, app: App
+) -> None:
+    page = visitor.video()
+    page.go.click()
+    expect(page.said).to_have_text("请先选择一张人脸图片。")
+    page.choose("source", portrait)
+    expect(page.card("source").locator(".fs-media")).to_be_visible()
+    page.go.click()
+    expect(page.said).to_have_text("请先选择目标文件。")
+    page.choose("target", face_video)
+    expect(page.card("target").locator(".fs-media")).to_be_visible()
+    page.go.click()
+    expect(page.said).to_contain_text("请先勾选声明")
+    assert app.tasks() == []
+
+
+def test_a_target_without_a_face_fails_and_says_so(
+    app: App, visitor: Visitor, portrait: Path, no_face_video: Path
+) -> None:
+    page = visitor.video()
+    finish(app, queue(app, portrait, no_face_video))
+    expect(page.panel.finished.first).to_contain_text("失败")
+    expect(page.panel.finished.first).to_contain_text("在目标中没有找到人脸，请换一个")
+
+
+def test_a_hostile_name_stays_text_everywhere(
+    app: App, visitor: Visitor, portrait: Path, face_video: Path
+) -> None:
+    page = visitor.video()
+    page.choose("source", portrait)
+    page.choose("target", {"name": HOSTILE, "mimeType": "video/mp4", "buffer": face_video.read_bytes()})
+    expect(page.card("target").locator(".fs-name")).to_have_text(HOSTILE)
+    page.start()
+    expect(page.said).to_contain_text(HOSTILE)
+    expect(page.panel.cell(0, 0)).to_have_text(HOSTILE)
+    expect(page.panel.finished.first.locator(".fs-title")).to_have_text(HOSTILE, timeout=60_000)
+    expect(page.result.locator("h2")).to_have_text(HOSTILE)
+    history = visitor.open("/tasks")
+    expect(history.locator(".fs-history b")).to_have_text(HOSTILE)
+    for shown in (page.page, history):
+        assert shown.evaluate("window.hurt") is None
+
+
+def test_a_picture_is_swapped_and_compared_with_a_slider(
+    visitor: Visitor, portrait: Path, other_portrait: Path
+) -> None:
+    page = VideoPage(visitor.open("/image"))
+    page.take(portrait, other_portrait)
+    page.start()
+    expect(page.result).to_be_visible(timeout=60_000)
+    pictures = page.result.locator(".fs-slider img")
+    for index in range(2):
+        wait_until(lambda index=index: pictures.nth(index).evaluate("i => i.naturalWidth > 0"), "it loads")
+    page.result.locator("input[type=range]").fill("25")
+    assert page.result.locator(".fs-slider").evaluate("s => s.style.getPropertyValue('--at')") == "25%"
+
+
+def test_the_history_finds_plays_retries_and_deletes(
+    app: App, visitor: Visitor, portrait: Path, other_portrait: Path, no_face_video: Path
+) -> None:
+    finish(app, queue(app, portrait, no_face_video, "mountains.mp4"))
+    finish(app, queue(app, portrait, other_portrait, "friend.jpg", "image"))
+    page = visitor.open("/tasks")
+    rows = page.locator(".fs-history li")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(1)).to_contain_text("在目标中没有找到人脸")
+    expect(rows.nth(0).locator("time")).to_have_attribute("data-local", "true")
+
+    page.locator("#fs-filter").get_by_label("已完成").check()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("friend.jpg")
+    page.locator("#fs-filter").get_by_label("全部").check()
+    expect(rows).to_have_count(2)
+    page.locator("#fs-search textarea, #fs-search input").fill("mount")
+    expect(rows).to_have_count(1)
+    page.locator("#fs-search textarea, #fs-search input").fill("")
+    expect(rows).to_have_count(2)
+
+    rows.nth(0).get_by_role("button", name="查看").click()
+    expect(page.locator(".fs-result[data-job] .fs-slider")).to_be_visible()
+    rows.nth(1).get_by_role("button", name="重试").click()
+    dialog = page.locator("dialog.fs-ask")
+    expect(dialog).to_contain_text("每个人都已同意")
+    dialog.get_by_role("button", name="我声明并开始").click()
+    expect(rows).to_have_count(3)
+    expect(rows.nth(0)).to_contain_text("失败", timeout=60_000)
+
+    rows.nth(1).get_by_role("button", name="删除").click()
+    dialog.get_by_role("button", name="删除").click()
+    expect(rows).to_have_count(2)
+    assert "friend.jpg" not in [task["title"] for task in app.tasks()]
+
+
+@pytest.mark.parametrize(
+    ("locale", "language", "button"),
+    [
+        ("zh-CN", "zh-CN", "开始视频换脸"),
+        ("zh-HK", "zh-CN", "开始视频换脸"),
+        ("zh-TW", "zh-CN", "开始视频换脸"),
+        ("en-GB", "en", "Start the video swap"),
+        ("de-DE", "en", "Start the video swap"),
+    ],
+)
+def test_the_browser_chooses_the_language(
+    many_visits: Callable[..., Page], locale: str, language: str, button: str
+) -> None:
+    page = many_visits("/video", locale=locale)
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    expect(page.locator("#fs-go")).to_have_text(button)
+    page.locator("#fs-go").click()
+    expected = "请先选择一张人脸图片。" if language == "zh-CN" else "Choose a face picture first."
+    expect(page.locator("#fs-said")).to_have_text(expected)
+    expect(page).to_have_title("视频换脸 · 换脸" if language == "zh-CN" else "Video face swap · FaceSwap")
+    assert "__i18n__" not in page.content().split("window.gradio_config")[0]
+    assert "translation_metadata" not in page.inner_text("body")
+
+
+def test_an_open_tab_asks_once_a_second_and_a_hidden_one_not_at_all(visitor: Visitor) -> None:
+    page = visitor.context.new_page()
+    page.clock.install()
+    asked: list[int] = []
+    page.on("response", lambda got: asked.append(got.status) if "/api/tasks" in got.url else None)
+    events: list[str] = []
+    page.on("request", lambda sent: events.append(sent.url) if "/queue/join" in sent.url else None)
+    page.goto(visitor.app.url + "/video")
+    expect(page.locator("#fs-dock[data-active]")).to_be_visible()
+    for _ in range(3):
+        count = len(asked)
+        page.clock.run_for(1_000)
+        wait_until(lambda count=count: (page.title(), len(asked) > count)[1], "the tab asked again")
+    assert asked[0] == 200
+    assert set(asked[1:]) == {304}
+    events.clear()
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    asked.clear()
+    page.clock.run_for(10_000)
+    assert (page.title(), asked) == (page.title(), [])
+    assert events == []
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(
+    many_visits: Callable[..., Page], app: App, portrait: Path, occluded_video: Path
+) -> None:
+    queue(app, portrait, occluded_video, "一个相当长的文件名 from the family holiday in summer.mp4")
+    for path in ("/", "/video", "/image", "/tasks"):
+        page = many_visits(path, viewport=PHONE, has_touch=True)
+        expect(page.locator("#fs-body")).to_be_hidden()
+        page.locator("#fs-pill").click()
+        expect(page.locator("#fs-cancels button")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        box = page.locator("#fs-dock").bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+        page.context.close()
+
+
+def test_the_panel_remembers_that_it_was_closed_and_is_seen_in_a_frame_that_grows(
+    visitor: Visitor,
+) -> None:
+    page = visitor.open("/video")
+    expect(page.locator("#fs-body")).to_be_visible()
+    page.locator("#fs-pill").click()
+    expect(page.locator("#fs-body")).to_be_hidden()
+    page.add_init_script(
+        "window.parentIFrame = { autoResize() {}, scrollTo() {}, sendMessage() {}, size() {}, "
+        "getPageInfo: (tell) => tell({ scrollTop: 100, clientHeight: 400, offsetTop: 50 }) };"
+    )
+    page.goto(visitor.app.url + "/tasks")
+    expect(page.locator("#fs-dock")).to_have_attribute("data-open", "false")
+    expect(page.locator("#fs-dock")).to_have_css("bottom", f"{16 + 900 - 450}px")
+
+
+@pytest.mark.parametrize(("locale", "scheme"), [("zh-CN", "light"), ("en-US", "dark")])
+def test_no_page_has_a_serious_accessibility_finding(
+    many_visits: Callable[..., Page],
+    app: App,
+    portrait: Path,
+    other_portrait: Path,
+    occluded_video: Path,
+    locale: str,
+    scheme: str,
+) -> None:
+    finish(app, queue(app, portrait, other_portrait, kind="image"))
+    queue(app, portrait, occluded_video)
+    for path in ("/", "/video", "/image", "/tasks"):
+        page = many_visits(path, locale=locale, color_scheme=scheme)
+        expect(page.locator("#fs-cancels button")).to_be_visible()
+        findings = Axe().run(page).response["violations"]
+        page.context.close()
+        serious = [finding for finding in findings if finding["impact"] in ("serious", "critical")]
+        told = [(f["id"], [node["html"][:160] for node in f["nodes"]]) for f in serious]
+        assert not told, f"{path}: {told}"
