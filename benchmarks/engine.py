@@ -103,8 +103,10 @@ class Bench:
             )
         print(f"Speed, frames per second, {seconds:.0f} s clips with sound, {os.cpu_count()} cores")
         table(
-            ["", "decode+encode", "+ landmarks", "swap", "of decode+encode"]
-            + ["track, CPU ms", "swap, CPU ms", "decode+encode, CPU ms", "all, CPU ms"],
+            [
+                *("", "decode+encode", "+ landmarks", "swap", "of decode+encode"),
+                *("track, CPU ms", "swap, CPU ms", "decode+encode, CPU ms", "all, CPU ms"),
+            ],
             rows,
         )
 
@@ -177,8 +179,10 @@ class Bench:
             )
         print("Quality, by dlib: distance to the source before and after (0.6 = same person), and what stays")
         table(
-            ["", "before", "after", "< 0.6", "nearer to source"]
-            + ["landmarks moved, of eye distance", "flicker, original = 1", "background, worst"],
+            [
+                *("", "before", "after", "< 0.6", "nearer to source"),
+                *("landmarks moved, of eye distance", "flicker, original = 1", "background, worst"),
+            ],
             rows,
         )
 

@@ -3,9 +3,10 @@
     python -m benchmarks.panel [--tabs 100 300 600] [--seconds 20] [--jobs 5]
 
 The real server runs in a process of its own over a store with 1000 finished tasks and `--jobs` live ones, all
-of one owner. The tabs are one more process. Each number of tabs is measured twice: idle, while nothing changes,
-and busy, while a task reports progress twice a second, as a running one does. Prints CPU of the server in
-percent of one core, answers a second, how many of them were a 304, and how long one took (median, p95, worst).
+of one owner. The tabs are one more process. Each number of tabs is measured twice: idle, while nothing
+changes, and busy, while a task reports progress twice a second, as a running one does. Prints CPU of the
+server in percent of one core, answers a second, how many of them were a 304, and how long one took (median,
+p95, worst).
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ async def measure(port: int, pid: int, store: JobStore, tabs: int, seconds: floa
     took.sort()
     return (
         f"{tabs:4d} tabs, {'busy' if busy else 'idle'}: {share:4.0%} of a core, "
-        f"{len(codes) / lasted:4.0f}/s, {codes.count(304) / len(codes):4.0%} 304, median {took[len(took) // 2] * 1e3:.1f} ms, "
+        f"{len(codes) / lasted:4.0f}/s, {codes.count(304) / len(codes):4.0%} 304, "
+        f"median {took[len(took) // 2] * 1e3:.1f} ms, "
         f"p95 {took[int(len(took) * 0.95)] * 1e3:.1f} ms, worst {took[-1] * 1e3:.0f} ms"
     )
 

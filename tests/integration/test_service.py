@@ -69,7 +69,7 @@ def engine_pids(data_dir: Path) -> list[int]:
         try:
             if b"faceswap.engine" not in (process / "cmdline").read_bytes():
                 continue
-            opened = [os.readlink(link) for link in (process / "fd").iterdir()]
+            opened = [str(link.readlink()) for link in (process / "fd").iterdir()]
         except OSError:
             continue
         if any(path.startswith(str(data_dir)) for path in opened):
