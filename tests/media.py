@@ -161,6 +161,12 @@ def puppet_video(media_dir: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def longer_video(face_video: Path, media_dir: Path) -> Path:
+    """`face_video` four times over, 9.6 s: its progress can be watched."""
+    return transcode(face_video, media_dir / "interview.mp4", frames=None, loops=4, preset="ultrafast")
+
+
 def transcode(
     source: Path,
     target: Path,

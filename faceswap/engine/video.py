@@ -23,8 +23,9 @@ from faceswap.media import AudioPacket, Frame, VideoReader, VideoWriter
 _QUEUE_LENGTH = 4
 _REACH = 3
 """Distinct frames before and after that smoothing looks at."""
-_SEEN_AT_LEAST = 3
-"""Frames within that reach in which a face must be seen: other things look like one for a moment only."""
+_SEEN_AT_LEAST = _REACH + 1
+"""Frames within that reach in which a face must be seen: other things look like one for a moment only. A face
+that just came is seen in so many, if it stays."""
 _SAMPLES = 24
 """Frames looked at beforehand to learn the faces' resting shapes."""
 _ALIKE = 0.5

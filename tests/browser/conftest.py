@@ -14,7 +14,6 @@ from faceswap.engine.models import landmarker_path
 from tests.browser.app import App
 from tests.browser.chromium import find_chromium
 from tests.browser.pages import VideoPage
-from tests.media import transcode
 
 FLAGS = [
     "--no-sandbox",
@@ -75,12 +74,6 @@ def app(shared_app: App) -> Iterator[App]:
     if shared_app.running:
         for task in shared_app.tasks():
             shared_app.api.delete(f"/api/jobs/{task['id']}").raise_for_status()
-
-
-@pytest.fixture(scope="session")
-def longer_video(face_video: Path, media_dir: Path) -> Path:
-    """`face_video` four times over, 9.6 s: its progress can be watched."""
-    return transcode(face_video, media_dir / "interview.mp4", frames=None, loops=4, preset="ultrafast")
 
 
 class Visitor:

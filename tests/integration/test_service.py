@@ -78,10 +78,10 @@ def engine_pids(data_dir: Path) -> list[int]:
 
 
 def test_a_video_is_swapped_from_submit_to_file(
-    make_service: Callable[..., Service], portrait: Path, face_video: Path
+    make_service: Callable[..., Service], portrait: Path, occluded_video: Path
 ) -> None:
     service = make_service()
-    job = service.submit("single-video", portrait, face_video, consent=True, title="me in a clip")
+    job = service.submit("single-video", portrait, occluded_video, consent=True, title="me in a clip")
     assert (job.status, job.title, job.position) == (Status.PENDING, "me in a clip", 1)
     seen = list(service.watch(job.id))
     assert seen[-1].status is Status.COMPLETED
