@@ -29,8 +29,9 @@ PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Ends with this package: Playwright keeps an event loop running, under which no later test can `asyncio.run`."""
     path = find_chromium()
     assert path, "no Chromium found: scripts/test installs one"
     with sync_playwright() as playwright:
