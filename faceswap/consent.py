@@ -27,10 +27,11 @@ def statement_hash() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What the owner of a job stated, for exactly these two files (SHA-256, hex)."""
+    """What the owner of a job stated, for exactly these files (SHA-256, hex)."""
 
     owner: str
     source_sha256: str
+    """Of several sources all, separated by spaces."""
     target_sha256: str
     stated_at: datetime
     version: str = VERSION

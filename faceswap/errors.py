@@ -10,8 +10,9 @@ FaceSwapError
 │   └── QueueFull
 ├── ConsentRequired
 ├── NotSignedIn
-├── NotBuiltYet
 ├── InvalidRequest
+│   ├── NoFaceChosen
+│   └── UnknownFace
 ├── BadMedia
 │   ├── EmptyFile
 │   ├── UnsupportedMedia
@@ -116,16 +117,22 @@ class NotSignedIn(FaceSwapError):
     code = "not_signed_in"
 
 
-class NotBuiltYet(FaceSwapError):
-    """Swapping several faces one by one is not available yet. Use single-image or single-video."""
-
-    code = "not_built_yet"
-
-
 class InvalidRequest(FaceSwapError):
     """This request cannot be understood: {reason}."""
 
     code = "invalid_request"
+
+
+class NoFaceChosen(InvalidRequest):
+    """No face of the target has a source. Choose one for at least one of its faces."""
+
+    code = "no_face_chosen"
+
+
+class UnknownFace(InvalidRequest):
+    """The target shows no face called {face}. Detect its faces again and choose among those."""
+
+    code = "unknown_face"
 
 
 class BadMedia(FaceSwapError):

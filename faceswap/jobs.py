@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 CANCELLED_MESSAGE = "任务已被用户取消"
 LOCAL_OWNER = "local"
@@ -24,6 +24,11 @@ class JobType(StrEnum):
     @property
     def target_kind(self) -> Literal["image", "video"]:
         return "video" if self in (JobType.SINGLE_VIDEO, JobType.MULTI_VIDEO) else "image"
+
+    @property
+    def several_faces(self) -> bool:
+        """Whether each face of the target is chosen with its own source."""
+        return self in (JobType.MULTI_IMAGE, JobType.MULTI_VIDEO)
 
     @property
     def result_name(self) -> str:
@@ -78,14 +83,37 @@ class SwapOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     many_faces: bool = False
-    """Swap every face of the target, not only the largest."""
+    """Swap every face of the target, not only the largest. Of no effect where each has its own source."""
+    mouth_mask: bool = False
+    """Keep the target's own mouth: lips and teeth move exactly as they did, the likeness is a little less."""
+    keep_fps: bool = True
+    """Keep every frame. False drops frames until at most 30 a second are left."""
     video_quality: int = Field(default=80, ge=1, le=100)
     """1 (smallest file) to 100 (best); see `crf`."""
+    video_encoder: str = Field(default="libx264", max_length=64)
+    """`libx264` (H.264, plays everywhere), `libx265` (HEVC, smaller, slow; not every browser plays it) or
+    `libvpx-vp9` (VP9, small, slow). Any other becomes `libx264`, and a note says so."""
+    use_face_enhancer: bool = False
+    """Sharpen the swapped face afterwards, where the engine has an enhancer; the classical one needs none."""
+    execution_provider: str = Field(default="", max_length=64)
+    """Where a neural engine should compute, such as `cpu` or `cuda`; the classical one knows the CPU only."""
 
     @property
     def crf(self) -> int:
         """x264 constant rate factor: 100 -> 16, 80 -> 20, 1 -> 36."""
         return round(36 - self.video_quality * 0.2)
+
+    @field_validator("execution_provider", mode="before")
+    @classmethod
+    def _one_name(cls, value: object) -> object:
+        """Older clients send lists, too: the first is the preferred one."""
+        if isinstance(value, list):
+            value = next(iter(cast("list[object]", value)), "")
+        return value if isinstance(value, str) else ""
+
+    def for_engine(self) -> Mapping[str, object]:
+        """The options as the engine's spec and the cloud worker's order have them."""
+        return self.model_dump(exclude={"video_quality"}) | {"crf": self.crf}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +127,14 @@ class Job:
     backend: Literal["local", "runpod"]
     title: str
     source_file: str
-    """Upload id of the face to put in."""
+    """Upload id of the face to put in; of several faces, that of the first one mapped."""
     target_file: str
     """Upload id of the picture or video it goes into."""
     created_at: datetime
     updated_at: datetime
     options: SwapOptions = field(default_factory=SwapOptions)
     face_mappings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of several faces: upload id of the source for each detected face that is to be swapped."""
     progress: float = 0.0
     stage: Stage = Stage.QUEUED
     eta_s: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import shutil
 import threading
@@ -22,8 +23,10 @@ from faceswap.errors import (
     BackendUnavailable,
     ConsentRequired,
     InvalidRequest,
+    NoFaceChosen,
     NoFaceFound,
     ResultNotReady,
+    UnknownFace,
     WrongKind,
 )
 from faceswap.folders import Folders
@@ -42,6 +45,9 @@ REMOTE_AT_ONCE = 20
 ORPHAN_AGE_S = 24 * 3600.0
 _HOUSEKEEPING_S = 3600.0
 _WATCH_S = 0.1
+MOST_MAPPED = 32
+"""Faces of one target with a source of their own: each costs the engine memory."""
+_FACE_ID = re.compile(r"face_(0|[1-9][0-9]{0,3})")
 
 MEDIA_TYPES = {
     "png": "image/png",
@@ -127,9 +133,11 @@ class Service:
         return MEDIA_TYPES.get(upload.file.rpartition(".")[2], "application/octet-stream")
 
     def detect_faces(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> list[DetectedFace]:
-        """The faces of an uploaded picture; takes about a second.
+        """The faces of an uploaded picture, or the people of a video; takes a second, for a video a few.
 
-        Raises: UploadNotFound; WrongKind for a video; BadMedia, BackendUnavailable.
+        Their ids are what `face_mappings` of `submit` and `preview` names.
+
+        Raises: UploadNotFound, BadMedia, BackendUnavailable.
         """
         return self._intake.find_faces(self._store.upload(upload_id, owner))
 
@@ -138,35 +146,42 @@ class Service:
     def submit(
         self,
         type: str,
-        source: Upload | Path | str,
+        source: Upload | Path | str | None,
         target: Upload | Path | str,
         *,
         consent: bool,
+        face_mappings: Mapping[str, Upload | Path | str] | None = None,
         options: SwapOptions | None = None,
         title: str | None = None,
         owner: str = LOCAL_OWNER,
     ) -> Job:
         """Queue a swap and return at once. A path is uploaded first, which takes a second or two.
 
+        `single-*` puts `source` onto the largest face, or onto all. `multi-*` puts each source of
+        `face_mappings` onto the face of its id, see `detect_faces`, leaves all others untouched, and needs no
+        `source`.
+
         Raises:
             ConsentRequired: `consent` is not True.
-            InvalidRequest: an unknown type.
+            InvalidRequest: an unknown type, or no source; `NoFaceChosen`, `UnknownFace`.
             BadMedia: a file cannot be used; `NoFaceFound` when a picture shows no face.
             TooManyJobs, DiskFull, BackendUnavailable: try later.
         """
         if consent is not True:
             raise ConsentRequired()
-        if type not in set(JobType):
-            raise InvalidRequest(reason=f"unknown type {type!r}")
-        job_type = JobType(type)
+        job_type = _job_type(type)
+        given = _sources(job_type, source, face_mappings)
         backend = self.settings.backend_name
         if backend not in self._backends:
             raise BackendUnavailable()
         self._intake.require_room()
-        source = self._taken_in(source, owner)
+        sources = self._all_taken_in(given, owner)
         target = self._taken_in(target, owner)
-        _require_fit(job_type, source, target)
-        self._backends[backend].check(source.size_bytes, target.size_bytes)
+        _require_fit(job_type, sources, target)
+        different = {upload.id: upload for upload in sources.values()}
+        self._backends[backend].check(
+            sum(upload.size_bytes for upload in different.values()), target.size_bytes
+        )
         now = self._now()
         job = Job(
             id=secrets.token_urlsafe(16),
@@ -175,22 +190,56 @@ class Service:
             status=Status.PENDING,
             backend=backend,
             title=title or target.name,
-            source_file=source.id,
+            source_file=next(iter(sources.values())).id,
             target_file=target.id,
+            face_mappings={face: upload.id for face, upload in sources.items() if face},
             options=options or SwapOptions(),
-            notes=("several_faces_in_source",) if (source.faces or 0) > 1 else (),
+            notes=("several_faces_in_source",)
+            if any((one.faces or 0) > 1 for one in different.values())
+            else (),
             created_at=now,
             updated_at=now,
         )
         job = self._store.add(
             job,
-            Consent(owner, source.sha256, target.sha256, now),
+            Consent(owner, " ".join(one.sha256 for one in different.values()), target.sha256, now),
             max_active=self.settings.max_active,
             max_queue=self.settings.max_queue,
         )
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)
         self._dispatcher.wake()
         return job
+
+    def preview(
+        self,
+        type: str,
+        source: Upload | Path | str | None,
+        target: Upload | Path | str,
+        *,
+        consent: bool,
+        face_mappings: Mapping[str, Upload | Path | str] | None = None,
+        options: SwapOptions | None = None,
+        at_s: float | None = None,
+        owner: str = LOCAL_OWNER,
+    ) -> bytes:
+        """One swapped frame of what `submit` would make of the same arguments, as JPEG; takes about a second.
+
+        Of a video it is the frame at `at_s` seconds, or else one near its middle that shows a face. It is
+        made on this machine, and neither a job nor a file is left of it.
+
+        Raises:
+            ConsentRequired, InvalidRequest, BadMedia: as `submit`.
+            BackendUnavailable: the engine could not do it.
+        """
+        if consent is not True:
+            raise ConsentRequired()
+        job_type = _job_type(type)
+        given = _sources(job_type, source, face_mappings)
+        sources = self._all_taken_in(given, owner)
+        target = self._taken_in(target, owner)
+        _require_fit(job_type, sources, target)
+        options = options or SwapOptions()
+        return self._intake.preview(job_type.target_kind, sources, target, options.for_engine(), at_s)
 
     def get(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
         """Raises: JobNotFound."""
@@ -315,6 +364,17 @@ class Service:
             return self.upload(file, owner=owner)
         return self._store.upload(file.id, owner)
 
+    def _all_taken_in(self, files: Mapping[str, Upload | Path | str], owner: str) -> dict[str, Upload]:
+        """A file that is named more than once is taken in once."""
+        taken: dict[Path | str, Upload] = {}
+        for file in files.values():
+            key = file.id if isinstance(file, Upload) else Path(file)
+            if key not in taken:
+                taken[key] = self._taken_in(file, owner)
+        return {
+            face: taken[file.id if isinstance(file, Upload) else Path(file)] for face, file in files.items()
+        }
+
     def _keep_house(self) -> None:
         while not self._closing.is_set():
             try:
@@ -326,12 +386,48 @@ class Service:
         self._store.close()
 
 
-def _require_fit(job_type: JobType, source: Upload, target: Upload) -> None:
-    if source.kind != "image":
-        raise WrongKind(expected="image", found=source.kind)
+def _job_type(name: str) -> JobType:
+    if name not in set(JobType):
+        raise InvalidRequest(reason=f"unknown type {name!r}")
+    return JobType(name)
+
+
+def _sources(
+    job_type: JobType,
+    source: Upload | Path | str | None,
+    face_mappings: Mapping[str, Upload | Path | str] | None,
+) -> dict[str, Upload | Path | str]:
+    """By face id in their order; `""` stands for the only source of a single swap."""
+    if not job_type.several_faces:
+        if source is None:
+            raise InvalidRequest(reason="a source is needed")
+        return {"": source}
+    if not face_mappings:
+        raise NoFaceChosen()
+    if len(face_mappings) > MOST_MAPPED:
+        raise InvalidRequest(reason=f"at most {MOST_MAPPED} faces can be swapped at once")
+    for face in face_mappings:
+        if not _FACE_ID.fullmatch(face):
+            raise UnknownFace(face=_printable(face))
+    ordered = sorted(face_mappings, key=lambda face: int(face.removeprefix("face_")))
+    return {face: face_mappings[face] for face in ordered}
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text[:40] if letter.isprintable())
+
+
+def _require_fit(job_type: JobType, sources: Mapping[str, Upload], target: Upload) -> None:
+    for source in sources.values():
+        if source.kind != "image":
+            raise WrongKind(expected="image", found=source.kind)
     if target.kind != job_type.target_kind:
         raise WrongKind(expected=job_type.target_kind, found=target.kind)
-    if source.faces == 0:
+    if any(source.faces == 0 for source in sources.values()):
         raise NoFaceFound(role="source")
     if target.faces == 0:
         raise NoFaceFound(role="target")
+    if target.faces is not None:
+        for face in filter(None, sources):
+            if int(face.removeprefix("face_")) >= target.faces:
+                raise UnknownFace(face=face)

@@ -5,6 +5,7 @@ What comes out of here is an `Upload` in the store; what does not pass leaves no
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import logging
@@ -35,13 +36,19 @@ MEGABYTE = 10**6
 
 Kind = Literal["image", "video"]
 
+FACES_CPU_S: Mapping[Kind, float] = {"image": INSPECTION_CPU_S, "video": 90}
+"""A video is looked at in several dozen places, each after a key frame."""
+
 
 @dataclass(frozen=True, slots=True)
 class DetectedFace:
-    """A box in pixels of the picture as shown, and `confidence` 0..1."""
+    """One face of a picture, or one person of a video where that face is seen best.
+
+    The box is in pixels of the picture or frame as shown, `confidence` 0..1.
+    """
 
     id: str
-    """`face_0`, `face_1`… from top to bottom, then left to right."""
+    """`face_0`, `face_1`… from top to bottom, in each row from left to right."""
     x: int
     y: int
     width: int
@@ -49,6 +56,8 @@ class DetectedFace:
     confidence: float
     preview: str
     """JPEG of the face, base64."""
+    at_s: float | None = None
+    """When a video shows the face so; None for a picture."""
 
 
 def inspections_at_once(settings: Settings) -> int:
@@ -98,19 +107,53 @@ class Intake:
         return upload
 
     def find_faces(self, upload: Upload) -> list[DetectedFace]:
-        """Look for faces in an uploaded picture, in a child process.
+        """The faces of an uploaded picture, or the people of a video over its length, by a child process.
+
+        What it learns about the people of a video stays beside the video, so that a swap knows them by the
+        same ids.
 
         Raises:
-            WrongKind: it is a video.
             BadMedia, BackendUnavailable: the engine could not do it.
         """
-        if upload.kind != "image":
-            raise WrongKind(expected="image", found=upload.kind)
+        path = self._media(upload)
+        result = self._ask_engine(
+            {"task": "faces", "path": str(path), "people": str(people_path(path))}, FACES_CPU_S[upload.kind]
+        )
+        return [DetectedFace(**face) for face in result["faces"]]
+
+    def preview(
+        self,
+        kind: Kind,
+        sources: Mapping[str, Upload],
+        target: Upload,
+        options: Mapping[str, object],
+        at_s: float | None,
+    ) -> bytes:
+        """One swapped frame as JPEG, made in a child process that writes no file.
+
+        Raises:
+            UnknownFace, NoFaceFound, BadMedia, BackendUnavailable: the engine could not do it.
+        """
+        path = self._media(target)
+        result = self._ask_engine(
+            {
+                "task": "preview",
+                "kind": kind,
+                "sources": {face: str(self._media(source)) for face, source in sources.items()},
+                "target": str(path),
+                "people": str(people_path(path)),
+                "options": dict(options),
+                "at_s": at_s,
+            },
+            FACES_CPU_S[kind],
+        )
+        return base64.b64decode(result["jpeg"])
+
+    def _media(self, upload: Upload) -> Path:
         path = self._folders.media(upload)
         if not path.is_file():
             raise UploadNotFound()
-        result = self._ask_engine({"task": "faces", "path": str(path)})
-        return [DetectedFace(**face) for face in result["faces"]]
+        return path
 
     def require_room(self) -> None:
         """Raises: DiskFull when less than `min_free_mb` is free."""
@@ -192,9 +235,9 @@ class Intake:
             created_at=self._now(),
         )
 
-    def _ask_engine(self, spec: Mapping[str, object]) -> Mapping[str, Any]:
+    def _ask_engine(self, spec: Mapping[str, object], cpu_s: float = INSPECTION_CPU_S) -> Mapping[str, Any]:
         """The closing line of one run of the engine."""
-        limits = engine_limits(self._settings) | {"cpu_s": INSPECTION_CPU_S}
+        limits = engine_limits(self._settings) | {"cpu_s": cpu_s}
         common = {"weights_dir": str(self._folders.weights), "limits": limits}
         with self._slots:
             child = EngineProcess({**spec, **common})
@@ -205,6 +248,11 @@ class Intake:
         if report.error:
             raise report.error
         return report.result
+
+
+def people_path(video: Path) -> Path:
+    """What detection learned about the people of a video; it lies beside the video and goes with it."""
+    return video.with_name("people.json")
 
 
 def engine_limits(settings: Settings) -> dict[str, float | None]:

@@ -3,6 +3,7 @@
 `router` is all there is to import. Errors become codes in `answers`, shapes are in `schemas`.
 """
 
+import base64
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -29,6 +30,8 @@ from faceswap.api.schemas import (
     JobId,
     JobView,
     MessageView,
+    PreviewRequest,
+    PreviewView,
     ProcessRequest,
     ProcessType,
     ProcessView,
@@ -40,12 +43,12 @@ from faceswap.api.schemas import (
 from faceswap.api.tasks import TaskAnswers, shown_job
 from faceswap.errors import (
     InvalidRequest,
-    NotBuiltYet,
     NotFound,
 )
 from faceswap.jobs import JobType
 from faceswap.owners import Owners
 from faceswap.service import Service
+from faceswap.store import Upload
 from faceswap.uploads import DetectedFace, inspections_at_once
 
 __all__ = ["router"]
@@ -103,7 +106,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         "/process/{type}",
         response_model=Success[ProcessView],
         responses=closed
-        | failures(400, 404, 413, 429, 501, 503, 507)
+        | failures(400, 404, 413, 429, 503, 507)
         | links("jobId", "status", "cancel", "download", "delete"),
         summary="Queue a swap",
     )
@@ -119,19 +122,43 @@ def router(service: Service, owners: Owners) -> APIRouter:
         accept it from a header (`X-FaceSwap-Consent: true`) or answer for it.
         """
         job_type = JobType.SINGLE_VIDEO if type == "video" else JobType(type)
-        if job_type in (JobType.MULTI_IMAGE, JobType.MULTI_VIDEO):
-            raise NotBuiltYet()
-        if not body.source_file or not body.target_file:
-            raise InvalidRequest(reason="source_file and target_file are needed")
+        source, target, mapped = _files(service, job_type, body, owner)
         job = service.submit(
             job_type,
-            service.find_upload(body.source_file, owner=owner),
-            service.find_upload(body.target_file, owner=owner),
+            source,
+            target,
+            face_mappings=mapped,
             consent=_consent(service.settings.api_consent, body, request),
             options=body.swap_options(),
             owner=owner,
         )
         return success({"jobId": job.id})
+
+    @api.post(
+        "/preview",
+        response_model=Success[PreviewView],
+        responses=closed | failures(400, 404, 413, 503),
+        summary="One swapped frame",
+    )
+    async def preview(body: PreviewRequest, request: Request, owner: str = Depends(signed_in)) -> Response:
+        """What /api/process would make of the same fields, in one frame and in about a second. Nothing is
+        kept, and consent is demanded all the same.
+        """
+        job_type = JobType.SINGLE_VIDEO if body.type == "video" else JobType(body.type)
+        source, target, mapped = _files(service, job_type, body, owner)
+        make = partial(
+            service.preview,
+            job_type,
+            source,
+            target,
+            face_mappings=mapped,
+            consent=_consent(service.settings.api_consent, body, request),
+            options=body.swap_options(),
+            at_s=body.at_s,
+            owner=owner,
+        )
+        jpeg = await to_thread.run_sync(make, limiter=engine_slots)
+        return success({"image": f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"})
 
     @api.get(
         "/status/{jobId}",
@@ -197,10 +224,13 @@ def router(service: Service, owners: Owners) -> APIRouter:
         "/detect-faces",
         response_model=Success[FacesView],
         responses=closed | failures(400, 404, 413, 503),
-        summary="Faces in an uploaded picture",
+        summary="Faces in an uploaded picture or video",
     )
     async def detect_faces(body: DetectRequest, owner: str = Depends(signed_in)) -> Response:
-        """Numbered `face_0`, `face_1`… from top to bottom, then left to right."""
+        """Numbered `face_0`, `face_1`… from top to bottom, in each row from left to right.
+
+        A video is looked at over its whole length; each of its people is shown where they are seen best.
+        """
         detect = partial(service.detect_faces, body.fileId, owner=owner)
         faces = await to_thread.run_sync(detect, limiter=engine_slots)
         return success(
@@ -242,6 +272,22 @@ def _name(route: APIRoute) -> str:
 def _consent(accepted: Literal["field", "header", "assume"], body: ProcessRequest, request: Request) -> bool:
     in_header = accepted == "header" and request.headers.get(CONSENT_HEADER, "").strip().lower() == "true"
     return accepted == "assume" or in_header or body.stated_consent()
+
+
+def _files(
+    service: Service, job_type: JobType, body: ProcessRequest, owner: str
+) -> tuple[Upload | None, Upload, dict[str, Upload]]:
+    """Source, target and sources by face id, each of which must be the owner's."""
+    if not body.target_file or not (body.source_file or job_type.several_faces):
+        raise InvalidRequest(reason="source_file and target_file are needed")
+
+    def found(file_id: str) -> Upload:
+        return service.find_upload(file_id, owner=owner)
+
+    if not job_type.several_faces:
+        return found(body.source_file or ""), found(body.target_file), {}
+    mapped = {face: found(file) for face, file in (body.face_mappings or {}).items() if file}
+    return None, found(body.target_file), mapped
 
 
 def _shown_face(face: DetectedFace) -> dict[str, Any]:

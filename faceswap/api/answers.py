@@ -25,7 +25,6 @@ STATUS: dict[type[errors.FaceSwapError], int] = {
     errors.TooManyJobs: 429,
     errors.ConsentRequired: 400,
     errors.NotSignedIn: 401,
-    errors.NotBuiltYet: 501,
     errors.InvalidRequest: 400,
     errors.BadMedia: 400,
     errors.UnsupportedMedia: 415,

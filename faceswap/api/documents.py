@@ -35,7 +35,6 @@ _SENTENCES = {
     415: "Not a supported picture or video.",
     416: "The file is shorter than the range.",
     429: "Too many tasks wait or run.",
-    501: "Not available yet.",
     503: "The store or the backend cannot be reached.",
     507: "The disk is full.",
 }

@@ -41,7 +41,7 @@ _JOB: dict[str, Any] = {
     "source_file": _UPLOAD_ID,
     "target_file": "c1Qz5JtHn8oRr0FvGxWm3A",
     "face_mappings": {},
-    "options": {"many_faces": False, "video_quality": 80},
+    "options": SwapOptions().model_dump(),
     "notes": [],
     "created_at": _TIME,
     "updated_at": _TIME,
@@ -104,10 +104,15 @@ class ProcessRequest(BaseModel):
         }
     )
 
-    source_file: Text | None = Field(default=None, description="fileId of the picture of the face to put in.")
+    source_file: Text | None = Field(
+        default=None, description="fileId of the picture of the face to put in; for single-* types."
+    )
     target_file: Text | None = Field(default=None, description="fileId of the picture or video it goes into.")
-    face_mappings: dict[Text, Text] | None = Field(
-        default=None, description="Detected face (`face_0`…) to fileId of its source; for multi-* types."
+    face_mappings: dict[Text, Text | None] | None = Field(
+        default=None,
+        description="For multi-* types: detected face (`face_0`…) to fileId of its source. Faces without one "
+        "are left untouched.",
+        examples=[{"face_0": _UPLOAD_ID}],
     )
     options: OptionsView | None = None
     consent: StrictBool | None = Field(
@@ -119,6 +124,31 @@ class ProcessRequest(BaseModel):
 
     def swap_options(self) -> SwapOptions:
         return SwapOptions.model_validate(self.options.model_dump()) if self.options else SwapOptions()
+
+
+class PreviewRequest(ProcessRequest):
+    """As for /api/process, and which frame."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "single-video",
+                "source_file": _UPLOAD_ID,
+                "target_file": "c1Qz5JtHn8oRr0FvGxWm3A",
+                "consent": True,
+                "at_s": 2.5,
+            }
+        }
+    )
+
+    type: ProcessType
+    at_s: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = Field(
+        default=None, description="Of a video: seconds; otherwise a frame near its middle that shows a face."
+    )
+
+
+class PreviewView(BaseModel):
+    image: str = Field(examples=["data:image/jpeg;base64,/9j/4AAQ…"], description="The frame, as a data URL.")
 
 
 class ProcessView(BaseModel):
@@ -171,13 +201,15 @@ class CancelView(BaseModel):
 class DetectRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": {"fileId": _UPLOAD_ID}})
 
-    fileId: Text = Field(description="Of an uploaded picture.")
+    fileId: Text = Field(description="Of an uploaded picture or video.")
 
 
 class FaceView(BaseModel):
-    """One face; pixels of the picture as it is shown, from its top left corner."""
+    """One face; pixels of the picture, or of the frame at `at_s`, as shown, from its top left corner."""
 
-    id: str = Field(examples=["face_0"], description="Numbered from top to bottom, then left to right.")
+    id: str = Field(
+        examples=["face_0"], description="Numbered from top to bottom, in each row from left to right."
+    )
     x: float
     y: float
     width: float = Field(gt=0)
@@ -188,11 +220,12 @@ class FaceView(BaseModel):
     preview: str = Field(
         examples=["data:image/jpeg;base64,/9j/4AAQ…"], description="The face, as a data URL."
     )
+    at_s: float | None = Field(description="When a video shows the face so, in seconds; null for a picture.")
 
 
 class FacesView(BaseModel):
     faces: list[FaceView]
-    image_path: str = Field(examples=[f"/api/download/{_UPLOAD_ID}"], description="Where the picture is.")
+    image_path: str = Field(examples=[f"/api/download/{_UPLOAD_ID}"], description="Where the file is.")
     total_faces: int = Field(ge=0)
 
 

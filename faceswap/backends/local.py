@@ -15,7 +15,7 @@ from faceswap.errors import BackendLost, DiskFull, JobTimeout
 from faceswap.folders import Folders
 from faceswap.jobs import Job, Stage
 from faceswap.settings import Settings
-from faceswap.uploads import engine_limits
+from faceswap.uploads import engine_limits, people_path
 
 
 class LocalBackend:
@@ -42,7 +42,8 @@ class LocalBackend:
                     "sources": {face: str(path) for face, path in media.sources.items()},
                     "target": str(media.target),
                     "result": str(media.work_dir / job.type.result_name),
-                    "options": {"many_faces": job.options.many_faces, "crf": job.options.crf},
+                    "people": str(people_path(media.target)),
+                    "options": job.options.for_engine(),
                 }
             ),
             media.work_dir / job.type.result_name,

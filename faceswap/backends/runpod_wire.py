@@ -210,7 +210,7 @@ class Order:
                 "target_file": self.target.sha256,
                 "face_mappings": {face: address.sha256 for face, address in mapped.items()},
             },
-            "options": {"many_faces": self.job.options.many_faces, "crf": self.job.options.crf},
+            "options": self.job.options.for_engine(),
             "limits": dict(self.limits),
             "deadline": isoformat(self.deadline),
             "result_url": self.result_url,

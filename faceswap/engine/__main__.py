@@ -4,11 +4,15 @@ Reads one line of JSON, the spec, from standard input and writes lines of JSON t
 events, then one `done` or `error`. Exit status 0 after `done`, 1 after `error`. When standard input ends, the
 parent is gone: partial output is removed and the process ends at once.
 
-    {"task": "swap", "kind": "image" | "video", "sources": {"": path}, "target": path, "result": path,
-     "options": {"many_faces": bool, "crf": int}, "weights_dir": path | null, "limits": {…}}
+    {"task": "swap", "kind": "image" | "video", "sources": {face: path}, "target": path, "result": path,
+     "options": {see `Options`}, "people": path | null, "weights_dir": path | null, "limits": {…}}
+    {"task": "preview", as "swap" without "result", "at_s": float | null}
     {"task": "inspect", "path": path, "detect_faces": bool, "normalised": path | null,
      "weights_dir": path | null, "limits": {…}}
-    {"task": "faces", "path": path, "weights_dir": path | null, "limits": {…}}
+    {"task": "faces", "path": path, "people": path | null, "weights_dir": path | null, "limits": {…}}
+    sources: {"": path} for the largest face, or for all with many_faces; {"face_0": path, …} for each face
+    that is to be swapped, by the ids that "faces" gives them
+    people: where "faces" leaves what it learned about a video's faces, and the others look for it
     limits: memory_mb, cpu_s (or null), max_megapixels, max_video_megapixels, max_duration_s
 
 Native libraries are imported after the limits are in force and standard output is out of their reach.
@@ -16,6 +20,7 @@ Native libraries are imported after the limits are in force and standard output 
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import dataclasses
 import errno
@@ -87,7 +92,7 @@ def _end_with_parent(spec: Spec) -> None:
         pass
     from faceswap.engine.files import partial_path
 
-    for name in ("result", "normalised"):
+    for name in ("result", "normalised", "people"):
         if spec.get(name):
             partial_path(Path(spec[name])).unlink(missing_ok=True)
     os._exit(1)
@@ -135,26 +140,40 @@ def _model(spec: Spec) -> Path:
 
 
 def _swap(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.options import Options
     from faceswap.engine.swap import swap_image, swap_video
 
     sources = {face: Path(path) for face, path in spec["sources"].items()}
-    options = spec["options"]
+    options = Options.of(spec["options"])
     target, result = Path(spec["target"]), Path(spec["result"])
     model, limits = _model(spec), _media_limits(spec)
     if spec["kind"] == "image":
-        done = swap_image(sources, target, result, model, limits, options["many_faces"])
+        done = swap_image(sources, target, result, model, limits, options)
     else:
-        done = swap_video(
-            sources,
-            target,
-            result,
-            model,
-            limits,
-            options["many_faces"],
-            options["crf"],
-            reporter.progress,
-        )
+        done = swap_video(sources, target, result, model, limits, options, reporter.progress, _people(spec))
     return {"frames": done.frames, "swapped_frames": done.swapped_frames, "notes": list(done.notes)}
+
+
+def _people(spec: Spec) -> Path | None:
+    return Path(spec["people"]) if spec.get("people") else None
+
+
+def _preview(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.options import Options
+    from faceswap.engine.preview import preview
+
+    sources = {face: Path(path) for face, path in spec["sources"].items()}
+    jpeg = preview(
+        spec["kind"],
+        sources,
+        Path(spec["target"]),
+        _model(spec),
+        _media_limits(spec),
+        Options.of(spec["options"]),
+        spec.get("at_s"),
+        _people(spec),
+    )
+    return {"jpeg": base64.b64encode(jpeg).decode()}
 
 
 def _inspect(spec: Spec, reporter: _Reporter) -> Event:
@@ -169,11 +188,16 @@ def _inspect(spec: Spec, reporter: _Reporter) -> Event:
 def _faces(spec: Spec, reporter: _Reporter) -> Event:
     from faceswap.engine.faces import numbered_faces
 
-    faces = numbered_faces(Path(spec["path"]), _media_limits(spec), _model(spec))
+    faces = numbered_faces(Path(spec["path"]), _media_limits(spec), _model(spec), _people(spec))
     return {"faces": [dataclasses.asdict(face) for face in faces]}
 
 
-_TASKS: dict[str, Callable[[Spec, _Reporter], Event]] = {"swap": _swap, "inspect": _inspect, "faces": _faces}
+_TASKS: dict[str, Callable[[Spec, _Reporter], Event]] = {
+    "swap": _swap,
+    "preview": _preview,
+    "inspect": _inspect,
+    "faces": _faces,
+}
 
 
 def _as_ours(error: Exception, spec: Spec | None) -> FaceSwapError:

@@ -1,4 +1,4 @@
-"""The faces of a picture, numbered, each with a small picture of its own for people to choose from."""
+"""The faces of a picture or video, numbered, each with a small picture for people to choose from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from faceswap.engine.landmarks import Face, Landmarker
+from faceswap.engine.mapping import face_id, reading_order
+from faceswap.engine.people import find_people, shown_box
 from faceswap.engine.swap import detect_faces
-from faceswap.media import RGB, Limits, read_picture
+from faceswap.media import RGB, Limits, VideoReader, read_picture, sniff
 
 PREVIEW_PX = 128
 _PREVIEW_MARGIN = 0.25
@@ -20,7 +23,7 @@ _JPEG_QUALITY = 85
 
 @dataclass(frozen=True, slots=True)
 class NumberedFace:
-    """A box in whole pixels of the picture as shown, clipped to it, and `confidence` 0..1."""
+    """A box in whole pixels of the picture or frame as shown, clipped to it, and `confidence` 0..1."""
 
     id: str
     x: int
@@ -30,37 +33,63 @@ class NumberedFace:
     confidence: float
     preview: str
     """JPEG of at most `PREVIEW_PX` on its longer side, base64."""
+    at_s: float | None = None
+    """When a video shows the face so."""
 
 
-def numbered_faces(path: Path, limits: Limits, model: Path) -> list[NumberedFace]:
-    """`face_0`, `face_1`… from top to bottom, then left to right, by the boxes' top left corners.
+def numbered_faces(path: Path, limits: Limits, model: Path, people: Path | None = None) -> list[NumberedFace]:
+    """`face_0`, `face_1`… from top to bottom, in each row from left to right: the faces of a picture, or the
+    people of a video where each is seen best; what is learned about them is left at `people`.
 
-    The same picture gives the same numbers each time.
+    The same file gives the same numbers each time.
 
     Raises:
-        BadMedia: damaged, no picture of a supported format, or over the limits.
+        BadMedia: damaged, of no supported format, or over the limits.
     """
     cv2.setNumThreads(1)
+    if sniff(path)[0] == "video":
+        return _people(path, limits, model, people)
     picture = read_picture(path, limits)
     height, width = picture.shape[:2]
-    boxes = sorted(
-        (y0, x0, y1, x1, face.confidence)
-        for face in detect_faces(picture, model)
-        for x0, x1 in [_clipped(face.x, face.width, width)]
-        for y0, y1 in [_clipped(face.y, face.height, height)]
+    numbered: list[NumberedFace] = []
+    faces = detect_faces(picture, model)
+    for face in (faces[index] for index in reading_order(faces)):
+        x0, x1 = _clipped(face.x, face.width, width)
+        y0, y1 = _clipped(face.y, face.height, height)
+        preview = _preview(picture, x0, y0, x1, y1)
+        numbered.append(_numbered(len(numbered), face, width, height, preview))
+    return numbered
+
+
+def _people(path: Path, limits: Limits, model: Path, people: Path | None) -> list[NumberedFace]:
+    with VideoReader(path, limits) as reader:
+        found, best = find_people(reader, Landmarker(model))
+        if people is not None:
+            found.save(people)
+        width, height = reader.width, reader.height
+        if reader.rotation in (90, 270):
+            width, height = height, width
+        return [
+            _numbered(number, shown_box(one, reader), width, height, _jpeg(one.picture), round(one.time_s, 3))
+            for number, one in enumerate(best)
+        ]
+
+
+def _numbered(
+    number: int, face: Face, width: int, height: int, preview: str, at_s: float | None = None
+) -> NumberedFace:
+    x0, x1 = _clipped(face.x, face.width, width)
+    y0, y1 = _clipped(face.y, face.height, height)
+    return NumberedFace(
+        id=face_id(number),
+        x=x0,
+        y=y0,
+        width=x1 - x0,
+        height=y1 - y0,
+        confidence=round(min(1.0, max(0.0, face.confidence)), 3),
+        preview=preview,
+        at_s=at_s,
     )
-    return [
-        NumberedFace(
-            id=f"face_{index}",
-            x=x0,
-            y=y0,
-            width=x1 - x0,
-            height=y1 - y0,
-            confidence=round(min(1.0, max(0.0, confidence)), 3),
-            preview=_preview(picture, x0, y0, x1, y1),
-        )
-        for index, (y0, x0, y1, x1, confidence) in enumerate(boxes)
-    ]
 
 
 def _clipped(start: float, length: float, limit: int) -> tuple[int, int]:
@@ -74,6 +103,10 @@ def _preview(picture: RGB, x0: int, y0: int, x1: int, y1: int) -> str:
     crop = picture[max(0, y0 - down) : y1 + down, max(0, x0 - across) : x1 + across]
     scale = min(1.0, PREVIEW_PX / max(crop.shape[:2]))
     size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
-    small = cv2.resize(np.ascontiguousarray(crop[:, :, ::-1]), size, interpolation=cv2.INTER_AREA)
-    _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return _jpeg(np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def _jpeg(picture: RGB) -> str:
+    bgr = np.ascontiguousarray(picture[:, :, ::-1])
+    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     return base64.b64encode(jpeg.tobytes()).decode()

@@ -13,16 +13,19 @@ import numpy as np
 from faceswap.engine.blend import Blender
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.landmarks import Face, Landmarker
+from faceswap.engine.mapping import ONLY, EachItsOwn, chosen, reading_order
 from faceswap.engine.mesh import FaceMesh
+from faceswap.engine.options import Options
+from faceswap.engine.people import Cast, People, find_people
 from faceswap.engine.planes import U8, Planes, to_rgb
 from faceswap.engine.source import find_source
 from faceswap.engine.tracking import Tracker
-from faceswap.engine.video import RestingShapes, swap_frames
+from faceswap.engine.video import FaceSwapper, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
 from faceswap.media import Frame, Limits, VideoReader, VideoWriter, read_picture, write_png
 
 MANY = 8
-"""Faces swapped at most in one frame."""
+"""Faces followed at most in one frame of a video."""
 
 Progress = Callable[[float, int], None]
 """Called with the share done, 0..1, and the number of finished frames."""
@@ -46,42 +49,86 @@ def detect_faces(picture: U8, model: Path) -> list[Face]:
     return sorted(faces, key=lambda face: -face.width * face.height)
 
 
+class Sources:
+    """The faces to put in, each found in its photo once, and what puts them onto others."""
+
+    def __init__(self, sources: Mapping[str, Path], model: Path, limits: Limits, options: Options) -> None:
+        """Raises: NoFaceFound, role "source"; BadMedia."""
+        self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
+        self.notes: list[str] = []
+        self._swappers: dict[str, FaceSwapper] = {}
+        made: dict[Path, FaceSwapper] = {}
+        for face, path in sources.items():
+            if path not in made:
+                photo = read_picture(path, limits)
+                found, faces_in_source = find_source(photo, self.landmarker, self.mesh)
+                made[path] = Blender(found, self.mesh)
+                if faces_in_source > 1 and not self.notes:
+                    self.notes.append("several_faces_in_source")
+            self._swappers[face] = made[path]
+
+    @property
+    def mapped(self) -> bool:
+        return ONLY not in self._swappers
+
+    def swapper(self, face_of: Callable[[int], str]) -> FaceSwapper:
+        """`face_of` a track says whose source it gets."""
+        if not self.mapped:
+            return self._swappers[ONLY]
+        return EachItsOwn(self._swappers, face_of)
+
+    def swap_picture(self, picture: U8, options: Options) -> None:
+        """Change a (H, W, 3) RGB picture in place.
+
+        Raises:
+            UnknownFace: a source is for a face that is not there.
+            NoFaceFound: role "target": there is none, or none that can be swapped.
+        """
+        even = _even(picture)
+        planes = Planes.from_rgb(even)
+        faces = self.landmarker.find_all(planes)
+        if self.mapped:
+            faces = [faces[index] for index in reading_order([found.face for found in faces])]
+            wanted = chosen(len(faces), self._swappers)
+        else:
+            wanted = dict.fromkeys(range(len(faces) if options.many_faces else min(1, len(faces))), ONLY)
+        swapper = self.swapper(wanted.__getitem__)
+        before = to_rgb(planes)
+        done = 0
+        for track in wanted:
+            landmarks = faces[track].landmarks
+            swapper.meet(track, self.mesh.pose(landmarks).to_neutral(landmarks))
+            done += swapper.swap(planes, track, landmarks)
+        if not done:
+            raise NoFaceFound(role="target")
+        # Only what the swap changed is carried over, so that the rest keeps every bit and its full chroma.
+        even[:] = np.rint(even + (to_rgb(planes) - before)).clip(0, 255).astype(np.uint8)
+
+
 def swap_image(
     sources: Mapping[str, Path],
     target: Path,
     result: Path,
     model: Path,
     limits: Limits | None = None,
-    many_faces: bool = False,
+    options: Options | None = None,
 ) -> SwapResult:
-    """Put the face of `sources[""]` onto the largest face of `target`, or onto all; `result` is a PNG.
+    """Put the face of `sources[""]` onto the largest face of `target`, or onto all; or each of `sources` onto
+    the face of its id. `result` is a PNG.
 
     Raises:
         NoFaceFound: role "source" or "target".
+        UnknownFace: a source is for a face that is not there.
         BadMedia: a file is damaged, not a picture, or over the limits.
     """
-    limits = limits or Limits()
+    limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    mesh, landmarker = FaceMesh(model), Landmarker(model)
-    source, faces_in_source = find_source(read_picture(sources[""], limits), landmarker, mesh)
+    ready = Sources(sources, model, limits, options)
     picture = read_picture(target, limits)
-    even = _even(picture)
-    planes = Planes.from_rgb(even)
-    faces = landmarker.find_all(planes)[: MANY if many_faces else 1]
-    blender = Blender(source, mesh)
-    before = to_rgb(planes)
-    done = 0
-    for track, found in enumerate(faces):
-        blender.meet(track, mesh.pose(found.landmarks).to_neutral(found.landmarks))
-        done += blender.swap(planes, track, found.landmarks)
-    if not done:
-        raise NoFaceFound(role="target")
-    # Only what the swap changed is carried over, so that the rest keeps every bit and its full chroma.
-    changed = np.rint(even + (to_rgb(planes) - before)).clip(0, 255).astype(np.uint8)
-    even[:] = changed
+    ready.swap_picture(picture, options)
     with whole_or_not_at_all(result) as part:
         write_png(part, picture)
-    return SwapResult(1, 1, _source_notes(faces_in_source))
+    return SwapResult(1, 1, tuple(ready.notes))
 
 
 def swap_video(
@@ -90,28 +137,32 @@ def swap_video(
     result: Path,
     model: Path,
     limits: Limits | None = None,
-    many_faces: bool = False,
-    crf: int = 20,
+    options: Options | None = None,
     on_progress: Progress | None = None,
+    people: Path | None = None,
 ) -> SwapResult:
-    """Put the face of `sources[""]` onto the largest face of every frame of `target`, or onto all.
+    """Put the face of `sources[""]` onto the largest face of every frame of `target`, or onto all; or each of
+    `sources` onto the person of its id, whom `people` may describe.
 
-    `result` is an H.264 MP4 with the target's clock, size, rotation and sound.
+    `result` is an MP4 with the target's clock, size, rotation and sound.
 
     Raises:
-        NoFaceFound: role "source"; or "target" when no frame shows a face.
+        NoFaceFound: role "source"; or "target" when no frame shows a face that can be swapped.
+        UnknownFace: a source is for a person who is not there.
         BadMedia: a file is damaged, not of the right kind, or over the limits.
     """
-    limits = limits or Limits()
+    limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    mesh, landmarker = FaceMesh(model), Landmarker(model)
-    source, faces_in_source = find_source(read_picture(sources[""], limits), landmarker, mesh)
-    most = MANY if many_faces else 1
-    shapes = RestingShapes(mesh)
+    ready = Sources(sources, model, limits, options)
+    landmarker = ready.landmarker
+    most = MANY if options.many_faces or ready.mapped else 1
+    shapes = RestingShapes(ready.mesh)
+    known = known_people(target, limits, landmarker, people) if ready.mapped else People()
+    wanted = chosen(len(known.persons), sources) if ready.mapped else {}
     with VideoReader(target, limits) as reader:
         upright = math.radians(reader.info().rotation)
         shapes.sample(reader, landmarker, upright, most)
-    notes = list(_source_notes(faces_in_source))
+    notes = ready.notes
     with VideoReader(target, limits) as reader, whole_or_not_at_all(result) as part:
         if reader.depth_lost:
             notes.append("hdr_lost")
@@ -120,9 +171,13 @@ def swap_video(
             if on_progress:
                 on_progress(_share(frame, count, reader), count)
 
-        with VideoWriter(part, reader, crf) as writer:
+        with VideoWriter(part, reader, options.crf) as writer:
             tracker = Tracker(landmarker, most, upright)
-            counts = swap_frames(reader, writer, tracker, Blender(source, mesh), shapes, tell)
+            if ready.mapped:
+                cast = Cast(tracker, known, wanted)
+                counts = swap_frames(reader, writer, cast, ready.swapper(cast.face_of), shapes, tell)
+            else:
+                counts = swap_frames(reader, writer, tracker, ready.swapper(str), shapes, tell)
         if not counts.swapped_frames:
             raise NoFaceFound(role="target")
     if counts.audio_reencoded:
@@ -138,8 +193,13 @@ def _share(frame: Frame, count: int, reader: VideoReader) -> float:
     return count / (count + 300)  # of unknown length: rising, never done
 
 
-def _source_notes(faces: int) -> tuple[str, ...]:
-    return ("several_faces_in_source",) if faces > 1 else ()
+def known_people(target: Path, limits: Limits, landmarker: Landmarker, kept: Path | None) -> People:
+    """The people of a video, as they were detected before or anew."""
+    found = People.load(kept) if kept else None
+    if found is None:
+        with VideoReader(target, limits) as reader:
+            found, _ = find_people(reader, landmarker)
+    return found
 
 
 def _even(picture: U8) -> U8:

@@ -16,7 +16,7 @@ from faceswap.engine.landmarks import Landmarker
 from faceswap.engine.mesh import FaceMesh, Pose
 from faceswap.engine.planes import F32, Planes
 from faceswap.engine.shape import resting_shape
-from faceswap.engine.tracking import Tracked, Tracker, smoothed
+from faceswap.engine.tracking import Tracked, smoothed
 from faceswap.errors import FaceSwapError
 from faceswap.media import AudioPacket, Frame, VideoReader, VideoWriter
 
@@ -30,6 +30,10 @@ _SAMPLES = 24
 """Frames looked at beforehand to learn the faces' resting shapes."""
 _ALIKE = 0.5
 """Sampled shapes up to this much further away than the closest are taken for the same person."""
+
+
+Follower = Callable[[Planes], tuple[list[Tracked], bool]]
+"""Gets the frames in their order; see `Tracker`."""
 
 
 class FaceSwapper(Protocol):
@@ -76,7 +80,7 @@ class RestingShapes:
         self._faces: list[tuple[F32, Pose]] = []
 
     def sample(self, reader: VideoReader, landmarker: Landmarker, upright: float, most: int) -> None:
-        for frame in _spread_frames(reader, _SAMPLES):
+        for frame in spread_frames(reader, _SAMPLES):
             planes = Planes(*frame.planes(), reader.colour)
             for _, region in landmarker.detect(planes, upright)[:most]:
                 found = landmarker.find(planes, landmarker.find(planes, region).region)
@@ -100,7 +104,7 @@ class RestingShapes:
 def swap_frames(
     reader: VideoReader,
     writer: VideoWriter,
-    tracker: Tracker,
+    tracker: Follower,
     swapper: FaceSwapper,
     shapes: RestingShapes,
     on_frame: Callable[[Frame, int], None],
@@ -197,7 +201,7 @@ def _feed(reader: VideoReader, out: _Pipe) -> None:
     out.end()
 
 
-def _track(items: _Pipe, out: _Pipe, tracker: Tracker, reader: VideoReader) -> None:
+def _track(items: _Pipe, out: _Pipe, tracker: Follower, reader: VideoReader) -> None:
     moment = 0
     for item in items:
         if isinstance(item, Frame):
@@ -296,7 +300,7 @@ class _Swapping:
         return result
 
 
-def _spread_frames(reader: VideoReader, count: int) -> Iterator[Frame]:
+def spread_frames(reader: VideoReader, count: int) -> Iterator[Frame]:
     """About `count` frames over the length of the video, by seeking; the first ones when its length is not
     known or it cannot be seeked."""
     last = -1.0

@@ -231,6 +231,9 @@ NOTES: dict[str, Text] = {
     ),
     "audio_reencoded": Text("声音已转为 AAC", "The sound was converted to AAC"),
     "hdr_lost": Text("HDR 画面已转为普通色彩", "HDR was converted to standard colours"),
+    "encoder_replaced": Text(
+        "浏览器不能播放所选编码，已使用 H.264", "Browsers cannot play the encoder asked for; H.264 was used"
+    ),
 }
 
 CHINESE_ERRORS: dict[str, str] = {
@@ -244,8 +247,9 @@ CHINESE_ERRORS: dict[str, str] = {
     "queue_full": "服务器上已有 {limit} 个任务在排队，请过几分钟再试。",
     "consent_required": "请先勾选声明：素材中的每个人都已同意本次换脸。",
     "not_signed_in": "会话已失效，请刷新页面后再试。",
-    "not_built_yet": "暂不支持逐一指定多张人脸，请使用单人换脸。",
     "invalid_request": "请求有误，请刷新页面后再试。",
+    "no_face_chosen": "还没有为任何一张脸选择替换的人脸，请至少选择一张。",
+    "unknown_face": "目标中没有编号为 {face} 的人脸，请重新检测后再选择。",
     "bad_media": "文件已损坏或不完整，无法读取。请重新导出，或换一个文件。",
     "empty_file": "文件是空的，请换一个文件。",
     "unsupported_media": "不支持这种{expected}文件。图片请用 JPEG、PNG、WebP；"
@@ -296,6 +300,7 @@ CHINESE_WITHOUT_DETAILS: dict[str, str] = {
     "too_many_frames": "视频的帧太多，请剪短或降低帧率。",
     "too_long": "视频太长，请先剪短。",
     "no_face": "在目标中没有找到人脸，请换一个人脸清晰、没有侧过去的。",
+    "unknown_face": "目标中没有所选编号的人脸，请重新检测后再选择。",
     "backend_lost": "这个任务的运行多次中断，请重新提交。",
     "cloud_refused": "云端拒绝了这个任务，请检查 RUNPOD_API_KEY 和 RUNPOD_ENDPOINT_ID。",
     "timeout": "任务运行时间太长，已停止。请剪短视频后再试。",

@@ -109,7 +109,7 @@ def check_fitness(config: Config) -> None:
                 "sources": {"": str(grey)},
                 "target": str(grey),
                 "result": str(Path(folder) / "result.png"),
-                "options": {"many_faces": False, "crf": 20},
+                "options": {},
                 "weights_dir": str(config.weights_dir),
                 "limits": {
                     "memory_mb": config.memory_mb,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from faceswap.engine.options import Options
 from faceswap.errors import InvalidRequest
 
 _KINDS: Mapping[str, Literal["image", "video"]] = {
@@ -15,7 +16,6 @@ _KINDS: Mapping[str, Literal["image", "video"]] = {
     "single-video": "video",
     "multi-video": "video",
 }
-_DEFAULT_CRF = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,9 @@ class Address:
 class Order:
     kind: Literal["image", "video"]
     sources: Mapping[str, Address]
-    """The faces to put in, by face id; `""` is the only source of a single swap."""
+    """The faces to put in, by the id of the target's face; `""` is the only source of a single swap."""
     target: Address
-    many_faces: bool = False
-    crf: int = _DEFAULT_CRF
+    options: Options = field(default_factory=Options)
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
     """`max_megapixels`, `max_video_megapixels` and `max_duration_s`, where the app has its own."""
     deadline: datetime | None = None
@@ -60,18 +59,15 @@ class Order:
             face: Address(_text(url, "face_mappings"), _optional(mapped_sums, face))
             for face, url in _fields(said.get("face_mappings") or {}, "face_mappings").items()
         }
-        if said.get("source_file") or not sources:
-            sources[""] = Address(
-                _text(said.get("source_file"), "source_file"), _optional(sums, "source_file")
-            )
-        options = _fields(said.get("options") or {}, "options")
+        if not sources or not str(said["process_type"]).startswith("multi-"):
+            source = _text(said.get("source_file"), "source_file")
+            sources = {"": Address(source, _optional(sums, "source_file"))}
         limits = _fields(said.get("limits") or {}, "limits")
         return cls(
             kind=kind,
             sources=sources,
             target=Address(_text(said.get("target_file"), "target_file"), _optional(sums, "target_file")),
-            many_faces=options.get("many_faces") is True,
-            crf=_crf(options.get("crf", _DEFAULT_CRF)),
+            options=_options(_fields(said.get("options") or {}, "options")),
             limits={name: float(value) for name, value in limits.items() if _is_number(value)},
             deadline=_time(said.get("deadline")),
             result_url=_optional(said, "result_url"),
@@ -101,10 +97,18 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _crf(value: object) -> int:
-    if not _is_number(value) or not 0 <= cast("float", value) <= 51:
+def _options(said: Mapping[str, Any]) -> Options:
+    """What has another type than it should is as if it were missing: older clients send what they like."""
+    usual = Options()
+    crf = said.get("crf", usual.crf)
+    if not _is_number(crf) or not 0 <= crf <= 51:
         raise InvalidRequest(reason="options.crf must be a number from 0 to 51")
-    return round(cast("float", value))
+    kept = {
+        name: value
+        for name, value in said.items()
+        if name != "crf" and type(value) is type(getattr(usual, name, None))
+    }
+    return Options.of(kept | {"crf": round(crf)})
 
 
 def _time(value: object) -> datetime | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import hashlib
 import json
 import logging
@@ -179,7 +180,7 @@ class Run:
             "sources": {face: str(path) for face, path in sources.items()},
             "target": str(target),
             "result": str(result),
-            "options": {"many_faces": order.many_faces, "crf": order.crf},
+            "options": dataclasses.asdict(order.options),
             "weights_dir": str(self._config.weights_dir),
             "limits": {
                 "memory_mb": self._config.memory_mb,

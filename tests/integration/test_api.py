@@ -193,10 +193,49 @@ def test_process_queues_a_job_with_the_options_we_know(
     assert serving.store.consent(job.id).owner == "local"
 
 
-@pytest.mark.parametrize("name", ["multi-image", "multi-video"])
-def test_several_faces_are_said_to_be_missing_yet(http: httpx.Client, name: str) -> None:
-    sentence = "Swapping several faces one by one is not available yet. Use single-image or single-video."
-    refused(http.post(f"/api/process/{name}", json={"target_file": "x", "face_mappings": {}}), 501, sentence)
+def test_process_queues_a_job_with_a_source_for_each_face(serving: Serving, http: httpx.Client) -> None:
+    first, second = serving.add_upload(sha256="a" * 64).id, serving.add_upload(sha256="b" * 64).id
+    target = serving.add_upload(kind="video", file="media.mp4", name="clip.mp4", faces=None).id
+    mapped = {"face_10": second, "face_2": first, "face_3": None}
+    body = {"target_file": target, "face_mappings": mapped, "source_file": "of-a-form-long-gone"}
+    job = serving.service.get(
+        data(http.post("/api/process/multi-video", json={**body, "consent": True}))["jobId"]
+    )
+    assert (job.type, job.source_file, job.target_file) == ("multi-video", first, target)
+    assert dict(job.face_mappings) == {"face_2": first, "face_10": second}
+    assert serving.store.consent(job.id).source_sha256 == "a" * 64 + " " + "b" * 64
+
+
+@pytest.mark.parametrize("route", ["/api/process/multi-image", "/api/preview"])
+def test_faces_that_cannot_be_mapped_are_refused_in_words(
+    serving: Serving, http: httpx.Client, route: str
+) -> None:
+    source = serving.add_upload().id
+    target = serving.add_upload(faces=2).id
+
+    def post(mapped: object) -> httpx.Response:
+        body = {"type": "multi-image", "target_file": target, "face_mappings": mapped, "consent": True}
+        return http.post(route, json=body)
+
+    nothing = "No face of the target has a source. Choose one for at least one of its faces."
+    for mapped in ({}, None, {"face_0": None}):
+        refused(post(mapped), 400, nothing)
+    unknown = "The target shows no face called {}. Detect its faces again and choose among those."
+    for face in ("face_2", "face_01", "0", "Ada"):
+        refused(post({face: source}), 400, unknown.format(face))
+    refused(post({"face_1": "nobody-uploaded-it"}), 404, "File not found. Upload it again.")
+    refused(
+        post({"face_0": source, "face_1": serving.add_upload(faces=0).id}),
+        400,
+        "No face was found in the source. Use one where a face is clearly visible and not turned away.",
+    )
+    many = {f"face_{number}": source for number in range(33)}
+    refused(post(many), 400, "This request cannot be understood: at most 32 faces can be swapped at once.")
+    assert serving.service.history() == []
+
+
+def test_a_preview_demands_consent(serving: Serving, http: httpx.Client) -> None:
+    refused(http.post("/api/preview", json={"type": "single-video", **files(serving)}), 400, CONSENT)
 
 
 CONSENT = "State that everyone shown in the source and the target agreed to this swap."

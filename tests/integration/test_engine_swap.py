@@ -16,6 +16,7 @@ from PIL import Image
 from faceswap.engine.blend import Blender
 from faceswap.engine.landmarks import Landmarker
 from faceswap.engine.mesh import FaceMesh
+from faceswap.engine.options import Options
 from faceswap.engine.planes import Planes
 from faceswap.engine.source import find_source
 from faceswap.engine.swap import swap_image, swap_video
@@ -257,7 +258,13 @@ class TestPictures:
     def test_all_five_faces_can_be_swapped(
         self, portrait: Path, group_photo: Path, landmark_model: Path, tmp_path: Path
     ) -> None:
-        swap_image({"": portrait}, group_photo, tmp_path / "all.png", landmark_model, many_faces=True)
+        swap_image(
+            {"": portrait},
+            group_photo,
+            tmp_path / "all.png",
+            landmark_model,
+            options=Options(many_faces=True),
+        )
         before = read_picture(group_photo, LIMITS)
         changed = (before != read_picture(tmp_path / "all.png", LIMITS)).any(2).astype(np.uint8)
         count, _, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(changed, np.ones((9, 9), np.uint8)))

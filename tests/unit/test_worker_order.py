@@ -29,7 +29,7 @@ def test_what_the_app_writes_is_what_the_worker_reads() -> None:
         "face_1": (URL + "1", "bb"),
     }
     assert (read.target.url, read.target.sha256) == (URL, "cc")
-    assert (read.many_faces, read.crf) == (True, 16)
+    assert (read.options.many_faces, read.options.crf) == (True, 16)
     assert read.deadline == NOON
     assert read.limits == {"max_duration_s": 30.0}
     assert (read.result_url, read.receipt_url, read.cancel_url) == ("https://r", "https://p", "https://c")

@@ -1,0 +1,31 @@
+"""How to swap, as the engine's spec says it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    many_faces: bool = False
+    """Every face, not only the largest."""
+    mouth_mask: bool = False
+    """Keep the target's own mouth."""
+    keep_fps: bool = True
+    """False: drop frames until at most 30 a second are left."""
+    crf: int = 20
+    """Constant rate factor as x264 counts it, 0..51; other encoders get what looks the same."""
+    video_encoder: str = "libx264"
+    use_face_enhancer: bool = False
+    """For engines that have one."""
+    execution_provider: str = ""
+    """For engines that can compute elsewhere than on the CPU."""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """From the spec; what is missing there is as above, what is unknown is ignored."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in fields.items() if name in known})

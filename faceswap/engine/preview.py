@@ -1,0 +1,109 @@
+"""One swapped frame, to see what a swap would make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from faceswap.engine.mapping import ONLY, chosen
+from faceswap.engine.options import Options
+from faceswap.engine.people import People, who_is_who
+from faceswap.engine.planes import U8, Planes
+from faceswap.engine.swap import MANY, Sources, known_people
+from faceswap.errors import NoFaceFound
+from faceswap.media import Frame, Limits, VideoReader, read_picture
+
+LONGEST_PX = 1280
+_JPEG_QUALITY = 90
+_PLACES = (0.5, 0.3, 0.7, 0.1, 0.9, 0.4, 0.6, 0.2, 0.8, 0.0)
+"""Where a face is looked for, as shares of the length."""
+
+
+def preview(
+    kind: Literal["image", "video"],
+    sources: Mapping[str, Path],
+    target: Path,
+    model: Path,
+    limits: Limits | None = None,
+    options: Options | None = None,
+    at_s: float | None = None,
+    people: Path | None = None,
+) -> bytes:
+    """JPEG of the picture, or of the frame at `at_s` seconds or of one near the middle that shows a face.
+
+    Raises: as `swap_image` and `swap_video`.
+    """
+    limits, options = limits or Limits(), options or Options()
+    cv2.setNumThreads(1)
+    ready = Sources(sources, model, limits, options)
+    if kind == "image":
+        picture = read_picture(target, limits)
+        ready.swap_picture(picture, options)
+    else:
+        picture = _swapped_frame(ready, sources, target, limits, options, at_s, people)
+    return _jpeg(picture)
+
+
+def _swapped_frame(
+    ready: Sources,
+    sources: Mapping[str, Path],
+    target: Path,
+    limits: Limits,
+    options: Options,
+    at_s: float | None,
+    kept: Path | None,
+) -> U8:
+    known = known_people(target, limits, ready.landmarker, kept) if ready.mapped else People()
+    wanted = chosen(len(known.persons), sources) if ready.mapped else {}
+    with VideoReader(target, limits) as reader:
+        upright = math.radians(reader.info().rotation)
+        for frame in _frames(reader, at_s):
+            planes = Planes(*frame.planes(), reader.colour)
+            faces = ready.landmarker.find_all(planes, upright)
+            if ready.mapped:
+                named = who_is_who(planes, faces, known, wanted)
+            else:
+                named = dict.fromkeys(range(min(len(faces), MANY if options.many_faces else 1)), ONLY)
+            if not named:
+                continue
+            frame.make_writable()
+            planes = Planes(*frame.planes(), reader.colour)
+            swapper = ready.swapper(named.__getitem__)
+            done = 0
+            for track in named:
+                landmarks = faces[track].landmarks
+                swapper.meet(track, ready.mesh.pose(landmarks).to_neutral(landmarks))
+                done += swapper.swap(planes, track, landmarks)
+            if done:
+                pixels = np.asarray(frame.video.to_ndarray(format="rgb24"), np.uint8)
+                return np.ascontiguousarray(np.rot90(pixels, round(reader.rotation / 90)))
+    raise NoFaceFound(role="target")
+
+
+def _frames(reader: VideoReader, at_s: float | None) -> Iterator[Frame]:
+    length_s = reader.duration_s or 0.0
+    places = [at_s] if at_s is not None else [share * length_s for share in _PLACES]
+    for time_s in places:
+        reader.seek(min(time_s, length_s))
+        last: Frame | None = None
+        for last in reader.frames():
+            if last.time_s >= time_s - 0.02:
+                break
+        if last is not None:
+            yield last
+
+
+def _jpeg(picture: U8) -> bytes:
+    scale = min(1.0, LONGEST_PX / max(picture.shape[:2]))
+    if scale < 1:
+        picture = np.asarray(
+            cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+        )
+    bgr = np.ascontiguousarray(picture[:, :, ::-1])
+    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return jpeg.tobytes()
