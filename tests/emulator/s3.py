@@ -32,6 +32,9 @@ class S3Server:
                 [
                     *(rclone, "serve", "s3", "--config", "/dev/null", "--addr", f"127.0.0.1:{port}"),
                     *("--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--vfs-cache-mode", "full"),
+                    # Its delay of 5 s before a file reaches the folder is unlike S3: an object that is
+                    # deleted while somebody reads it comes back from the cache, empty.
+                    *("--vfs-write-back", "0s"),
                     *("--cache-dir", str(folder / "cache"), str(folder / "buckets")),
                 ],
                 stdout=log,
