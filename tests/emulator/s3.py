@@ -32,6 +32,10 @@ class S3Server:
                 [
                     *(rclone, "serve", "s3", "--config", "/dev/null", "--addr", f"127.0.0.1:{port}"),
                     *("--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--vfs-cache-mode", "full"),
+                    # Its caches are unlike S3: with the delay of 5 s before a file reaches the folder, an
+                    # object that is deleted while somebody reads it comes back empty; and a listing that is
+                    # kept hides new objects and shows deleted ones.
+                    *("--vfs-write-back", "0s", "--dir-cache-time", "1ms"),
                     *("--cache-dir", str(folder / "cache"), str(folder / "buckets")),
                 ],
                 stdout=log,

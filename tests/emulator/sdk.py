@@ -97,7 +97,7 @@ class SdkWorker:
 
     def engines(self) -> list[int]:
         """Process ids of the engines that compute for this worker right now."""
-        return [pid for pid in children_of(self.pid) if b"faceswap.engine" in _cmdline(pid)]
+        return engines_of(self.pid)
 
     def terminate(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -106,6 +106,11 @@ class SdkWorker:
         if self.alive():
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def engines_of(pid: int | None = None) -> list[int]:
+    """Process ids of the engines whose parent is that process; ours when none is given."""
+    return [child for child in children_of(pid or os.getpid()) if b"faceswap.engine" in _cmdline(child)]
 
 
 def children_of(pid: int) -> list[int]:

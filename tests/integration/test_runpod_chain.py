@@ -165,9 +165,10 @@ def test_a_cancel_ends_the_engine_and_leaves_nothing(
     job = job_of(JobType.SINGLE_VIDEO)
     handle = backend.submit(job, Media({"": portrait}, long_video, tmp_path))
     running(emulator, sdk_worker)
-    backend.stop(handle)
+    over = backend.stop(handle)
     wait_until(lambda: not sdk_worker.engines(), "the engine is gone", 1.5)
-    confirmed(backend, handle)
+    if not over:  # it may have ended before the question was asked
+        confirmed(backend, handle)
     assert emulator.only_job.state == "CANCELLED"
     assert not list((s3_server.bucket / "jobs" / job.id).rglob("*"))
 

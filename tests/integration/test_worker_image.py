@@ -1,0 +1,44 @@
+"""The files of the worker's image, with the packages of its requirements and nothing else, do a job."""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+import subprocess
+from pathlib import Path
+
+from tests import worker_image
+from tests.emulator.sdk import weights_dir, worker_python
+
+
+def test_the_image_swaps_its_own_test_input(tmp_path: Path) -> None:
+    """By the SDK's way to try a worker: without RunPod around it, it does `test_input.json` and ends."""
+    app, home = tmp_path / "app", tmp_path / "home"
+    home.mkdir()
+    worker_image.lay_out(app)
+    python, *arguments = worker_image.command()
+    assert python == "python"
+    done = subprocess.run(
+        [str(worker_python()), *arguments],
+        cwd=app,
+        env={
+            **worker_image.environment(),
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(home),
+            "FACESWAP_WORKER_WEIGHTS_DIR": str(weights_dir()),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
+            "RUNPOD_SKIP_GPU_CHECK": "true",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "completed successfully" in done.stdout
+    said = re.search(r"'result': '([A-Za-z0-9+/]{44})", done.stdout)  # the SDK's log cuts the rest off
+    assert said, done.stdout[-2000:]
+    signature, width, height = struct.unpack(">8s8xII", base64.b64decode(said[1])[:24])
+    assert (signature, width, height) == (b"\x89PNG\r\n\x1a\n", 160, 160)
