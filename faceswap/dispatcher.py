@@ -59,7 +59,8 @@ class _Stop:
 
 
 class Dispatcher:
-    """Runs from `start` to `close`. `slots` says how many jobs of each backend run here at once."""
+    """Runs from `start` to `close`. `slots` says how many jobs of each backend run here at once; `on_change`
+    is called when a run got its remote id and after each run."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Dispatcher:
         settings: Settings,
         slots: Mapping[str, int],
         monotonic: Callable[[], float] = time.monotonic,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._backends = backends
@@ -76,6 +78,7 @@ class Dispatcher:
         self._settings = settings
         self._slots = slots
         self._monotonic = monotonic
+        self._on_change = on_change
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._runs: dict[str, _Run] = {}
         self._stops: dict[str, _Stop] = {}
@@ -198,6 +201,7 @@ class Dispatcher:
             self._clean_up(run.job)
             with self._lock:
                 del self._runs[run.job.id]
+            self._on_change()
             self.wake()
 
     def _run_to_end(self, run: _Run) -> None:
@@ -253,6 +257,7 @@ class Dispatcher:
             raise
         if handle.remote_id is not None:
             self._store.submitted(job.id, handle.remote_id)
+            self._on_change()
             self._wake_stops.set()  # a cancel that came meanwhile can be delivered now
         return handle
 

@@ -41,7 +41,10 @@ FaceSwapError
 ├── JobTimeout
 ├── JobStopped
 ├── DiskFull
+├── McpMissing
 └── StoreUnavailable
+    ├── NetworkDisk
+    └── SnapshotUnavailable
 
 The docstring of an error is its English message; `{names}` in it are filled from the details it was raised
 with. `code` is what jobs store, the API returns and `ui/texts.py` translates. A message holds no path and no
@@ -313,6 +316,27 @@ class StoreUnavailable(FaceSwapError):
     """The job store cannot be opened: {reason}."""
 
     code = "store_unavailable"
+
+
+class NetworkDisk(StoreUnavailable):
+    """The data folder lies on a {file_system} file system, where the job store is not safe. Choose a folder
+    on a local disk with FACESWAP_DATA_DIR and, to keep copies in a mounted bucket, set FACESWAP_SNAPSHOT_DIR;
+    FACESWAP_ALLOW_NETWORK_DISK=1 opens it all the same."""
+
+    code = "network_disk"
+
+
+class SnapshotUnavailable(StoreUnavailable):
+    """The snapshot folder cannot be used: {reason}. Check FACESWAP_SNAPSHOT_DIR, or unset it to start without
+    snapshots."""
+
+    code = "snapshot_unavailable"
+
+
+class McpMissing(FaceSwapError):
+    """FACESWAP_MCP needs a package that is not installed. Install it with: pip install "gradio[mcp]"."""
+
+    code = "mcp_missing"
 
 
 def _tree(root: type[FaceSwapError]) -> dict[str, type[FaceSwapError]]:

@@ -18,11 +18,13 @@ from faceswap.backends import Backend
 from faceswap.backends.local import LocalBackend
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.consent import Consent
+from faceswap.disks import network_file_system
 from faceswap.dispatcher import Dispatcher, write_summary
 from faceswap.errors import (
     BackendUnavailable,
     ConsentRequired,
     InvalidRequest,
+    NetworkDisk,
     NoFaceChosen,
     NoFaceFound,
     ResultNotReady,
@@ -32,6 +34,7 @@ from faceswap.errors import (
 from faceswap.folders import Folders
 from faceswap.jobs import LOCAL_OWNER, Job, JobType, Status, SwapOptions
 from faceswap.settings import Settings
+from faceswap.snapshots import Snapshots, prepare, remove_unowned, restore
 from faceswap.store import Event, JobStore, Upload
 from faceswap.uploads import DetectedFace, Intake
 
@@ -66,6 +69,8 @@ class Service:
 
     Every method takes `owner`: another owner's job or file is as unknown as none. Safe to use from any
     thread; several processes may each hold a service over the same data folder.
+
+    Raises: StoreUnavailable: the data folder or the snapshot folder cannot be used.
     """
 
     def __init__(
@@ -79,14 +84,18 @@ class Service:
         self.settings = settings or Settings()
         self._clock = clock
         self._folders = Folders(self.settings.data_dir)
-        self._store = JobStore(self._folders.store, clock)
+        self._store, self._snapshots = _opened(self.settings, self._folders, clock)
         self._intake = Intake(self._store, self._folders, self.settings, self._now)
         self._backends = dict(backends) if backends is not None else self._configured_backends()
         slots = dict.fromkeys(self._backends, REMOTE_AT_ONCE) | {"local": self.settings.local_workers}
-        self._dispatcher = Dispatcher(self._store, self._backends, self._folders, self.settings, slots)
+        self._dispatcher = Dispatcher(
+            self._store, self._backends, self._folders, self.settings, slots, on_change=self._keep
+        )
         self._closing = threading.Event()
         if dispatch:
             self._dispatcher.start()
+            if self._snapshots:
+                self._snapshots.start()
             threading.Thread(target=self._keep_house, name="faceswap-housekeeping", daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -103,6 +112,8 @@ class Service:
         self._dispatcher.close()
         for backend in self._backends.values():
             backend.close()
+        if self._snapshots:
+            self._snapshots.close()
         self._store.close()
 
     # -- files -------------------------------------------------------------------------------------------
@@ -208,6 +219,7 @@ class Service:
         )
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)
         self._dispatcher.wake()
+        self._keep()
         return job
 
     def preview(
@@ -307,6 +319,7 @@ class Service:
         log.debug("job %s: cancelled", job_id)
         write_summary(self._store, self._folders, job_id)
         self._dispatcher.wake(job_id)
+        self._keep()
         return job
 
     def result_path(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Path:
@@ -328,8 +341,11 @@ class Service:
         shutil.rmtree(self._folders.job(job_id), ignore_errors=True)
         self._store.delete(job_id)
         unused = {upload.id: upload for upload in self._store.unused_uploads(older_than_s=0)}
-        for upload_id in {job.source_file, job.target_file, *job.face_mappings.values()} & unused.keys():
+        gone = {job.source_file, job.target_file, *job.face_mappings.values()} & unused.keys()
+        for upload_id in gone:
             self._intake.remove(unused[upload_id])
+        if self._snapshots:  # now, or a restore might bring back what its owner was told is gone
+            self._snapshots.take(without=[self._folders.job(job_id), *map(self._folders.upload, gone)])
         log.debug("job %s: deleted", job_id)
 
     def health(self) -> dict[str, object]:
@@ -338,6 +354,7 @@ class Service:
         waiting = sum(job.status is Status.PENDING for job in live)
         return {
             "store": "ok",
+            "snapshot": self._snapshots.state if self._snapshots else "off",
             "dispatcher": self._dispatcher.alive,
             "backends": sorted(self._backends),
             "default_backend": self.settings.backend_name,
@@ -349,6 +366,11 @@ class Service:
         }
 
     # -- inside ------------------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        """Something happened that a restart must not lose."""
+        if self._snapshots:
+            self._snapshots.wake()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
@@ -415,6 +437,26 @@ def _sources(
 
 def _printable(text: str) -> str:
     return "".join(letter for letter in text[:40] if letter.isprintable())
+
+
+def _opened(
+    settings: Settings, folders: Folders, clock: Callable[[], float]
+) -> tuple[JobStore, Snapshots | None]:
+    """The store, restored from its snapshot when it is missing here.
+
+    Raises: StoreUnavailable: also `NetworkDisk` and `SnapshotUnavailable`.
+    """
+    file_system = None if settings.allow_network_disk else network_file_system(folders.root)
+    if file_system is not None:
+        raise NetworkDisk(file_system=file_system)
+    if settings.snapshot_dir is None:
+        return JobStore(folders.store, clock), None
+    prepare(settings.snapshot_dir)
+    restored = restore(folders, settings.snapshot_dir)
+    store = JobStore(folders.store, clock)
+    if restored:
+        remove_unowned(store, folders)
+    return store, Snapshots(store, folders, settings.snapshot_dir)
 
 
 def _require_fit(job_type: JobType, sources: Mapping[str, Upload], target: Upload) -> None:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from platformdirs import user_data_path
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def _on_a_space() -> bool:
     return bool(os.environ.get("SPACE_ID"))
+
+
+_T = TypeVar("_T")
+
+
+def _sized(own: _T, shared: _T) -> Callable[[], _T]:
+    """A default for one's own machine, and one for a Space: two cores and 16 GB that strangers share."""
+    return lambda: shared if _on_a_space() else own
 
 
 class Settings(BaseSettings):
@@ -27,6 +36,12 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=lambda: user_data_path("faceswap", appauthor=False))
     backend: Literal["auto", "local", "runpod"] = "auto"
+    allow_network_disk: bool = False
+    """Open the store on a file system where its locks and writes are not safe; see `disks.py`."""
+    snapshot_dir: Path | None = None
+    """A folder that outlives this machine's disk, such as a mounted bucket; see `snapshots.py`."""
+    mcp: bool = False
+    """Offer the tools of `ui/tools.py` over MCP too; needs `gradio[mcp]`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     multi_user: bool = Field(default_factory=_on_a_space)
@@ -36,18 +51,18 @@ class Settings(BaseSettings):
     """How a client of the API states consent: a field; also the header `X-FaceSwap-Consent: true`;
     or not at all, and whoever sets this answers for it."""
 
-    max_active: int = Field(default=5, ge=1)
-    max_queue: int = Field(default=100, ge=1)
+    max_active: int = Field(default_factory=_sized(5, 2), ge=1)
+    max_queue: int = Field(default_factory=_sized(100, 20), ge=1)
     max_attempts: int = Field(default=3, ge=1)
-    local_workers: int = Field(default_factory=lambda: max(1, (os.cpu_count() or 2) // 2), ge=1)
+    local_workers: int = Field(default_factory=_sized(max(1, (os.cpu_count() or 2) // 2), 1), ge=1)
 
-    max_upload_mb: int = Field(default=500, ge=1)
-    max_duration_s: float = Field(default=600, gt=0)
+    max_upload_mb: int = Field(default_factory=_sized(500, 100), ge=1)
+    max_duration_s: float = Field(default_factory=_sized(600.0, 60.0), gt=0)
     max_megapixels: float = Field(default=50, gt=0)
     """Pictures only; a video frame is limited by `max_video_megapixels`."""
     max_video_megapixels: float = Field(default=9, gt=0)
     engine_memory_mb: int = Field(default=4096, ge=512)
-    engine_timeout_s: float = Field(default=3600, gt=0)
+    engine_timeout_s: float = Field(default_factory=_sized(3600.0, 900.0), gt=0)
     min_free_mb: int = Field(default=200, ge=0)
 
     runpod_api_key: SecretStr = Field(
@@ -77,6 +92,20 @@ class Settings(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("snapshot_dir", mode="before")
+    @classmethod
+    def _none_if_empty(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("snapshot_dir")
+    @classmethod
+    def _apart(cls, value: Path | None, others: ValidationInfo) -> Path | None:
+        if value is not None and "data_dir" in others.data:
+            own, copy = others.data["data_dir"].resolve(), value.resolve()
+            if own.is_relative_to(copy) or copy.is_relative_to(own):
+                raise ValueError("it and the data folder must not contain each other")
+        return value
 
     @property
     def runpod_configured(self) -> bool:

@@ -243,6 +243,7 @@ class QueueView(BaseModel):
 
 class HealthView(BaseModel):
     store: Literal["ok"]
+    snapshot: Literal["off", "ok", "failing"]
     dispatcher: bool = Field(description="Whether this process starts waiting tasks.")
     backends: list[str]
     default_backend: str

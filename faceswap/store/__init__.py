@@ -34,7 +34,7 @@ from faceswap.jobs import (
     rising,
     sources_of,
 )
-from faceswap.store.database import Database
+from faceswap.store.database import Database, is_whole
 from faceswap.store.rows import (
     Event,
     Upload,
@@ -46,7 +46,7 @@ from faceswap.store.rows import (
     upload_of,
 )
 
-__all__ = ["Event", "JobStore", "Upload"]
+__all__ = ["Event", "JobStore", "Upload", "is_whole"]
 
 _LIVE = "status IN ('pending', 'processing')"
 _POSITION = """CASE WHEN status = 'pending' THEN (

@@ -132,5 +132,22 @@ class Database:
         target = sqlite3.connect(path)
         try:
             self.connection().backup(target)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise DiskFull() from error
+            raise StoreUnavailable(reason=type(error).__name__) from error
         finally:
             target.close()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file that nobody else uses is an undamaged store that this version can open."""
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
+        try:
+            sound = db.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+            return sound and 0 < db.execute("PRAGMA user_version").fetchone()[0] <= SCHEMA_VERSION
+        finally:
+            db.close()
+    except sqlite3.DatabaseError:
+        return False

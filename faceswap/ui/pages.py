@@ -19,6 +19,7 @@ from faceswap.ui.site import Site
 from faceswap.ui.start import start_page
 from faceswap.ui.swap import swap_page
 from faceswap.ui.texts import WORDS
+from faceswap.ui.tools import offer_tools, require_mcp
 
 LEFTOVERS_S = (600, 3600)
 """How often files that Gradio still holds are looked for, and how old they may get: what was uploaded is
@@ -32,6 +33,7 @@ def build(service: Service, owners: Owners) -> gr.Blocks:
     demo = gr.Blocks(title=f"{title.zh} {title.en}", delete_cache=LEFTOVERS_S, analytics_enabled=False)
     with demo, frame(site, demo, "start"):
         start_page()
+        offer_tools(site)
     with demo.route("视频换脸 Video", "/video") as page, frame(site, page, "video") as parts:
         swap_page(site, parts, "video")
     with demo.route("图片换脸 Picture", "/image") as page, frame(site, page, "image") as parts:
@@ -48,6 +50,7 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
 
     Raises:
         OSError: the port is taken.
+        McpMissing: tools over MCP were asked for, and a package for it is missing.
     """
     settings = service.settings
     chosen: dict[str, Any] = {
@@ -59,6 +62,7 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
     return demo.launch(
         _app=Server.for_app(service, owners, settings),
         ssr_mode=False,
+        mcp_server=require_mcp(settings),
         run_history=False,
         share=False,
         footer_links=["settings"],

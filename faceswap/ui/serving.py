@@ -30,8 +30,8 @@ def serve(settings: Settings) -> int:
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
-    owners = Owners.load(settings.data_dir, settings.multi_user)
     with Service(settings) as service:
+        owners = Owners.load(settings.data_dir, settings.multi_user)  # after a restore, which brings its key
         threading.Thread(target=_fetch_weights, args=(service,), name="faceswap-weights", daemon=True).start()
         demo = build(service, owners)
         try:

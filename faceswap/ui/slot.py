@@ -80,7 +80,7 @@ class _Events:
         language = language_of(request)
         with in_words(language) as outcome:
             owner = self._site.owner_of(token)
-            path, name = _arrived(sent)
+            path, name = arrived(sent)
             try:
                 upload = self._site.service.upload(path, name, expected=self._slot.kind, owner=owner)
             except FileNotFoundError as error:  # somebody sent the same file at the same moment
@@ -114,7 +114,7 @@ class _Events:
         return [gr.File(value=None, visible=True), card, gr.Button(visible=False), ""]
 
 
-def _arrived(sent: object) -> tuple[Path, str]:
+def arrived(sent: object) -> tuple[Path, str]:
     """The file of an upload event: its path and its name.
 
     Gradio has checked already that the path is in its upload folder; it is a path that a browser sent, so it

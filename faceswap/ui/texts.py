@@ -283,6 +283,10 @@ CHINESE_ERRORS: dict[str, str] = {
     "timeout": "任务运行超过 {limit_s:.0f} 秒，已停止。请剪短视频后再试。",
     "disk_full": "磁盘空间不足，请删除一些旧任务后再试。",
     "store_unavailable": "无法打开任务数据库，请检查数据目录的权限和磁盘后重启。",
+    "network_disk": "数据目录在 {file_system} 网络文件系统上，任务数据库在那里不安全。请用 FACESWAP_DATA_DIR "
+    "选择本地磁盘上的目录。",
+    "snapshot_unavailable": "快照目录不可用，请检查 FACESWAP_SNAPSHOT_DIR 后重启。",
+    "mcp_missing": "FACESWAP_MCP 需要安装 gradio[mcp]，请安装后重启。",
     "cancelled": CANCELLED_MESSAGE,
 }
 """`{names}` are filled from the error's details."""
@@ -304,6 +308,7 @@ CHINESE_WITHOUT_DETAILS: dict[str, str] = {
     "backend_lost": "这个任务的运行多次中断，请重新提交。",
     "cloud_refused": "云端拒绝了这个任务，请检查 RUNPOD_API_KEY 和 RUNPOD_ENDPOINT_ID。",
     "timeout": "任务运行时间太长，已停止。请剪短视频后再试。",
+    "network_disk": "数据目录在网络文件系统上，任务数据库在那里不安全，请选择本地磁盘上的目录。",
 }
 """For failed jobs: the store keeps the code and the English sentence, not the details."""
 

@@ -368,6 +368,7 @@ def test_health_says_what_runs_and_what_waits(serving: Serving, http: httpx.Clie
     serving.add_job()
     assert data(http.get("/api/health")) == {
         "store": "ok",
+        "snapshot": "off",
         "dispatcher": False,
         "backends": ["local"],
         "default_backend": "local",

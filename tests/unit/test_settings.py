@@ -28,6 +28,17 @@ def test_a_space_has_many_users_and_its_own_address(monkeypatch: pytest.MonkeyPa
     assert (settings.multi_user, settings.server_name, settings.server_port) == (True, "0.0.0.0", 7860)
 
 
+def test_a_space_is_limited_as_a_machine_that_strangers_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Settings()
+    monkeypatch.setenv("SPACE_ID", "someone/faceswap")
+    space = Settings()
+    for limit in ("max_active", "max_queue", "max_upload_mb", "max_duration_s", "engine_timeout_s"):
+        assert 0 < getattr(space, limit) < getattr(own, limit), limit
+    assert space.local_workers == 1
+    monkeypatch.setenv("FACESWAP_MAX_UPLOAD_MB", "300")
+    assert Settings().max_upload_mb == 300
+
+
 def test_the_environment_is_read_and_arguments_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FACESWAP_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("FACESWAP_MAX_ACTIVE", "2")

@@ -1,0 +1,266 @@
+"""Copies of the store and its media in a folder that outlives this machine's disk, such as a mounted bucket.
+
+A Space's own disk is gone with its container, and what a bucket is mounted with is no place for a live
+database (see `disks.py`). So the store lives on the local disk; after each submission, end, cancel and
+deletion, and every `PERIOD_S` while anything changes, it is backed up to a local file that then replaces the
+copy in the snapshot folder. Media are copied once and removed with their originals. When this machine has no
+store, the copy is brought back before the store is opened.
+
+The order makes any crash harmless: what the store's copy names was copied before it, and what was deleted
+goes before the store's copy does, so that a copy may lack a file but never keeps one that nobody owns.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+
+from faceswap.errors import DiskFull, FaceSwapError, JobNotFound, SnapshotUnavailable
+from faceswap.folders import Folders
+from faceswap.store import JobStore, is_whole
+
+log = logging.getLogger(__name__)
+
+PERIOD_S = 30.0
+_STORE = "jobs.sqlite3"
+_LOCK = ".snapshot.lock"
+
+State = Literal["off", "ok", "failing"]
+_Stamp = tuple[int, int]
+"""Size in bytes and time of the last change in nanoseconds."""
+
+
+class Snapshots:
+    """Keeps `target` a copy of `folders`. Safe to use from any thread; processes on one machine take turns.
+
+    Raises: SnapshotUnavailable: the folder cannot be used.
+    """
+
+    def __init__(self, store: JobStore, folders: Folders, target: Path) -> None:
+        self._store = store
+        self._folders = folders
+        self._target = target
+        self._copied: dict[str, _Stamp] = {}
+        self._looked = False
+        """Whether what lay in the folder before this process is known."""
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self.state: State = "ok"
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="faceswap-snapshots", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something changed that is worth a snapshot now; returns at once."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Take the last snapshot and stop."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def take(self, without: Iterable[Path] = ()) -> bool:
+        """Take a snapshot now. `without`: folders below the data folder that were deleted just now.
+
+        Returns whether it worked; if not, it is logged, shown by `state`, and tried again within `PERIOD_S`.
+        """
+        try:
+            with _turn(self._folders.root):
+                self._take([folder.relative_to(self._folders.root) for folder in without])
+        except (OSError, FaceSwapError) as error:
+            log.warning("the snapshot failed and is tried again: %s", _what(error))
+            self.state = "failing"
+            return False
+        self.state = "ok"
+        return True
+
+    def _run(self) -> None:
+        taken: object = None
+        while True:
+            last = self._closing.is_set()
+            self._wake.clear()
+            version = self._store.version()
+            if version != taken and self.take():
+                taken = version
+            if last:
+                break
+            if not self._closing.is_set():
+                self._wake.wait(PERIOD_S)
+        self._store.close()
+
+    def _take(self, deleted: list[Path]) -> None:
+        draft = self._folders.root / f".{_STORE}.{secrets.token_hex(4)}"
+        try:
+            self._store.backup(draft)
+            for folder in deleted:
+                _remove_folder(self._target / folder)
+            present = dict(_files(self._folders.root))
+            for name in self._known() - present.keys():
+                _remove(self._target, name)
+                self._copied.pop(name, None)
+            for name, stamp in present.items():
+                if self._copied.get(name) != stamp:
+                    with suppress(FileNotFoundError):  # deleted meanwhile: the next snapshot notices
+                        _copy(self._folders.root / name, self._target / name)
+                        self._copied[name] = stamp
+            self._looked = True
+            _copy(draft, self._target / _STORE)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _known(self) -> set[str]:
+        """What the folder holds. It is looked at once: to list a mounted bucket takes long."""
+        if self._looked:
+            return set(self._copied)
+        found = _everything(self._target)
+        own = dict(_files(self._folders.root))
+        for name in found & own.keys():
+            there = (self._target / name).stat()
+            size, changed_ns = own[name]
+            if (there.st_size, there.st_mtime_ns // 10**9) == (size, changed_ns // 10**9):
+                self._copied[name] = own[name]
+        return found
+
+
+def prepare(target: Path) -> None:
+    """Make the snapshot folder, but not the one it lies in: a mount that is missing must not go unnoticed.
+
+    Raises: SnapshotUnavailable.
+    """
+    try:
+        target.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError as error:
+        raise SnapshotUnavailable(reason="the folder that it should lie in does not exist") from error
+    except OSError as error:
+        raise SnapshotUnavailable(reason=_what(error)) from error
+
+
+def restore(folders: Folders, target: Path) -> bool:
+    """Bring the copy back when this machine has no store. The store appears last, and whole.
+
+    Call it before anything is opened in the data folder. Returns whether it did.
+
+    Raises:
+        SnapshotUnavailable: the copy is damaged or cannot be read; nothing was changed in it.
+        DiskFull: there is no room for it here.
+    """
+    if folders.store.exists() or not (target / _STORE).exists():
+        return False
+    folders.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = folders.root / f".{_STORE}.{secrets.token_hex(4)}"
+    try:
+        with _turn(folders.root):
+            if folders.store.exists():
+                return False
+            _copy(target / _STORE, draft)
+            if not is_whole(draft):
+                raise SnapshotUnavailable(reason="the copy of the store in it is damaged")
+            for name, _ in _files(target):
+                _copy(target / name, folders.root / name)
+            draft.replace(folders.store)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull() from error
+        raise SnapshotUnavailable(reason=_what(error)) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    log.info("the store was restored from its snapshot")
+    return True
+
+
+def remove_unowned(store: JobStore, folders: Folders) -> None:
+    """After a restore: media that the restored store does not name, left by a snapshot that was cut off."""
+    for folder in folders.root.glob("jobs/*"):
+        try:
+            store.get(folder.name)
+        except JobNotFound:
+            shutil.rmtree(folder)
+    for folder in folders.uploads.glob("*"):
+        if not store.has_upload(folder.name):
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def _turn(root: Path) -> Generator[None]:
+    """One process and thread at a time, or an older copy might replace a newer one."""
+    with FileLock(root / _LOCK):
+        yield
+
+
+def _files(root: Path) -> Iterator[tuple[str, _Stamp]]:
+    """What is worth keeping below a data folder or its copy, by relative name: media, summaries and keys.
+
+    Not the store, which is backed up; not models, which can be had again; not what is under way.
+    """
+    for folder, folders, names in os.walk(root):
+        top = Path(folder) == root
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith((".", "attempt-")) and not (top and name == "weights")
+        ]
+        for name in names:
+            if name.startswith(".") or name == "raw" or (top and name.startswith(_STORE)):
+                continue
+            path = Path(folder) / name
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                yield path.relative_to(root).as_posix(), (found.st_size, found.st_mtime_ns)
+
+
+def _everything(root: Path) -> set[str]:
+    """All files in the snapshot folder but the store's copy, drafts of a crash included."""
+    found = {
+        (Path(folder) / name).relative_to(root).as_posix()
+        for folder, _, names in os.walk(root)
+        for name in names
+    }
+    return found - {_STORE}
+
+
+def _copy(source: Path, destination: Path) -> None:
+    """Whole or not at all, with the time of its last change where the file system keeps one."""
+    destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = destination.with_name(f".{destination.name}.part")
+    try:
+        shutil.copyfile(source, draft)
+        with suppress(OSError):
+            found = source.stat()
+            os.utime(draft, ns=(found.st_atime_ns, found.st_mtime_ns))
+        draft.replace(destination)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _remove(root: Path, name: str) -> None:
+    path = root / name
+    path.unlink(missing_ok=True)
+    with suppress(OSError):  # not empty yet
+        for folder in path.relative_to(root).parents[:-1]:
+            (root / folder).rmdir()
+
+
+def _remove_folder(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def _what(error: Exception) -> str:
+    """Without paths."""
+    if isinstance(error, FaceSwapError):
+        return error.code
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__

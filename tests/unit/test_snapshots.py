@@ -1,0 +1,340 @@
+"""What a snapshot holds, what a restore brings back, and what deleting leaves."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from faceswap.errors import DiskFull, JobNotFound, SnapshotUnavailable, StoreUnavailable
+from faceswap.folders import Folders
+from faceswap.jobs import Job, Status
+from faceswap.owners import Owners
+from faceswap.service import Service
+from faceswap.settings import Settings
+from faceswap.snapshots import Snapshots, prepare, restore
+from faceswap.store import JobStore
+from tests.factories import add_job, make_upload
+from tests.waiting import wait_until
+
+
+@dataclass
+class Machine:
+    """One machine's data folder, whose disk can be lost, over a snapshot folder that stays."""
+
+    root: Path
+    bucket: Path
+
+    def __post_init__(self) -> None:
+        self.folders = Folders(self.root)
+
+    def open(self) -> None:
+        prepare(self.bucket)
+        self.restored = restore(self.folders, self.bucket)
+        self.store = JobStore(self.folders.store)
+        self.snapshots = Snapshots(self.store, self.folders, self.bucket)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def lose_the_disk(self) -> None:
+        self.close()
+        shutil.rmtree(self.root)
+        self.open()
+
+    def finish_a_job(self, result: bytes = b"the result") -> Job:
+        source, target = make_upload(), make_upload(kind="video", file="media.mp4", faces=None)
+        for upload in (source, target):
+            self.folders.upload(upload.id).mkdir(parents=True)
+            self.folders.media(upload).write_bytes(upload.id.encode())
+            self.store.add_upload(upload)
+        job = add_job(self.store, source_file=source.id, target_file=target.id)
+        running = self.store.claim("worker", "local", 60)
+        assert running
+        work = self.folders.work(running)
+        work.mkdir(parents=True)
+        (work / "frames").write_bytes(b"half done")
+        self.folders.result(job).write_bytes(result)
+        self.store.complete(running)
+        return self.store.get(job.id)
+
+    def copied(self) -> set[str]:
+        return {path.relative_to(self.bucket).as_posix() for path in self.bucket.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    made = Machine(tmp_path / "data", tmp_path / "bucket")
+    made.open()
+    yield made
+    made.close()
+
+
+def test_a_lost_disk_costs_nothing_that_was_in_the_snapshot(machine: Machine) -> None:
+    token = Owners.load(machine.root, True).new_token()
+    job = machine.finish_a_job()
+    assert machine.snapshots.take()
+    machine.lose_the_disk()
+    assert machine.restored
+    assert machine.store.get(job.id) == job
+    assert [event.status for event in machine.store.events(job.id)][-1] is Status.COMPLETED
+    assert machine.store.consent(job.id)
+    assert machine.folders.result(job).read_bytes() == b"the result"
+    source = machine.store.upload(job.source_file)
+    assert machine.folders.media(source).read_bytes() == source.id.encode()
+    assert Owners.load(machine.root, True).owner_of(token), "browsers keep their history"
+    assert (machine.root / "server.key").stat().st_mode & 0o077 == 0
+
+
+def test_only_what_is_worth_keeping_is_copied(machine: Machine) -> None:
+    (machine.root / "weights").mkdir()
+    (machine.root / "weights" / "model.task").write_bytes(b"can be had again")
+    job = machine.finish_a_job()
+    machine.snapshots.take()
+    assert machine.copied() == {
+        "jobs.sqlite3",
+        f"jobs/{job.id}/result.mp4",
+        f"uploads/{job.source_file}/media.png",
+        f"uploads/{job.target_file}/media.mp4",
+    }
+    assert not [path for path in machine.root.iterdir() if ".jobs.sqlite3" in path.name], "no draft is left"
+
+
+def test_what_is_deleted_here_is_deleted_there(machine: Machine) -> None:
+    kept, gone = machine.finish_a_job(), machine.finish_a_job(b"to be forgotten")
+    machine.snapshots.take()
+    machine.store.delete(gone.id)
+    shutil.rmtree(machine.folders.job(gone.id))
+    machine.snapshots.take()
+    assert not [name for name in machine.copied() if gone.id in name]
+    assert not (machine.bucket / "jobs" / gone.id).exists(), "nor an empty folder"
+    assert gone.id.encode() not in (machine.bucket / "jobs.sqlite3").read_bytes()
+    assert [name for name in machine.copied() if kept.id in name]
+
+
+def test_a_new_process_removes_what_an_old_one_left_there(machine: Machine) -> None:
+    job = machine.finish_a_job()
+    machine.snapshots.take()
+    (machine.bucket / "jobs" / job.id / ".result.mp4.part").write_bytes(b"a crash")
+    (machine.bucket / "jobs" / "of-nobody-any-more").mkdir()
+    (machine.bucket / "jobs" / "of-nobody-any-more" / "result.mp4").write_bytes(b"a face")
+    machine.close()
+    machine.open()
+    assert not machine.restored
+    machine.snapshots.take()
+    assert {name for name in machine.copied() if name.startswith("jobs/")} == {f"jobs/{job.id}/result.mp4"}
+
+
+def test_media_are_copied_once_and_again_when_they_change(machine: Machine) -> None:
+    job = machine.finish_a_job()
+    machine.snapshots.take()
+    there = machine.bucket / "jobs" / job.id / "result.mp4"
+    first = there.stat().st_ino
+    machine.snapshots.take()
+    assert there.stat().st_ino == first
+    machine.close()
+    machine.open()
+    machine.snapshots.take()
+    assert there.stat().st_ino == first, "nor by the next process"
+    machine.folders.result(job).write_bytes(b"another result")
+    machine.snapshots.take()
+    assert there.read_bytes() == b"another result"
+
+
+def test_a_restore_that_was_cut_off_starts_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = machine.finish_a_job()
+    machine.snapshots.take()
+    machine.close()
+    shutil.rmtree(machine.root)
+    copy, copies = shutil.copyfile, []
+
+    def breaks(source: Path, destination: Path) -> None:
+        copies.append(source)
+        if len(copies) == 3:
+            raise KeyboardInterrupt
+        copy(source, destination)
+
+    monkeypatch.setattr("faceswap.snapshots.shutil.copyfile", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        restore(machine.folders, machine.bucket)
+    assert not machine.folders.store.exists()
+    monkeypatch.undo()
+    machine.open()
+    assert machine.restored
+    assert machine.folders.result(job).exists()
+
+
+def test_a_store_that_is_here_is_never_replaced(machine: Machine) -> None:
+    machine.snapshots.take()
+    job = machine.finish_a_job()
+    machine.close()
+    machine.open()
+    assert not machine.restored
+    assert machine.store.get(job.id) == job
+
+
+def test_a_damaged_copy_stops_the_start_and_stays_as_it_is(machine: Machine) -> None:
+    for _ in range(20):
+        machine.finish_a_job()
+    machine.snapshots.take()
+    machine.close()
+    copy = machine.bucket / "jobs.sqlite3"
+    whole = copy.read_bytes()
+    for damaged in (
+        b"",
+        whole[: len(whole) // 2],
+        b"not a store at all" * 100,
+        whole[:4096] + b"\xff" * 8192,
+    ):
+        shutil.rmtree(machine.root, ignore_errors=True)
+        copy.write_bytes(damaged)
+        with pytest.raises(SnapshotUnavailable, match="damaged"):
+            machine.open()
+        assert copy.read_bytes() == damaged
+        assert not machine.folders.store.exists()
+    machine.store = JobStore(machine.root / "other.sqlite3")
+
+
+def test_a_missing_mount_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotUnavailable, match="FACESWAP_SNAPSHOT_DIR") as caught:
+        prepare(tmp_path / "not mounted" / "faceswap")
+    assert str(tmp_path) not in str(caught.value)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreUnavailable):
+        prepare(tmp_path / "file")
+
+
+def test_a_full_disk_during_a_restore_is_told_as_that(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.snapshots.take()
+    machine.close()
+    shutil.rmtree(machine.root)
+
+    def full(source: Path, destination: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("faceswap.snapshots.shutil.copyfile", full)
+        with pytest.raises(DiskFull):
+            machine.open()
+    machine.open()
+
+
+def test_a_failing_folder_is_told_and_recovers(machine: Machine) -> None:
+    job = machine.finish_a_job()
+    machine.bucket.rmdir()
+    machine.bucket.write_text("the mount is gone")
+    assert not machine.snapshots.take()
+    assert machine.snapshots.state == "failing"
+    machine.bucket.unlink()
+    machine.bucket.mkdir()
+    assert machine.snapshots.take()
+    assert machine.snapshots.state == "ok"
+    assert f"jobs/{job.id}/result.mp4" in machine.copied()
+
+
+def test_the_copy_is_always_whole_while_jobs_change(machine: Machine, tmp_path: Path) -> None:
+    """Snapshots by two processes' worth of takers, while a writer works: each copy restores."""
+    other = Snapshots(machine.store, machine.folders, machine.bucket)
+    machine.snapshots.take()
+    done = threading.Event()
+
+    def write() -> None:
+        for _ in range(40):
+            machine.finish_a_job()
+        machine.store.close()
+        done.set()
+
+    def snap(snapshots: Snapshots) -> None:
+        while not done.is_set():
+            assert snapshots.take()
+        machine.store.close()
+
+    takers = [threading.Thread(target=snap, args=(each,)) for each in (machine.snapshots, other)]
+    writer = threading.Thread(target=write)
+    for thread in (writer, *takers):
+        thread.start()
+    seen = 0
+    while not done.is_set():
+        root = tmp_path / f"elsewhere-{seen}"
+        assert restore(Folders(root), machine.bucket)
+        store = JobStore(root / "jobs.sqlite3")
+        for job in store.history("local", limit=100, statuses=[Status.COMPLETED]):
+            assert Folders(root).result(job).read_bytes() == b"the result"
+        store.close()
+        seen += 1
+    for thread in (writer, *takers):
+        thread.join()
+    assert seen > 1
+    machine.snapshots.take()
+    machine.lose_the_disk()
+    assert len(machine.store.history("local", limit=100)) == 40
+
+
+def test_settings_refuse_folders_inside_each_other(tmp_path: Path) -> None:
+    for own, copy in (("a", "a"), ("a", "a/b"), ("a/b", "a")):
+        with pytest.raises(ValidationError, match="must not contain each other"):
+            Settings(data_dir=tmp_path / own, snapshot_dir=tmp_path / copy)
+    assert Settings(data_dir=tmp_path / "a", snapshot_dir=tmp_path / "ab").snapshot_dir
+    assert Settings(snapshot_dir="").snapshot_dir is None  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", snapshot_dir=tmp_path / "bucket")
+
+
+def test_the_service_keeps_what_was_submitted_and_forgets_what_was_deleted(settings: Settings) -> None:
+    """The disk is lost after each step, without an orderly end."""
+    assert settings.snapshot_dir
+    folders = Folders(settings.data_dir)
+    machine = Machine(settings.data_dir, settings.snapshot_dir)
+
+    def lose_the_disk() -> Service:
+        shutil.rmtree(settings.data_dir)
+        return Service(settings, dispatch=False)
+
+    service = Service(settings, backends={})
+    machine.store = JobStore(folders.store)
+    job = machine.finish_a_job()
+    waiting = add_job(machine.store)
+    machine.store.close()
+    service.cancel(waiting.id)
+    copy = settings.snapshot_dir / "jobs" / waiting.id / "job.json"
+    wait_until(copy.exists, "the cancel reached the snapshot", 10)
+    assert service.health()["snapshot"] == "ok"
+    service.close()
+
+    second = lose_the_disk()
+    assert second.get(waiting.id).cancelled_at
+    assert second.result_path(job.id).read_bytes() == b"the result"
+    second.delete(job.id)
+    second.close()
+
+    third = lose_the_disk()
+    with pytest.raises(JobNotFound):
+        third.get(job.id)
+    assert not folders.job(job.id).exists()
+    assert not folders.upload(job.source_file).exists()
+    assert third.get(waiting.id)
+    third.close()
+
+
+def test_media_that_no_row_names_are_not_kept_after_a_restore(settings: Settings) -> None:
+    assert settings.snapshot_dir
+    Service(settings, backends={}).close()
+    for folder in ("jobs", "uploads"):
+        stray = settings.snapshot_dir / folder / ("A" * 22) / "result.mp4"
+        stray.parent.mkdir(parents=True)
+        stray.write_bytes(b"a face")
+    shutil.rmtree(settings.data_dir)
+    service = Service(settings, dispatch=False)
+    assert not list(settings.data_dir.glob("jobs/*"))
+    assert not list(settings.data_dir.glob("uploads/*"))
+    service.close()
