@@ -118,32 +118,43 @@ class Archive:
 
         Raises: JobNotFound: somebody else was first.
         """
-        receipt = self._receipt_of(job).forget(self._now(), because)
-        erasure = self._store.forget(job, receipt.model_dump_json())
-        if erasure is None:
+        if not self._forget([job], because):
             raise JobNotFound()
-        log.debug("job %s: %s", job.id, because)
-        if self._erase_here(erasure) and self._stayed_here(erasure):
-            self._store.erased(erasure.job_id)
-        self._wake.set()
 
     def expire(self, days: float) -> int:
         """Forget what ended more than so many days ago. Returns how many jobs."""
         expired = self._store.finished_before(self._now().timestamp() - days * DAY_S)
-        for job in expired:
+        return self._forget(expired, "expired") if expired else 0
+
+    def _forget(self, jobs: Sequence[Job], because: Because) -> int:
+        """Returns how many jobs nobody else had forgotten before."""
+        erasures: list[Erasure] = []
+        for job in jobs:
             with suppress(JobNotFound):
-                self.forget(job, "expired")
-        return len(expired)
+                receipt = self._receipt_of(job).forget(self._now(), because)
+                erasure = self._store.forget(job, receipt.model_dump_json())
+                if erasure is not None:
+                    log.debug("job %s: %s", job.id, because)
+                    erasures.append(erasure)
+        if erasures and self._erase_here(erasures):
+            for erasure in filter(_stayed_here, erasures):
+                self._store.erased(erasure.job_id)
+        self._wake.set()
+        return len(erasures)
 
     def step(self) -> None:
         """Work off what is due."""
         erasures = self._store.erasures()
         self._tries = {each.job_id: self._tries.get(each.job_id, _Try()) for each in erasures}
-        for erasure in erasures:
+        due_now = [each for each in erasures if self._tries[each.job_id].next_s <= self._monotonic()]
+        here = [each for each in due_now if not self._tries[each.job_id].here]
+        if here and self._erase_here(here):
+            for erasure in here:
+                self._tries[erasure.job_id].here = True
+        for erasure in due_now:
+            if self._closing.is_set():
+                return
             due = self._tries[erasure.job_id]
-            if self._closing.is_set() or due.next_s > self._monotonic():
-                continue
-            due.here = due.here or self._erase_here(erasure)
             if self._erase_there(erasure) and due.here:
                 self._store.erased(erasure.job_id)
                 log.debug("job %s: nothing is left of it", erasure.job_id)
@@ -162,23 +173,22 @@ class Archive:
             self._wake.wait(LOOK_EVERY_S)
         self._store.close()
 
-    def _erase_here(self, erasure: Erasure) -> bool:
-        folder = self._folders.job(erasure.job_id)
-        shutil.rmtree(folder, ignore_errors=True)
+    def _erase_here(self, erasures: Sequence[Erasure]) -> bool:
         unused = {upload.id: upload for upload in self._store.unused_uploads(older_than_s=0)}
-        for upload_id in unused.keys() & set(erasure.uploads):
-            self._intake.remove(unused[upload_id])
-        gone = [
-            folder,
-            *(self._folders.upload(each) for each in erasure.uploads if not self._store.has_upload(each)),
-        ]
-        return self._on_erased(gone) and self._store.checkpoint() and not any(each.exists() for each in gone)
-
-    def _stayed_here(self, erasure: Erasure) -> bool:
-        return erasure.submitted_at is None
+        gone: list[Path] = []
+        for erasure in erasures:
+            gone.append(self._folders.job(erasure.job_id))
+            shutil.rmtree(gone[-1], ignore_errors=True)
+            for upload_id in erasure.uploads:
+                if upload_id in unused:
+                    self._intake.remove(unused.pop(upload_id))
+                if not self._store.has_upload(upload_id):
+                    gone.append(self._folders.upload(upload_id))
+        compact = self._store.compact()
+        return self._on_erased(gone) and compact and not any(folder.exists() for folder in gone)
 
     def _erase_there(self, erasure: Erasure) -> bool:
-        if self._stayed_here(erasure):
+        if _stayed_here(erasure):
             return True
         backend = self._backends.get(erasure.backend)
         if backend is None:  # another process may have it, or this one after a restart
@@ -190,3 +200,7 @@ class Archive:
                 "job %s: erasing it elsewhere failed (%s) and is tried again", erasure.job_id, error.code
             )
             return False
+
+
+def _stayed_here(erasure: Erasure) -> bool:
+    return erasure.submitted_at is None

@@ -462,9 +462,9 @@ class JobStore:
 
     # -- the file ----------------------------------------------------------------------------------------
 
-    def checkpoint(self) -> bool:
+    def compact(self) -> bool:
         """See that what was deleted is in no file any more; False: not now, try again."""
-        return self._database.checkpoint()
+        return self._database.compact()
 
     def backup(self, path: Path) -> None:
         """Copy the whole store, consistently, to a new local file."""

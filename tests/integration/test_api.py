@@ -237,7 +237,7 @@ def test_process_queues_a_job_with_a_source_for_each_face(serving: Serving, http
     )
     assert (job.type, job.source_file, job.target_file) == ("multi-video", first, target)
     assert dict(job.face_mappings) == {"face_2": first, "face_10": second}
-    assert serving.store.consent(job.id).source_sha256 == "a" * 64 + " " + "b" * 64
+    assert serving.store.consent(job.id).sources_sha256 == ("a" * 64, "b" * 64)
 
 
 @pytest.mark.parametrize("route", ["/api/process/multi-image", "/api/preview"])

@@ -297,7 +297,7 @@ def test_titles_and_names_of_what_was_forgotten_are_in_no_byte_of_the_store(tmp_
             store.delete_upload(upload.id)
             words["forgotten"] |= {job.title[:10], upload.name[:9]}
     words["kept"] = {word for job, upload in kept for word in (job.title[:10], upload.name[:9])}
-    assert store.checkpoint()
+    assert store.compact()
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert len(words["forgotten"]) > 200
     assert not [word for word in words["forgotten"] if word.encode() in content]
@@ -305,15 +305,17 @@ def test_titles_and_names_of_what_was_forgotten_are_in_no_byte_of_the_store(tmp_
     store.close()
 
 
-def test_a_checkpoint_waits_for_no_reader_and_says_so(store: JobStore, tmp_path: Path) -> None:
+def test_what_was_deleted_stays_in_the_log_while_somebody_reads_there(
+    store: JobStore, tmp_path: Path
+) -> None:
     add_job(store)
     reader = sqlite3.connect(tmp_path / "jobs.sqlite3", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM jobs").fetchall()
     add_job(store)
-    assert not store.checkpoint()
+    assert not store.compact()
     reader.close()
-    assert store.checkpoint()
+    assert store.compact()
     assert (tmp_path / "jobs.sqlite3-wal").stat().st_size == 0
 
 
