@@ -84,7 +84,19 @@ def _parser() -> argparse.ArgumentParser:
     cancel.add_argument("id")
     cancel.set_defaults(run=_cancel)
 
-    for command in (swap, jobs, cancel):
+    delete = commands.add_parser("delete", help="delete a task with its media; its receipt stays")
+    delete.add_argument("id")
+    delete.set_defaults(run=_delete)
+
+    revoke = commands.add_parser("revoke", help="revoke the consent to a task: it is deleted with its media")
+    revoke.add_argument("id")
+    revoke.set_defaults(run=_revoke)
+
+    receipt = commands.add_parser("receipt", help="show what was done with which files, by whose word")
+    receipt.add_argument("id")
+    receipt.set_defaults(run=_receipt)
+
+    for command in (swap, jobs, cancel, delete, revoke, receipt):
         command.add_argument("--json", action="store_true", help="answer with one JSON object")
     return parser
 
@@ -144,6 +156,29 @@ def _cancel(given: argparse.Namespace, settings: Settings) -> int:
     with Service(settings, dispatch=False) as service:
         job = service.cancel(given.id)
     _say(given, job.public(), "Job cancelled successfully")
+    return 0
+
+
+def _delete(given: argparse.Namespace, settings: Settings) -> int:
+    with Service(settings, dispatch=False) as service:
+        service.delete(given.id)
+    _say(given, {"message": "Job deleted"}, "Job deleted")
+    return 0
+
+
+def _revoke(given: argparse.Namespace, settings: Settings) -> int:
+    with Service(settings, dispatch=False) as service:
+        others = service.revoke_consent(given.id)
+    shared = [f"Task {other} uses some of the same files, which stay for it." for other in others]
+    data = {"message": "Consent revoked", "still_used_by": others}
+    _say(given, data, "\n".join(["Consent revoked", *shared]))
+    return 0
+
+
+def _receipt(given: argparse.Namespace, settings: Settings) -> int:
+    with Service(settings, dispatch=False) as service:
+        shown = service.receipt(given.id).model_dump(mode="json")
+    _say(given, shown, json.dumps(shown, ensure_ascii=False, indent=2))
     return 0
 
 

@@ -1,6 +1,6 @@
 """The consent statement and the record of who made it. Pure: no I/O, no clock.
 
-No job exists without a record; it proves which words were agreed to, for which two files, and when.
+No job exists without a record; it proves which words were agreed to, for which files, and when.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Consent:
     """What the owner of a job stated, for exactly these files (SHA-256, hex)."""
 
     owner: str
-    source_sha256: str
-    """Of several sources all, separated by spaces."""
+    sources_sha256: tuple[str, ...]
+    """Of each source, in the order of their roles in the job; one but where several faces are swapped."""
     target_sha256: str
     stated_at: datetime
     version: str = VERSION

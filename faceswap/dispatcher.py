@@ -10,6 +10,7 @@ cleans up after its own run only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -21,11 +22,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
 from faceswap.errors import BackendLost, FaceSwapError, JobNotFound, SubmissionUnknown
 from faceswap.folders import Folders
-from faceswap.jobs import EtaEstimator, Job, RemoteStop, Stage, Status, isoformat
+from faceswap.jobs import EtaEstimator, Job, RemoteStop, Result, Stage, Status, isoformat
 from faceswap.settings import Settings
 from faceswap.store import JobStore
 
@@ -278,9 +280,10 @@ class Dispatcher:
         fetched = self._folders.work(run.job) / f"fetched-{run.job.type.result_name}"
         fetched.parent.mkdir(parents=True, exist_ok=True)
         run.backend.fetch(handle, report, fetched)
+        made = _result(fetched, report)
         result = self._folders.result(run.job)
         fetched.replace(result)
-        if self._store.complete(run.job, report.notes) is not None:
+        if self._store.complete(run.job, report.notes, made) is not None:
             log.debug("job %s: completed", run.job.id)
             run.backend.forget(handle)
             return
@@ -353,6 +356,12 @@ def _handle(job: Job) -> Handle:
     return Handle(job.id, job.runpod_id, job.submitted_at)
 
 
+def _result(file: Path, report: Report) -> Result:
+    with file.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Result(sha256, file.stat().st_size, report.frames, report.swapped_frames)
+
+
 def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
     """Leave `job.json` beside a finished job's result, for people; a live job has none.
 
@@ -360,6 +369,8 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
         JobNotFound: it was deleted meanwhile.
     """
     job = store.get(job_id)
+    if not store.has_job(job_id):
+        raise JobNotFound()
     if job.status.live:
         return
     events = [
@@ -372,3 +383,6 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
     draft.write_text(json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2) + "\n")
     draft.chmod(0o444)
     draft.replace(path)
+    if not store.has_job(job_id):  # forgotten meanwhile, perhaps before the file was there to be deleted
+        shutil.rmtree(path.parent, ignore_errors=True)
+        raise JobNotFound()

@@ -5,6 +5,7 @@ weights/                model files, checked by SHA-256
 uploads/<id>/media.*    what passed the intake
 jobs/<id>/result.*      what can be downloaded
 jobs/<id>/job.json      the finished job, for people
+jobs/<id>/marks.json    how the result is labelled and signed
 jobs/<id>/attempt-…/    the work of a run; gone with it
 """
 
@@ -46,14 +47,21 @@ class Folders:
     def media(self, upload: Upload) -> Path:
         return self.upload(upload.id) / upload.file
 
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
     def job(self, job_id: str) -> Path:
         """The folder of one job. Raises: JobNotFound for what cannot be an id."""
         if not _ID.fullmatch(job_id):
             raise JobNotFound()
-        return self.root / "jobs" / job_id
+        return self.jobs / job_id
 
     def result(self, job: Job) -> Path:
         return self.job(job.id) / job.type.result_name
+
+    def marks(self, job: Job) -> Path:
+        return self.job(job.id) / "marks.json"
 
     def work(self, job: Job) -> Path:
         """Of one attempt by one worker, so that nobody removes the work of another."""

@@ -77,6 +77,17 @@ class RemoteStop(StrEnum):
     GIVEN_UP = "given_up"
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The file that a completed job made. Frames are None where the backend does not tell."""
+
+    sha256: str
+    size_bytes: int
+    frames: int | None = None
+    swapped_frames: int | None = None
+    """Those in which a face was swapped."""
+
+
 class SwapOptions(BaseModel):
     """How to swap. Unknown names are ignored: clients of older APIs send more than we honour."""
 
@@ -140,6 +151,7 @@ class Job:
     eta_s: float | None = None
     attempt: int = 0
     """How many runs were started; the first is 1."""
+    result: Result | None = None
     notes: tuple[str, ...] = ()
     """Codes of things worth telling that are no errors, such as `several_faces_in_source`."""
     started_at: datetime | None = None
@@ -155,6 +167,11 @@ class Job:
     lease_until: datetime | None = None
     position: int | None = None
     """1 = next in the queue of its backend; None when not waiting."""
+
+    @property
+    def uploads(self) -> frozenset[str]:
+        """Ids of all files it was made from."""
+        return frozenset({self.source_file, self.target_file, *self.face_mappings.values()})
 
     @property
     def result_url(self) -> str | None:

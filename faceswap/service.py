@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
+from faceswap.archive import Archive
 from faceswap.backends import Backend
 from faceswap.backends.local import LocalBackend
 from faceswap.backends.runpod import RunPodBackend
@@ -24,6 +25,7 @@ from faceswap.errors import (
     BackendUnavailable,
     ConsentRequired,
     InvalidRequest,
+    JobAlreadyFinished,
     NetworkDisk,
     NoFaceChosen,
     NoFaceFound,
@@ -33,6 +35,7 @@ from faceswap.errors import (
 )
 from faceswap.folders import Folders
 from faceswap.jobs import LOCAL_OWNER, Job, JobType, Status, SwapOptions
+from faceswap.receipt import Receipt
 from faceswap.settings import Settings
 from faceswap.snapshots import Snapshots, prepare, remove_unowned, restore
 from faceswap.store import Event, JobStore, Upload
@@ -88,12 +91,18 @@ class Service:
         self._intake = Intake(self._store, self._folders, self.settings, self._now)
         self._backends = dict(backends) if backends is not None else self._configured_backends()
         slots = dict.fromkeys(self._backends, REMOTE_AT_ONCE) | {"local": self.settings.local_workers}
+        self._archive = Archive(
+            self._store, self._folders, self._intake, self._backends, self._now, on_erased=self._keep_without
+        )
         self._dispatcher = Dispatcher(
             self._store, self._backends, self._folders, self.settings, slots, on_change=self._keep
         )
         self._closing = threading.Event()
+        self._rounds = 0
+        """How often the house was kept."""
         if dispatch:
             self._dispatcher.start()
+            self._archive.start()
             if self._snapshots:
                 self._snapshots.start()
             threading.Thread(target=self._keep_house, name="faceswap-housekeeping", daemon=True).start()
@@ -110,6 +119,7 @@ class Service:
         """Stop dispatching: local runs go back to the queue, remote ones run on and are picked up later."""
         self._closing.set()
         self._dispatcher.close()
+        self._archive.close()
         for backend in self._backends.values():
             backend.close()
         if self._snapshots:
@@ -213,7 +223,7 @@ class Service:
         )
         job = self._store.add(
             job,
-            Consent(owner, " ".join(one.sha256 for one in different.values()), target.sha256, now),
+            Consent(owner, tuple(one.sha256 for one in different.values()), target.sha256, now),
             max_active=self.settings.max_active,
             max_queue=self.settings.max_queue,
         )
@@ -330,23 +340,42 @@ class Service:
             raise ResultNotReady()
         return path
 
+    # -- what is kept ------------------------------------------------------------------------------------
+
+    def consent(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Consent:
+        """What was stated for a job. Raises: JobNotFound."""
+        self._store.get(job_id, owner)
+        return self._store.consent(job_id)
+
+    def receipt(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Receipt:
+        """Of a job in any state, or of one that was forgotten. Raises: JobNotFound."""
+        return self._archive.receipt(job_id, owner)
+
+    def receipts(self, *, limit: int = 50, offset: int = 0, owner: str = LOCAL_OWNER) -> list[Receipt]:
+        """What is left of forgotten jobs, the last one first."""
+        return self._archive.receipts(owner, limit=limit, offset=offset)
+
     def delete(self, job_id: str, *, owner: str = LOCAL_OWNER) -> None:
-        """Remove a job, its result and those of its media that no other job uses; a live job is cancelled.
+        """Forget a job: result, title, and those of its files that no other job uses are gone for good, here
+        at once and in the bucket as soon as it can be reached. A live job is cancelled first. The receipt
+        stays, with hashes only.
 
         Raises: JobNotFound.
         """
-        job = self._store.get(job_id, owner)
-        if job.status.live:
-            job = self.cancel(job_id, owner=owner)
-        shutil.rmtree(self._folders.job(job_id), ignore_errors=True)
-        self._store.delete(job_id)
-        unused = {upload.id: upload for upload in self._store.unused_uploads(older_than_s=0)}
-        gone = {job.source_file, job.target_file, *job.face_mappings.values()} & unused.keys()
-        for upload_id in gone:
-            self._intake.remove(unused[upload_id])
-        if self._snapshots:  # now, or a restore might bring back what its owner was told is gone
-            self._snapshots.take(without=[self._folders.job(job_id), *map(self._folders.upload, gone)])
-        log.debug("job %s: deleted", job_id)
+        self._archive.forget(self._ended(job_id, owner), "deleted")
+
+    def revoke_consent(self, job_id: str, *, owner: str = LOCAL_OWNER) -> list[str]:
+        """Take the statement back: as `delete`, and the receipt says so.
+
+        Returns the ids of other jobs that use some of the same files, which stay for them: each has a
+        statement of its own, which can be revoked, too.
+
+        Raises: JobNotFound.
+        """
+        job = self._ended(job_id, owner)
+        others = self._store.sharing(job.id, job.uploads)
+        self._archive.forget(job, "revoked")
+        return others
 
     def health(self) -> dict[str, object]:
         """Of this process and the whole queue, as JSON types. Raises: StoreUnavailable."""
@@ -372,6 +401,10 @@ class Service:
         if self._snapshots:
             self._snapshots.wake()
 
+    def _keep_without(self, folders: Sequence[Path]) -> bool:
+        """What was deleted is deleted in the snapshot, too: now, or a restore might bring it back."""
+        return self._snapshots is None or self._snapshots.take(without=folders)
+
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
@@ -380,6 +413,15 @@ class Service:
         if self.settings.runpod_configured:
             backends["runpod"] = RunPodBackend(self.settings)
         return backends
+
+    def _ended(self, job_id: str, owner: str) -> Job:
+        """The job, cancelled if it was live."""
+        job = self._store.get(job_id, owner)
+        if job.status.live:
+            with suppress(JobAlreadyFinished):  # it ended by itself meanwhile
+                self.cancel(job_id, owner=owner)
+            job = self._store.get(job_id, owner)
+        return job
 
     def _taken_in(self, file: Upload | Path | str, owner: str) -> Upload:
         if not isinstance(file, Upload):
@@ -401,9 +443,12 @@ class Service:
         while not self._closing.is_set():
             try:
                 removed = self._intake.remove_unused(ORPHAN_AGE_S)
-                log.debug("housekeeping: %d unused uploads removed", removed)
+                days = self.settings.retention_days
+                expired = 0 if days is None else self._archive.expire(days)
+                log.debug("housekeeping: %d unused uploads and %d expired jobs removed", removed, expired)
             except Exception:  # a full disk or a busy store must not end the thread
                 log.exception("housekeeping goes on after an error")
+            self._rounds += 1
             self._closing.wait(_HOUSEKEEPING_S)
         self._store.close()
 

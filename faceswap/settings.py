@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     """How a client of the API states consent: a field; also the header `X-FaceSwap-Consent: true`;
     or not at all, and whoever sets this answers for it."""
 
+    retention_days: float | None = Field(default_factory=_sized(None, 7.0), gt=0)
+    """How long after its end a task is kept with its media; None (in the environment: `never`): for ever."""
+
     max_active: int = Field(default_factory=_sized(5, 2), ge=1)
     max_queue: int = Field(default_factory=_sized(100, 20), ge=1)
     max_attempts: int = Field(default=3, ge=1)
@@ -106,6 +109,11 @@ class Settings(BaseSettings):
             if own.is_relative_to(copy) or copy.is_relative_to(own):
                 raise ValueError("it and the data folder must not contain each other")
         return value
+
+    @field_validator("retention_days", mode="before")
+    @classmethod
+    def _never(cls, value: object) -> object:
+        return None if isinstance(value, str) and value.strip().lower() == "never" else value
 
     @property
     def runpod_configured(self) -> bool:

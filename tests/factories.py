@@ -50,7 +50,7 @@ def make_upload(**changes: Any) -> Upload:
 
 def add_job(store: JobStore, *, max_active: int = 1000, max_queue: int = 1000, **changes: Any) -> Job:
     job = make_job(**changes)
-    consent = Consent(job.owner, "0" * 64, "1" * 64, job.created_at)
+    consent = Consent(job.owner, ("0" * 64,), "1" * 64, job.created_at)
     return store.add(job, consent, max_active=max_active, max_queue=max_queue)
 
 

@@ -35,6 +35,8 @@ from faceswap.api.schemas import (
     ProcessRequest,
     ProcessType,
     ProcessView,
+    ReceiptView,
+    RevokedView,
     Scope,
     SessionView,
     Success,
@@ -107,7 +109,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         response_model=Success[ProcessView],
         responses=closed
         | failures(400, 404, 413, 429, 503, 507)
-        | links("jobId", "status", "cancel", "download", "delete"),
+        | links("jobId", "status", "cancel", "download", "receipt", "revoke", "delete"),
         summary="Queue a swap",
     )
     def process(
@@ -198,6 +200,27 @@ def router(service: Service, owners: Owners) -> APIRouter:
         service.cancel(jobId, owner=owner)
         return success({"message": "Job cancelled successfully"})
 
+    @api.get(
+        "/receipt/{jobId}",
+        response_model=Success[ReceiptView],
+        responses=closed | failures(404),
+        summary="A task's receipt",
+    )
+    def receipt(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
+        """Of a task in any state, and of one that was deleted, for which it has hashes only."""
+        return success(service.receipt(jobId, owner=owner).model_dump(mode="json"))
+
+    @api.post(
+        "/jobs/{jobId}/revoke",
+        response_model=Success[RevokedView],
+        responses=closed | failures(404),
+        summary="Revoke the consent to a task",
+    )
+    def revoke(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
+        """The task is deleted with its media, and its receipt says why. A live one is cancelled first."""
+        others = service.revoke_consent(jobId, owner=owner)
+        return success({"message": "Consent revoked", "still_used_by": others})
+
     @api.delete(
         "/jobs/{jobId}",
         response_model=Success[MessageView],
@@ -205,7 +228,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         summary="Delete a task with its media",
     )
     def delete(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
-        """A live one is cancelled first. Media that another task uses stay."""
+        """A live one is cancelled first. Media that another task uses stay; of this one the receipt stays."""
         service.delete(jobId, owner=owner)
         return success({"message": "Job deleted"})
 

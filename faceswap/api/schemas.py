@@ -7,7 +7,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
+from faceswap.consent import STATEMENT, VERSION, statement_hash
 from faceswap.jobs import RemoteStop, Stage, Status, SwapOptions
+from faceswap.receipt import Receipt
 
 T = TypeVar("T")
 
@@ -188,6 +190,79 @@ class JobView(BaseModel):
     remote_stop: RemoteStop
     attempt: int
     position: int | None = Field(description="1 = next in the queue; null when not waiting.")
+
+
+_FILE: dict[str, Any] = {
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "name": "me.jpg",
+    "kind": "image",
+    "size_bytes": 183_402,
+    "width": 1280,
+    "height": 960,
+    "duration_s": None,
+    "fps": None,
+}
+_VIDEO: dict[str, Any] = {
+    "name": "clip.mp4",
+    "kind": "video",
+    "size_bytes": 912_044,
+    "duration_s": 2.4,
+    "fps": 30.0,
+}
+
+
+_RECEIPT: dict[str, Any] = {
+    "job_id": _JOB_ID,
+    "type": "single-video",
+    "status": "completed",
+    "error_code": None,
+    "title": "clip.mp4",
+    **dict.fromkeys(("created_at", "started_at", "completed_at"), _TIME),
+    "cancelled_at": None,
+    "backend": "local",
+    "attempts": 1,
+    "options": {"many_faces": False, "video_quality": 80},
+    "notes": [],
+    "events": [{"at": _TIME, "status": "pending", "reason": "submitted"}],
+    "consent": {
+        "version": VERSION,
+        "statement_sha256": statement_hash(),
+        "statement": STATEMENT,
+        "stated_at": _TIME,
+        "revoked_at": None,
+        "sources_sha256": [_FILE["sha256"]],
+        "target_sha256": _FILE["sha256"],
+    },
+    "sources": [_FILE],
+    "target": _FILE | _VIDEO,
+    "result": {
+        "sha256": _FILE["sha256"],
+        "size_bytes": 958_720,
+        "frames": 72,
+        "swapped_frames": 72,
+        "audio": "converted",
+    },
+    "marks": None,
+    "forgotten": None,
+}
+
+
+class ReceiptView(Receipt):
+    """What was done with which files, by whose word. Times are ISO 8601 in UTC.
+
+    Of a forgotten task this is all that is left: hashes, times and codes.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"example": _RECEIPT})
+
+
+class RevokedView(BaseModel):
+    message: Literal["Consent revoked"]
+    still_used_by: list[str] = Field(
+        examples=[[_JOB_ID]],
+        description="Other tasks that use some of the same files, which stay for them. Each has a statement "
+        "of its own.",
+    )
 
 
 class MessageView(BaseModel):

@@ -55,6 +55,9 @@ class Report:
     output: Mapping[str, object] = field(default_factory=dict[str, object])
     """What `fetch` needs, as the backend got it. Opaque to the dispatcher."""
     notes: tuple[str, ...] = ()
+    frames: int | None = None
+    swapped_frames: int | None = None
+    """Both of a run that SUCCEEDED, where they are known."""
     error: FaceSwapError | None = None
     """Set exactly when `state` is FAILED."""
     stop_needed: bool = False
@@ -99,6 +102,11 @@ class Backend(Protocol):
         already); repeatable. A service that cannot be reached is logged, not raised: the bucket's lifecycle
         rule is the last resort.
         """
+        ...
+
+    def erase(self, handle: Handle) -> bool:
+        """Delete all that a forgotten job left outside this machine. True once nothing is there and nothing
+        can come any more; repeat until then."""
         ...
 
     def close(self) -> None:

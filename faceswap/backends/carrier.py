@@ -173,6 +173,17 @@ class Carrier:
             with self._lock:
                 self._to_clean.pop(doomed_id, None)
 
+    def erase(self, job_id: str, *, keep_marker: bool) -> bool:
+        """Delete what lies in the bucket for this job. False when that is not possible now."""
+        if self._bucket is None:
+            return True
+        keys = JobKeys(job_id)
+        try:
+            self._bucket.delete(keys.prefix, keep=keys.cancel if keep_marker else None)
+        except BucketUnavailable:
+            return False
+        return True
+
     def expire(self, older_than: timedelta) -> None:
         """Delete what no run can need any more: what a process left that died before it could clean up."""
         if self._bucket is None:

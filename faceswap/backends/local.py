@@ -60,8 +60,15 @@ class LocalBackend:
         if report.error:
             return Report(RunState.FAILED, report.progress, error=report.error)
         if report.done:
-            notes = cast("list[str]", report.result.get("notes") or [])
-            return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING, notes=tuple(notes))
+            said = report.result
+            return Report(
+                RunState.SUCCEEDED,
+                100.0,
+                Stage.FINISHING,
+                notes=tuple(cast("list[str]", said.get("notes") or [])),
+                frames=said.get("frames"),
+                swapped_frames=said.get("swapped_frames"),
+            )
         limit_s = self._settings.engine_timeout_s
         if time.monotonic() - run.started_s > limit_s:
             self.stop(handle)
@@ -87,6 +94,10 @@ class LocalBackend:
 
     def forget(self, handle: Handle) -> None:
         """Nothing of a local run is anywhere but in its work folder."""
+
+    def erase(self, handle: Handle) -> bool:
+        """Nothing of a local run is anywhere but in its work folder."""
+        return True
 
     def close(self) -> None:
         for job_id in list(self._runs):

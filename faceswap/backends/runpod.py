@@ -402,6 +402,16 @@ class RunPodBackend:
             self._next_expiry = now + EXPIRE_EVERY_S
             self._carrier.expire(timedelta(seconds=self._longest_s + EXPIRE_AFTER_S))
 
+    def erase(self, handle: Handle) -> bool:
+        """Empty the job's place in the bucket, until no URL that a worker may hold can fill it again.
+
+        The marker, which holds nothing, stays until then. RunPod keeps what travelled inside the messages for
+        half an hour, and there is no way to delete it earlier.
+        """
+        over = self._clock() >= self._over_at(handle, _Watch(since=self._clock()))
+        gone = self._carrier.erase(handle.job_id, keep_marker=not over)
+        return gone and (over or not self._carrier.has_bucket)
+
     # -- what a run is known by --------------------------------------------------------------------------
 
     @property
@@ -464,7 +474,15 @@ def _final(outcome: Outcome, *, stop_needed: bool = False) -> Report:
     if outcome.error:  # had we stopped it, nobody would ask
         error = CloudStopped() if isinstance(outcome.error, JobStopped) else outcome.error
         return Report(RunState.FAILED, error=error, stop_needed=stop_needed)
-    return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING, outcome.as_output(), outcome.notes)
+    return Report(
+        RunState.SUCCEEDED,
+        100.0,
+        Stage.FINISHING,
+        outcome.as_output(),
+        outcome.notes,
+        outcome.frames,
+        outcome.swapped_frames,
+    )
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

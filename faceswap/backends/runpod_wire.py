@@ -88,6 +88,8 @@ class Outcome:
     url: str | None = None
     sha256: str | None = None
     notes: tuple[str, ...] = ()
+    frames: int | None = None
+    swapped_frames: int | None = None
     error: FaceSwapError | None = None
 
     def as_output(self) -> Fields:
@@ -103,7 +105,12 @@ def outcome_of(output: object) -> Outcome:
     said = cast("Fields", output)
     if "code" in said:
         return Outcome(error=_coded(said))
-    known = Outcome(sha256=_text(said.get("sha256")), notes=_words(said.get("notes")))
+    known = Outcome(
+        sha256=_text(said.get("sha256")),
+        notes=_words(said.get("notes")),
+        frames=_count(said.get("frames")),
+        swapped_frames=_count(said.get("swapped_frames")),
+    )
     if said.get("stored") is True:
         return replace(known, stored=True)
     if url := _text(said.get("result_url")):
@@ -153,6 +160,10 @@ def _object(value: object) -> Fields:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from faceswap.jobs import (
     CANCELLED_MESSAGE,
     Job,
     RemoteStop,
+    Result,
     Stage,
     Status,
     rising,
@@ -36,17 +37,20 @@ from faceswap.jobs import (
 )
 from faceswap.store.database import Database, is_whole
 from faceswap.store.rows import (
+    Erasure,
     Event,
     Upload,
+    erasure_of,
     event_of,
     job_of,
+    json_of,
     row_of,
     row_of_upload,
     time_of,
     upload_of,
 )
 
-__all__ = ["Event", "JobStore", "Upload", "is_whole"]
+__all__ = ["Erasure", "Event", "JobStore", "Upload", "is_whole"]
 
 _LIVE = "status IN ('pending', 'processing')"
 _POSITION = """CASE WHEN status = 'pending' THEN (
@@ -99,7 +103,7 @@ class JobStore:
                     consent.owner,
                     consent.version,
                     consent.statement_sha256,
-                    consent.source_sha256,
+                    json.dumps(consent.sources_sha256),
                     consent.target_sha256,
                     consent.stated_at.timestamp(),
                 ),
@@ -149,28 +153,88 @@ class JobStore:
             raise JobNotFound()
         return Consent(
             owner=row["owner"],
-            source_sha256=row["source_sha256"],
+            sources_sha256=tuple(json.loads(row["sources_sha256"])),
             target_sha256=row["target_sha256"],
             stated_at=time_of(row["stated_at"]),
             version=row["version"],
             statement_sha256=row["statement_sha256"],
         )
 
-    def delete(self, job_id: str) -> None:
-        """Forget a finished job with its events and its consent; a live one stays.
+    def finished_before(self, moment: float) -> list[Job]:
+        """Jobs of everyone that ended before that time (seconds since 1970) and are not forgotten."""
+        return self._jobs(
+            f"SELECT * FROM jobs WHERE NOT {_LIVE} AND owner <> '' AND completed_at < ? "
+            "ORDER BY completed_at",
+            (moment,),
+        )
 
-        While its remote run must still be stopped, what is needed for that stays, without owner and title;
-        `stopped` removes the rest.
+    def sharing(self, job_id: str, uploads: Collection[str]) -> list[str]:
+        """Ids of the other jobs that use one of these uploads."""
+        rows = self._all(
+            "SELECT id FROM jobs WHERE id <> ?2 AND owner <> '' "
+            "AND EXISTS (SELECT 1 FROM json_each(?1) AS file WHERE file.value IN (source_file, target_file) "
+            "OR file.value IN (SELECT face.value FROM json_each(jobs.face_mappings) AS face)) "
+            "ORDER BY created_at, id",
+            (json.dumps(list(uploads)), job_id),
+        )
+        return [row["id"] for row in rows]
+
+    # -- jobs: the end of one ----------------------------------------------------------------------------
+
+    def forget(self, job: Job, receipt: str) -> Erasure | None:
+        """Leave of a finished job its receipt and the note of what must be erased, and nothing else.
+
+        While its remote run must still be stopped, what is needed for that stays, without owner, title and
+        files; `stopped` removes the rest. None: it is live, or somebody else has forgotten it.
         """
+        uploads = json.dumps(sorted(job.uploads))
         with self._write() as db:
+            rows = db.execute(
+                "UPDATE jobs SET owner = '', title = '', source_file = '', target_file = '', "
+                f"face_mappings = '{{}}', result = NULL WHERE id = ? AND owner <> '' AND NOT {_LIVE} "
+                "RETURNING *",
+                (job.id,),
+            ).fetchall()
+            if not rows:
+                return None
+            row = rows[0]
             db.execute(
-                "UPDATE jobs SET owner = '', title = '' WHERE id = ? AND remote_stop = 'pending' "
-                f"AND NOT {_LIVE}",
-                (job_id,),
+                "INSERT INTO receipts VALUES (?, ?, ?, ?)", (job.id, job.owner, self._clock(), receipt)
             )
             db.execute(
-                f"DELETE FROM jobs WHERE id = ? AND remote_stop <> 'pending' AND NOT {_LIVE}", (job_id,)
+                "INSERT INTO erasures VALUES (?, ?, ?, ?, ?)",
+                (job.id, row["backend"], row["runpod_id"], row["submitted_at"], uploads),
             )
+            db.execute("DELETE FROM consents WHERE job_id = ?", (job.id,))
+            db.execute("DELETE FROM jobs WHERE id = ? AND remote_stop <> 'pending'", (job.id,))
+            return erasure_of(db.execute("SELECT * FROM erasures WHERE job_id = ?", (job.id,)).fetchone())
+
+    def receipt(self, job_id: str, owner: str | None = None) -> str:
+        """What `forget` was given; somebody else's is as unknown as none. Raises: JobNotFound."""
+        row = self._one("SELECT * FROM receipts WHERE job_id = ?", (job_id,))
+        if row is None or (owner is not None and row["owner"] != owner):
+            raise JobNotFound()
+        return row["body"]
+
+    def receipts(self, owner: str, *, limit: int, offset: int = 0) -> list[str]:
+        """Of one owner's forgotten jobs, those forgotten last first."""
+        rows = self._all(
+            "SELECT body FROM receipts WHERE owner = ? ORDER BY forgotten_at DESC, job_id LIMIT ? OFFSET ?",
+            (owner, limit, offset),
+        )
+        return [row["body"] for row in rows]
+
+    def erasures(self) -> list[Erasure]:
+        """What is still to be erased, of everyone."""
+        return [erasure_of(row) for row in self._all("SELECT * FROM erasures")]
+
+    def erased(self, job_id: str) -> None:
+        """Nothing is left of a forgotten job, here or elsewhere."""
+        self._change("DELETE FROM erasures WHERE job_id = ?", (job_id,))
+
+    def has_job(self, job_id: str) -> bool:
+        """Whether there is such a job that is not forgotten."""
+        return self._one("SELECT 1 FROM jobs WHERE id = ? AND owner <> ''", (job_id,)) is not None
 
     # -- jobs: the life of one ---------------------------------------------------------------------------
 
@@ -237,7 +301,7 @@ class JobStore:
             raise JobNotFound()
         return job_of(rows[0])
 
-    def complete(self, job: Job, notes: Sequence[str] = ()) -> Job | None:
+    def complete(self, job: Job, notes: Sequence[str] = (), result: Result | None = None) -> Job | None:
         """Finish a run of ours; None when it is not ours any more and its result must go."""
         now = self._clock()
         with self._write() as db:
@@ -246,8 +310,13 @@ class JobStore:
                 job.id,
                 Status.COMPLETED,
                 "completed",
-                "completed_at = :now, progress = 100, eta_s = NULL, lease_until = NULL, notes = :notes",
-                {"now": now, "notes": json.dumps([*job.notes, *(n for n in notes if n not in job.notes)])},
+                "completed_at = :now, progress = 100, eta_s = NULL, lease_until = NULL, notes = :notes, "
+                "result = :result",
+                {
+                    "now": now,
+                    "notes": json.dumps([*job.notes, *(n for n in notes if n not in job.notes)]),
+                    "result": json_of(result),
+                },
                 run_of=job,
             )
 
@@ -392,6 +461,10 @@ class JobStore:
         return db.execute("PRAGMA data_version").fetchone()[0], db.total_changes
 
     # -- the file ----------------------------------------------------------------------------------------
+
+    def compact(self) -> bool:
+        """See that what was deleted is in no file any more; False: not now, try again."""
+        return self._database.compact()
 
     def backup(self, path: Path) -> None:
         """Copy the whole store, consistently, to a new local file."""

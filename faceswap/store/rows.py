@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from faceswap.jobs import Job, JobType, RemoteStop, Stage, Status, SwapOptions
+from faceswap.jobs import Job, JobType, RemoteStop, Result, Stage, Status, SwapOptions
 
 _JOB_TIMES = (
     "created_at",
@@ -51,6 +51,19 @@ class Event:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What is still to be deleted of a job that was forgotten: on this machine, and where it ran."""
+
+    job_id: str
+    backend: str
+    runpod_id: str | None
+    submitted_at: datetime | None
+    """None when nothing of it ever left this machine."""
+    uploads: tuple[str, ...]
+    """Ids of its sources and its target; those that another job uses stay."""
+
+
 def time_of(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
@@ -65,6 +78,7 @@ def row_of(job: Job) -> dict[str, Any]:
     row["options"] = job.options.model_dump_json()
     row["face_mappings"] = json.dumps(dict(job.face_mappings))
     row["notes"] = json.dumps(job.notes)
+    row["result"] = json_of(job.result)
     return row
 
 
@@ -79,7 +93,12 @@ def job_of(row: sqlite3.Row) -> Job:
     values["options"] = SwapOptions.model_validate_json(values["options"])
     values["face_mappings"] = json.loads(values["face_mappings"])
     values["notes"] = tuple(json.loads(values["notes"]))
+    values["result"] = Result(**json.loads(values["result"])) if values["result"] else None
     return Job(**values)
+
+
+def json_of(result: Result | None) -> str | None:
+    return json.dumps(asdict(result)) if result else None
 
 
 def row_of_upload(upload: Upload) -> Mapping[str, Any]:
@@ -98,3 +117,9 @@ def upload_of(row: sqlite3.Row) -> Upload:
 
 def event_of(row: sqlite3.Row) -> Event:
     return Event(time_of(row["at"]), Status(row["status"]), row["reason"])
+
+
+def erasure_of(row: sqlite3.Row) -> Erasure:
+    submitted_at = None if row["submitted_at"] is None else time_of(row["submitted_at"])
+    uploads = tuple(json.loads(row["uploads"]))
+    return Erasure(row["job_id"], row["backend"], row["runpod_id"], submitted_at, uploads)

@@ -21,12 +21,13 @@ from faceswap.errors import NotSignedIn
 from faceswap.ui import texts
 from faceswap.ui.site import UNCHANGED, Site, both, markup
 
-PageName = Literal["start", "video", "image", "tasks", "diagnostics"]
+PageName = Literal["start", "video", "image", "tasks", "receipt", "diagnostics"]
 PATHS: dict[PageName, str] = {
     "start": "./",
     "video": "video",
     "image": "image",
     "tasks": "tasks",
+    "receipt": "receipt",
     "diagnostics": "diagnostics",
 }
 REFRESH_S = 1

@@ -7,9 +7,11 @@ from typing import Any
 
 import gradio as gr
 
+from faceswap.errors import JobNotFound
 from faceswap.jobs import LIVE, Job, Status, isoformat
 from faceswap.ui import texts
 from faceswap.ui.frame import PATHS, Frame, i18n
+from faceswap.ui.receipt import forgotten_tasks
 from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup
 from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
@@ -68,6 +70,8 @@ def history_page(site: Site, frame: Frame) -> None:
                     gr.Button(visible=len(jobs) > count)]  # fmt: skip
         return [UNCHANGED, UNCHANGED]
 
+    forgotten_tasks(site, frame, [frame.opened.then, frame.signature.change, reload.click])
+
     inputs = [frame.token, search, choice, shown]
     quiet: dict[str, Any] = {
         "show_progress": "hidden",
@@ -111,9 +115,14 @@ def _row(site: Site, job: Job, owner: str, language: Language) -> str:
         label = f"{word('download')}: {escape(job.title)}"
         acts.append(f'<a href="{url}" download aria-label="{label}">{word("download")}</a>')
     acts.append(button("cancel", "cancel") if job.status.live else button("retry", _again(job)))
+    acts.append(
+        f'<a href="{PATHS["receipt"]}?job={job.id}" aria-label="{word("receipt")}: {escape(job.title)}">'
+        f"{word('receipt')}</a>"
+    )
+    acts.append(button("revoke", "revoke"))
     if not job.status.live:
         acts.append(button("delete", "delete"))
-    facts = [word(f"kind_{job.type.target_kind}"), _time(job)]
+    facts = [word(f"kind_{job.type.target_kind}"), _time(job), *_consent(site, job, owner, language)]
     if job.status is Status.COMPLETED and job.started_at and job.completed_at:
         length = texts.duration((job.completed_at - job.started_at).total_seconds(), language)
         facts.append(escape(texts.words("took", language, duration=length)))
@@ -132,6 +141,14 @@ def _row(site: Site, job: Job, owner: str, language: Language) -> str:
         f'<span class="fs-acts">{"".join(acts)}</span>{meter}'
         f"{f'<span class=fs-why>{escape(why)}</span>' if why else ''}</li>"
     )
+
+
+def _consent(site: Site, job: Job, owner: str, language: Language) -> list[str]:
+    try:
+        consent = site.service.consent(job.id, owner=owner)
+    except JobNotFound:  # forgotten since the list was read
+        return []
+    return [escape(texts.words("consented", language, version=consent.version))]
 
 
 def _again(job: Job) -> str:

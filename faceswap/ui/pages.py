@@ -14,6 +14,7 @@ from faceswap.service import Service
 from faceswap.ui.frame import frame, head_of_document, i18n
 from faceswap.ui.history import history_page
 from faceswap.ui.look import theme
+from faceswap.ui.receipt import receipt_page
 from faceswap.ui.server import Server
 from faceswap.ui.site import Site
 from faceswap.ui.start import start_page
@@ -40,6 +41,8 @@ def build(service: Service, owners: Owners) -> gr.Blocks:
         swap_page(site, parts, "image")
     with demo.route("任务 Tasks", "/tasks") as page, frame(site, page, "tasks") as parts:
         history_page(site, parts)
+    with demo.route("回执 Receipt", "/receipt") as page, frame(site, page, "receipt") as parts:
+        receipt_page(site, parts)
     return demo
 
 

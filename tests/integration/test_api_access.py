@@ -96,6 +96,8 @@ PRIVATE = [
         NO_FILE,
     ),
     Request("POST", "/api/cancel/{jobId}", lambda s: f"/api/cancel/{s.live.id}"),
+    Request("GET", "/api/receipt/{jobId}", lambda s: f"/api/receipt/{s.done.id}"),
+    Request("POST", "/api/jobs/{jobId}/revoke", lambda s: f"/api/jobs/{s.done.id}/revoke"),
     Request("DELETE", "/api/jobs/{jobId}", lambda s: f"/api/jobs/{s.live.id}"),
 ]
 OPEN = {"/api/session", "/api/health"}
@@ -244,6 +246,7 @@ def raw(serving: Serving, method: str, path: str) -> tuple[int, bytes]:
         ("GET", "/api/status/"),
         ("POST", "/api/cancel/"),
         ("GET", "/api/download/"),
+        ("GET", "/api/receipt/"),
         ("DELETE", "/api/jobs/"),
         ("POST", "/api/process/"),
     ],

@@ -146,5 +146,5 @@ def test_the_document_has_an_example_or_a_description_for_everything(api: Api) -
                 assert parameter["description"], (path, parameter["name"])
             for code, response in operation["responses"].items():
                 assert response["description"], (path, code)
-    for name in ("JobView", "ProcessRequest", "DetectRequest", "Failure"):
+    for name in ("JobView", "ProcessRequest", "DetectRequest", "Failure", "ReceiptView"):
         assert raw["components"]["schemas"][name]["example"], name

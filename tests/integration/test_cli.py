@@ -207,6 +207,30 @@ def test_jobs_lists_what_the_app_knows_and_cancel_ends_it(
         assert service.get(job.id).status is Status.FAILED
 
 
+def test_delete_and_revoke_leave_a_receipt(
+    quick: Command, data_dir: Path, portrait: Path, face_video: Path
+) -> None:
+    with Service(Settings(data_dir=data_dir), dispatch=False) as service:
+        source = service.upload(portrait)
+        first, second = (service.submit("single-video", source, face_video, consent=True) for _ in range(2))
+    shown = json.loads(quick("receipt", first.id).stdout)
+    assert (shown["sources"][0]["name"], shown["forgotten"]) == (portrait.name, None)
+    revoked = quick("revoke", first.id)
+    assert (revoked.returncode, revoked.stdout.splitlines()) == (
+        0,
+        ["Consent revoked", f"Task {second.id} uses some of the same files, which stay for it."],
+    )
+    assert quick("delete", second.id).stdout.strip() == "Job deleted"
+    assert quick("jobs").stdout == ""
+    assert [path for path in data_dir.rglob("*") if path.is_file() and path.suffix in (".png", ".mp4")] == []
+    for job, because in ((first, "revoked"), (second, "deleted")):
+        left = json.loads(quick("receipt", job.id, "--json").stdout)["data"]
+        assert (left["title"], left["forgotten"]["because"]) == (None, because)
+    for command in ("delete", "revoke"):
+        again = quick(command, first.id)
+        assert (again.returncode, again.stderr.strip()) == (1, "Job not found")
+
+
 def test_a_wrong_command_line_or_setting_exits_with_two(command: Command) -> None:
     assert command().returncode == 2
     assert command("swap").returncode == 2

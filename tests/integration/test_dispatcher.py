@@ -63,6 +63,9 @@ class ScriptedBackend:
     def forget(self, handle: Handle) -> None:
         self.forgotten.append(handle)
 
+    def erase(self, handle: Handle) -> bool:
+        return True
+
     def close(self) -> None:
         pass
 

@@ -94,7 +94,7 @@ def test_a_video_is_swapped_from_submit_to_file(
     )
     consent = service._store.consent(job.id)
     assert (consent.version, consent.statement_sha256) == (VERSION, statement_hash())
-    assert consent.source_sha256 == service.find_upload(job.source_file).sha256
+    assert consent.sources_sha256 == (service.find_upload(job.source_file).sha256,)
 
 
 def test_a_picture_is_swapped(

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from faceswap.backends import Handle, Media, Report, RunState, runpod
+from faceswap.backends.bucket import JobKeys
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.backends.runpod_wire import MAX_BODY_BYTES, outcome_of
 from faceswap.errors import (
@@ -421,3 +422,30 @@ def test_neither_key_nor_signed_address_reaches_a_message_or_a_log(
         assert "Bearer" not in text
         assert "?PUT" not in text
     assert "CUDA out of memory" in str(report.error)
+
+
+# -- erase -----------------------------------------------------------------------------------------------
+
+
+def test_a_forgotten_job_is_looked_after_until_no_url_can_bring_anything_back(make_rig: Any) -> None:
+    rig = make_rig(target_bytes=MAX_BODY_BYTES)
+    handle = rig.submit()
+    keys = JobKeys(rig.job.id)
+    rig.bucket.write(keys.cancel, b"cancelled")
+    assert {keys.target, keys.source(0)} < rig.bucket.objects()
+    assert not rig.backend.erase(handle), "a worker that runs on may still bring a result"
+    assert rig.bucket.objects() == {keys.cancel}, "which is what tells it to stop"
+    rig.bucket.write(keys.result, b"a late result")
+    assert not rig.backend.erase(handle)
+    assert rig.bucket.objects() == {keys.cancel}
+    rig.sleep(rig.backend._longest_s + runpod.MARGIN_S)
+    rig.bucket.down = lambda: True
+    assert not rig.backend.erase(handle)
+    rig.bucket.down = lambda: False
+    assert rig.backend.erase(handle)
+    assert rig.bucket.objects() == set()
+
+
+def test_without_a_bucket_nothing_lies_anywhere_that_could_be_erased(make_rig: Any) -> None:
+    rig = make_rig(has_bucket=False)
+    assert rig.backend.erase(rig.submit())

@@ -20,12 +20,30 @@ def test_defaults_are_those_of_ones_own_machine() -> None:
     assert (settings.backend_name, settings.multi_user) == ("local", False)
     assert (settings.server_name, settings.server_port) == ("127.0.0.1", 3001)
     assert settings.max_active == 5
+    assert settings.retention_days is None, "nothing is deleted by itself"
 
 
 def test_a_space_has_many_users_and_its_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPACE_ID", "someone/faceswap")
     settings = Settings()
     assert (settings.multi_user, settings.server_name, settings.server_port) == (True, "0.0.0.0", 7860)
+    assert settings.retention_days == 7
+
+
+@pytest.mark.parametrize(("said", "days"), [("never", None), ("Never", None), ("0.5", 0.5), ("30", 30)])
+def test_how_long_tasks_are_kept_can_be_set(
+    monkeypatch: pytest.MonkeyPatch, said: str, days: float | None
+) -> None:
+    monkeypatch.setenv("SPACE_ID", "someone/faceswap")
+    monkeypatch.setenv("FACESWAP_RETENTION_DAYS", said)
+    assert Settings().retention_days == days
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "a week", ""])
+def test_what_is_no_time_to_keep_tasks_is_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("FACESWAP_RETENTION_DAYS", said)
+    with pytest.raises(ValidationError):
+        Settings()
 
 
 def test_a_space_is_limited_as_a_machine_that_strangers_share(monkeypatch: pytest.MonkeyPatch) -> None:

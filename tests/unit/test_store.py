@@ -1,3 +1,4 @@
+import random
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from faceswap.consent import Consent
 from faceswap.errors import (
     DiskFull,
     JobAlreadyFinished,
@@ -14,9 +16,9 @@ from faceswap.errors import (
     TooManyJobs,
     UploadNotFound,
 )
-from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Stage, Status
-from faceswap.store import JobStore
-from tests.factories import NOON, Clock, add_job, make_upload
+from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, Stage, Status
+from faceswap.store import Erasure, JobStore, Upload
+from tests.factories import NOON, Clock, add_job, make_job, make_upload
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_a_job_comes_back_as_it_was_put_in(store: JobStore) -> None:
     job = add_job(store, notes=("several_faces_in_source",), face_mappings={"face_0": "u"})
     assert store.get(job.id) == job
     assert job.position == 1
-    assert store.consent(job.id).target_sha256 == "1" * 64
+    assert store.consent(job.id) == Consent("local", ("0" * 64,), "1" * 64, NOON)
 
 
 def test_somebody_elses_job_is_as_unknown_as_none(store: JobStore) -> None:
@@ -176,25 +178,145 @@ def test_cancel_after_a_submission_asks_for_a_remote_stop(store: JobStore) -> No
     assert store.get(job.id).remote_stop is RemoteStop.CONFIRMED
 
 
-def test_a_deleted_job_is_gone_but_for_what_stops_its_remote_run(store: JobStore) -> None:
+def test_consent_for_several_sources_is_kept_in_their_order(store: JobStore) -> None:
+    job = make_job()
+    consent = Consent("local", ("c" * 64, "a" * 64, "b" * 64), "1" * 64, NOON)
+    store.add(job, consent, max_active=9, max_queue=9)
+    assert store.consent(job.id) == consent
+
+
+def test_a_result_is_remembered_with_the_end_of_its_job(store: JobStore) -> None:
+    made = Result("a" * 64, 123, frames=72, swapped_frames=70)
+    done = store.complete(claimed(store), result=made)
+    assert done is not None
+    assert store.get(done.id).result == made
+
+
+def test_a_forgotten_job_leaves_a_receipt_and_a_note_of_what_to_erase(store: JobStore) -> None:
+    job = claimed(store, owner="ann", face_mappings={"face_0": "another-source"})
+    with pytest.raises(JobNotFound):
+        store.receipt(job.id, "ann")
+    failed = store.fail(job, "no_face", "No face")
+    assert failed is not None
+    erasure = store.forget(failed, "the receipt")
+    assert erasure == Erasure(
+        job.id, "local", None, None, ("another-source", "source-file-of-test", "target-file-of-test")
+    )
+    assert store.erasures() == [erasure]
+    assert (store.receipt(job.id, "ann"), store.receipts("ann", limit=9)) == ("the receipt", ["the receipt"])
+    assert not store.has_job(job.id)
+    for question in (store.get, store.consent, lambda job_id: store.receipt(job_id, "bob")):
+        with pytest.raises(JobNotFound):
+            question(job.id)
+    assert store.receipts("bob", limit=9) == store.events(job.id) == store.history("ann") == []
+    assert store.forget(failed, "once more") is None
+    store.erased(job.id)
+    assert store.erasures() == []
+    assert store.receipt(job.id) == "the receipt"
+
+
+def test_receipts_are_listed_last_forgotten_first(store: JobStore, clock: Clock) -> None:
+    for minute in range(3):
+        clock.now_s += 60
+        job = store.fail(claimed(store), "no_face", "No face")
+        assert job is not None
+        store.forget(job, f"receipt {minute}")
+    assert store.receipts("local", limit=2) == ["receipt 2", "receipt 1"]
+    assert store.receipts("local", limit=2, offset=2) == ["receipt 0"]
+
+
+def test_of_a_forgotten_job_only_what_stops_its_remote_run_stays(store: JobStore) -> None:
     job = claimed(store, owner="ann")
     store.submitting(job)
-    store.cancel(job.id)
-    store.delete(job.id)
+    store.submitted(job.id, "rp-1")
+    cancelled = store.cancel(job.id)
+    erasure = store.forget(cancelled, "the receipt")
+    assert erasure is not None
+    assert (erasure.runpod_id, erasure.submitted_at) == ("rp-1", NOON)
     with pytest.raises(JobNotFound):
         store.get(job.id, "ann")
+    assert store.finished_before(NOON.timestamp() + 9) == []
+    assert not store.has_job(job.id)
     (left,) = store.to_stop()
-    assert (left.owner, left.title) == ("", "")
+    assert (left.owner, left.title, left.source_file, left.target_file) == ("", "", "", "")
     store.stopped(job.id, RemoteStop.CONFIRMED)
     with pytest.raises(JobNotFound):
         store.get(job.id)
     assert store.events(job.id) == []
+    assert store.erasures() == [erasure]
 
 
-def test_a_live_job_is_not_deleted(store: JobStore) -> None:
-    job = add_job(store)
-    store.delete(job.id)
+@pytest.mark.parametrize("start", ["pending", "processing"])
+def test_a_live_job_is_not_forgotten(store: JobStore, start: str) -> None:
+    job = claimed(store) if start == "processing" else add_job(store)
+    assert store.forget(job, "a receipt") is None
     assert store.get(job.id) == job
+    assert store.receipts("local", limit=9) == store.erasures() == []
+
+
+def test_jobs_are_old_by_their_end_not_by_their_beginning(store: JobStore, clock: Clock) -> None:
+    late = claimed(store)
+    clock.now_s += 60
+    add_job(store, source_file="live")
+    store.fail(late, "no_face", "No face")
+    assert store.finished_before(clock.now_s) == []
+    assert [job.id for job in store.finished_before(clock.now_s + 1)] == [late.id]
+
+
+def test_others_that_share_a_file_are_found_by_source_target_and_mapping(store: JobStore) -> None:
+    job = add_job(store, source_file="a", target_file="b")
+    others = [
+        add_job(store, source_file="b", target_file="c"),
+        add_job(store, source_file="x", target_file="y", face_mappings={"face_0": "x", "face_1": "a"}),
+        add_job(store, source_file="x", target_file="a"),
+    ]
+    add_job(store, source_file="x", target_file="y")
+    assert set(store.sharing(job.id, job.uploads)) == {other.id for other in others}
+
+
+def test_titles_and_names_of_what_was_forgotten_are_in_no_byte_of_the_store(tmp_path: Path) -> None:
+    """Over a long life: rows grow, shrink and move between pages, and none leaves a copy behind."""
+    store, chance = JobStore(tmp_path / "jobs.sqlite3"), random.Random(1)
+    kept: list[tuple[Job, Upload]] = []
+    words: dict[str, set[str]] = {"kept": set(), "forgotten": set()}
+    for number in range(200):
+        upload = make_upload(name=f"name-{number:04}-" + "n" * chance.randrange(100))
+        store.add_upload(upload)
+        add_job(store, title=f"title-{number:04}-" + "t" * chance.randrange(120), target_file=upload.id)
+        job = store.claim("worker", "local", 9)
+        assert job is not None
+        for _ in range(3):
+            eta_s = chance.choice([None, 1.5])
+            store.report(job, progress=100 * chance.random(), stage=Stage.PROCESSING, eta_s=eta_s)
+        ended = store.fail(job, "no_face", "m" * chance.randrange(200))
+        assert ended is not None
+        kept.append((ended, upload))
+        if chance.random() < 0.6:
+            job, upload = kept.pop(chance.randrange(len(kept)))
+            assert store.forget(job, "{}")
+            store.delete_upload(upload.id)
+            words["forgotten"] |= {job.title[:10], upload.name[:9]}
+    words["kept"] = {word for job, upload in kept for word in (job.title[:10], upload.name[:9])}
+    assert store.compact()
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert len(words["forgotten"]) > 200
+    assert not [word for word in words["forgotten"] if word.encode() in content]
+    assert not [word for word in words["kept"] if word.encode() not in content]
+    store.close()
+
+
+def test_what_was_deleted_stays_in_the_log_while_somebody_reads_there(
+    store: JobStore, tmp_path: Path
+) -> None:
+    add_job(store)
+    reader = sqlite3.connect(tmp_path / "jobs.sqlite3", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM jobs").fetchall()
+    add_job(store)
+    assert not store.compact()
+    reader.close()
+    assert store.compact()
+    assert (tmp_path / "jobs.sqlite3-wal").stat().st_size == 0
 
 
 def test_history_filters_searches_and_pages(store: JobStore) -> None:

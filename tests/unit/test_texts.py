@@ -20,6 +20,7 @@ TABLES = {
     "stages": texts.STAGES,
     "remote stop": texts.REMOTE_STOP,
     "notes": texts.NOTES,
+    "events": texts.EVENTS,
 }
 
 
@@ -76,6 +77,14 @@ def test_a_cancelled_job_says_the_agreed_words() -> None:
     job = make_job(status=Status.FAILED, error_code="cancelled", error_message="任务已被用户取消")
     assert texts.job_sentence(job, "zh") == "任务已被用户取消"
     assert texts.job_sentence(job, "en") == "Cancelled by the user"
+
+
+def test_a_change_of_state_is_told_by_its_reason_or_its_error() -> None:
+    assert texts.event("submitted", "zh") == "已提交"
+    assert texts.event("no_face", "zh") == texts.CHINESE_WITHOUT_DETAILS["no_face"]
+    assert texts.event("cancelled", "en") == "Cancelled by the user"
+    assert texts.event("engine_crashed", "en") == str(errors.EngineCrashed())
+    assert texts.event("from the future", "zh") == texts.event("from the future", "en") == "from the future"
 
 
 def test_the_states_have_the_agreed_words() -> None:

@@ -326,6 +326,29 @@ window.faceswap = (() => {
       find("fs-reload")?.click();
     },
 
+    async revoke(button) {
+      const question = word("revoke_ask", { title: titleOf(button) });
+      const choice = { question, reason: word("revoke_why"), yes: word("revoke_yes"), no: word("dismiss"), mood: "bad" };
+      if (!(await ask(choice))) return;
+      const answer = await call("POST", `/api/jobs/${encodeURIComponent(button.dataset.job)}/revoke`);
+      const count = answer.ok ? (await answer.json()).data.still_used_by.length : 0;
+      const said = answer.ok ? word(count ? "revoked_shared" : "revoked", { count }) : word("action_failed");
+      toast(said, answer.ok ? "good" : "bad");
+      find("fs-reload")?.click();
+    },
+
+    print: () => window.print(),
+
+    /** The address of a receipt needs the token, which a link cannot carry. */
+    async receipt(button) {
+      const answer = await call("GET", `/api/receipt/${encodeURIComponent(button.dataset.job)}`);
+      if (!answer.ok) return toast(word("action_failed"), "bad");
+      const text = JSON.stringify((await answer.json()).data, null, 2);
+      const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+      make("a", { href: url, download: `receipt-${button.dataset.job}.json` }).click();
+      URL.revokeObjectURL(url);
+    },
+
     async retry(button) {
       const question = word("retry_ask", { title: titleOf(button) });
       const choice = { question, reason: word("consent"), yes: word("retry_yes"), no: word("dismiss"), mood: "good" };

@@ -1,0 +1,206 @@
+"""What is kept of a job, and the end of everything else.
+
+A job is forgotten in two steps, so that neither a crash nor a network that is down leaves a face behind. One
+transaction replaces the job by its receipt and a note of what is to be erased. Then the note is worked off,
+by whoever holds an archive over this data folder, again and again until nothing is left: folders, titles and
+names in the store's log, copies in the bucket.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from faceswap.backends import Backend, Handle
+from faceswap.errors import FaceSwapError, JobNotFound, UploadNotFound
+from faceswap.folders import Folders
+from faceswap.jobs import Job
+from faceswap.receipt import Because, Receipt, receipt_of
+from faceswap.store import Erasure, JobStore, Upload
+from faceswap.uploads import Intake
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+"""How soon what another process forgot is noticed."""
+BACKOFF_S = (1.0, 300.0)
+DAY_S = 86_400.0
+
+
+@dataclass(slots=True)
+class _Try:
+    here: bool = False
+    """Whether nothing is left on this machine."""
+    next_s: float = 0.0
+    delay_s: float = BACKOFF_S[0]
+
+
+class Archive:
+    """Receipts, and forgetting. Safe to use from any thread and process; `start` works off what is noted."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        folders: Folders,
+        intake: Intake,
+        backends: Mapping[str, Backend],
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+        on_erased: Callable[[Sequence[Path]], bool] = lambda folders: True,
+    ) -> None:
+        """`on_erased` is told which folders are gone, and answers whether no copy of them is left."""
+        self._store = store
+        self._folders = folders
+        self._intake = intake
+        self._backends = backends
+        self._now = now
+        self._monotonic = monotonic
+        self._on_erased = on_erased
+        self._tries: dict[str, _Try] = {}
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="faceswap-erasing", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # -- receipts ----------------------------------------------------------------------------------------
+
+    def receipt(self, job_id: str, owner: str) -> Receipt:
+        """Of a job, or what is left of a forgotten one. Raises: JobNotFound."""
+        try:
+            return self._receipt_of(self._store.get(job_id, owner))
+        except JobNotFound:
+            return Receipt.model_validate_json(self._store.receipt(job_id, owner))
+
+    def receipts(self, owner: str, *, limit: int, offset: int = 0) -> list[Receipt]:
+        """Of forgotten jobs, the last one first."""
+        bodies = self._store.receipts(owner, limit=limit, offset=offset)
+        return [Receipt.model_validate_json(body) for body in bodies]
+
+    def _receipt_of(self, job: Job) -> Receipt:
+        uploads: dict[str, Upload] = {}
+        for upload_id in job.uploads:
+            with suppress(UploadNotFound):
+                uploads[upload_id] = self._store.upload(upload_id)
+        events, consent = self._store.events(job.id), self._store.consent(job.id)
+        return receipt_of(job, events, consent, uploads, self._marks(job))
+
+    def _marks(self, job: Job) -> dict[str, Any] | None:
+        """How the result is marked, as who marked it left it beside it."""
+        try:
+            marks = json.loads(self._folders.marks(job).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return cast("dict[str, Any]", marks) if isinstance(marks, dict) else None
+
+    # -- forgetting --------------------------------------------------------------------------------------
+
+    def forget(self, job: Job, because: Because) -> None:
+        """Leave nothing of a finished job but its receipt. Files that another job uses stay with that job.
+
+        When this returns, what is on this machine is gone; the bucket follows in the background.
+
+        Raises: JobNotFound: somebody else was first.
+        """
+        if not self._forget([job], because):
+            raise JobNotFound()
+
+    def expire(self, days: float) -> int:
+        """Forget what ended more than so many days ago. Returns how many jobs."""
+        expired = self._store.finished_before(self._now().timestamp() - days * DAY_S)
+        return self._forget(expired, "expired") if expired else 0
+
+    def _forget(self, jobs: Sequence[Job], because: Because) -> int:
+        """Returns how many jobs nobody else had forgotten before."""
+        erasures: list[Erasure] = []
+        for job in jobs:
+            with suppress(JobNotFound):
+                receipt = self._receipt_of(job).forget(self._now(), because)
+                erasure = self._store.forget(job, receipt.model_dump_json())
+                if erasure is not None:
+                    log.debug("job %s: %s", job.id, because)
+                    erasures.append(erasure)
+        if erasures and self._erase_here(erasures):
+            for erasure in filter(_stayed_here, erasures):
+                self._store.erased(erasure.job_id)
+        self._wake.set()
+        return len(erasures)
+
+    def step(self) -> None:
+        """Work off what is due."""
+        erasures = self._store.erasures()
+        self._tries = {each.job_id: self._tries.get(each.job_id, _Try()) for each in erasures}
+        due_now = [each for each in erasures if self._tries[each.job_id].next_s <= self._monotonic()]
+        here = [each for each in due_now if not self._tries[each.job_id].here]
+        if here and self._erase_here(here):
+            for erasure in here:
+                self._tries[erasure.job_id].here = True
+        for erasure in due_now:
+            if self._closing.is_set():
+                return
+            due = self._tries[erasure.job_id]
+            if self._erase_there(erasure) and due.here:
+                self._store.erased(erasure.job_id)
+                log.debug("job %s: nothing is left of it", erasure.job_id)
+            due.next_s = self._monotonic() + due.delay_s
+            due.delay_s = min(due.delay_s * 2, BACKOFF_S[1])
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.clear()
+            try:
+                self.step()
+            except (
+                Exception
+            ):  # a full disk or a busy store must not end the thread; the next step tries again
+                log.exception("erasing goes on after an error")
+            self._wake.wait(LOOK_EVERY_S)
+        self._store.close()
+
+    def _erase_here(self, erasures: Sequence[Erasure]) -> bool:
+        unused = {upload.id: upload for upload in self._store.unused_uploads(older_than_s=0)}
+        gone: list[Path] = []
+        for erasure in erasures:
+            gone.append(self._folders.job(erasure.job_id))
+            shutil.rmtree(gone[-1], ignore_errors=True)
+            for upload_id in erasure.uploads:
+                if upload_id in unused:
+                    self._intake.remove(unused.pop(upload_id))
+                if not self._store.has_upload(upload_id):
+                    gone.append(self._folders.upload(upload_id))
+        compact = self._store.compact()
+        return self._on_erased(gone) and compact and not any(folder.exists() for folder in gone)
+
+    def _erase_there(self, erasure: Erasure) -> bool:
+        if _stayed_here(erasure):
+            return True
+        backend = self._backends.get(erasure.backend)
+        if backend is None:  # another process may have it, or this one after a restart
+            return False
+        try:
+            return backend.erase(Handle(erasure.job_id, erasure.runpod_id, erasure.submitted_at))
+        except FaceSwapError as error:
+            log.info(
+                "job %s: erasing it elsewhere failed (%s) and is tried again", erasure.job_id, error.code
+            )
+            return False
+
+
+def _stayed_here(erasure: Erasure) -> bool:
+    return erasure.submitted_at is None

@@ -1,0 +1,201 @@
+"""A job's receipt: what was done with which files, by whose word, and how the files can be told again. Pure.
+
+While the job exists, its receipt names the files and their sizes. Once the job is forgotten (deleted, consent
+revoked, or its time over) the receipt is all that is left, and it has hashes only: no title, no file names,
+nothing of a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from faceswap.consent import STATEMENT, Consent, statement_hash
+from faceswap.jobs import Job, Status, SwapOptions, isoformat
+from faceswap.store import Event, Upload
+
+Because = Literal["deleted", "revoked", "expired"]
+"""Why a job was forgotten: its owner deleted it or revoked the consent, or its time was over."""
+
+Audio = Literal["none", "kept", "converted"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class FileRecord(_Record):
+    """A file that was used. All but the hash is null once the job is forgotten."""
+
+    sha256: str = Field(description="Of the file as it was sent.")
+    name: str | None = None
+    kind: Literal["image", "video"] | None = None
+    size_bytes: int | None = None
+    width: int | None = Field(default=None, description="Pixels, as shown.")
+    height: int | None = None
+    duration_s: float | None = None
+    fps: float | None = None
+
+
+class ResultRecord(_Record):
+    """The file that was made, with its marks. All but the hash is null once the job is forgotten."""
+
+    sha256: str
+    size_bytes: int | None = None
+    frames: int | None = None
+    swapped_frames: int | None = Field(
+        default=None, description="Frames in which a face was swapped; null where the backend does not tell."
+    )
+    audio: Audio | None = Field(
+        default=None, description="`kept`: every packet as it was; `converted`: to AAC, which MP4 needs."
+    )
+
+
+class ConsentRecord(_Record):
+    """Who said what: the owner of the task, these words, for these files."""
+
+    version: str
+    statement_sha256: str = Field(description="Over the version and the words in every language.")
+    statement: dict[str, str] | None = Field(
+        description="The words by language; null when today's words are others, the hash tells which."
+    )
+    stated_at: str
+    revoked_at: str | None = None
+    sources_sha256: list[str]
+    target_sha256: str
+
+
+class EventRecord(_Record):
+    at: str
+    status: Status
+    reason: str
+
+
+class ForgottenRecord(_Record):
+    at: str
+    because: Because
+
+
+class Receipt(_Record):
+    """Times are ISO 8601 in UTC."""
+
+    job_id: str
+    type: Literal["single-image", "multi-image", "single-video", "multi-video"]
+    status: Status
+    error_code: str | None
+    title: str | None = Field(description="Null once the task is forgotten.")
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    cancelled_at: str | None
+    backend: Literal["local", "runpod"] = Field(description="Where the engine ran.")
+    attempts: int = Field(description="How many runs were started.")
+    options: SwapOptions
+    notes: list[str] = Field(description="Codes of things worth telling that are no errors.")
+    events: list[EventRecord]
+    consent: ConsentRecord
+    sources: list[FileRecord]
+    target: FileRecord
+    result: ResultRecord | None
+    marks: dict[str, Any] | None = Field(description="How the result is labelled and signed, where it is.")
+    forgotten: ForgottenRecord | None = Field(description="When and why everything but this was deleted.")
+
+    def forget(self, at: datetime, because: Because) -> Receipt:
+        """What may be kept of it: hashes, times and codes."""
+        moment = isoformat(at) or ""
+        revoked_at = moment if because == "revoked" else None
+        return self.model_copy(
+            update={
+                "title": None,
+                "sources": [FileRecord(sha256=source.sha256) for source in self.sources],
+                "target": FileRecord(sha256=self.target.sha256),
+                "result": ResultRecord(sha256=self.result.sha256) if self.result else None,
+                "consent": self.consent.model_copy(update={"revoked_at": revoked_at}),
+                "forgotten": ForgottenRecord(at=moment, because=because),
+            }
+        )
+
+
+def receipt_of(
+    job: Job,
+    events: Sequence[Event],
+    consent: Consent,
+    uploads: Mapping[str, Upload],
+    marks: Mapping[str, Any] | None,
+) -> Receipt:
+    """`uploads` has those of the job that still exist, by id."""
+    sources = dict.fromkeys(job.face_mappings.values() or [job.source_file])
+    hashes = dict(zip(sources, consent.sources_sha256, strict=False))
+    target = uploads.get(job.target_file)
+    return Receipt(
+        job_id=job.id,
+        type=job.type.value,
+        status=job.status,
+        error_code=job.error_code,
+        title=job.title,
+        created_at=isoformat(job.created_at) or "",
+        started_at=isoformat(job.started_at),
+        completed_at=isoformat(job.completed_at),
+        cancelled_at=isoformat(job.cancelled_at),
+        backend=job.backend,
+        attempts=job.attempt,
+        options=job.options,
+        notes=list(job.notes),
+        events=[
+            EventRecord(at=isoformat(event.at) or "", status=event.status, reason=_reason(event))
+            for event in events
+        ],
+        consent=ConsentRecord(
+            version=consent.version,
+            statement_sha256=consent.statement_sha256,
+            statement=STATEMENT if consent.statement_sha256 == statement_hash() else None,
+            stated_at=isoformat(consent.stated_at) or "",
+            sources_sha256=list(consent.sources_sha256),
+            target_sha256=consent.target_sha256,
+        ),
+        sources=[_file(uploads.get(name), hashes.get(name, "")) for name in sources],
+        target=_file(target, consent.target_sha256),
+        result=_result(job, target),
+        marks=None if marks is None else dict(marks),
+        forgotten=None,
+    )
+
+
+def _reason(event: Event) -> str:
+    """Without the name of the machine and the process."""
+    return event.reason.partition(" by ")[0]
+
+
+def _file(upload: Upload | None, sha256: str) -> FileRecord:
+    if upload is None:
+        return FileRecord(sha256=sha256)
+    return FileRecord(
+        sha256=upload.sha256,
+        name=upload.name,
+        kind=upload.kind,
+        size_bytes=upload.size_bytes,
+        width=upload.width,
+        height=upload.height,
+        duration_s=upload.duration_s,
+        fps=upload.fps,
+    )
+
+
+def _result(job: Job, target: Upload | None) -> ResultRecord | None:
+    made = job.result
+    if made is None:
+        return None
+    audio: Audio | None = None
+    if target is not None:
+        converted = "audio_reencoded" in job.notes
+        audio = "none" if not target.has_audio else "converted" if converted else "kept"
+    return ResultRecord(
+        sha256=made.sha256,
+        size_bytes=made.size_bytes,
+        frames=made.frames,
+        swapped_frames=made.swapped_frames,
+        audio=audio,
+    )

@@ -1,0 +1,345 @@
+"""Receipts, and what is left of a job that is deleted, revoked or old: nothing but its receipt."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from faceswap import Service, Settings, Status
+from faceswap.archive import Archive
+from faceswap.backends import Handle
+from faceswap.consent import STATEMENT, VERSION, statement_hash
+from faceswap.dispatcher import write_summary
+from faceswap.errors import JobNotFound, UploadNotFound
+from faceswap.jobs import Job, Result
+from faceswap.receipt import Receipt
+from faceswap.uploads import Intake
+from tests.factories import Clock, add_job
+from tests.integration.serving import Serving
+from tests.integration.test_dispatcher import ScriptedBackend
+from tests.waiting import wait_until
+
+MADE = Result("e" * 64, 4321, frames=72, swapped_frames=70)
+
+
+@pytest.fixture
+def service(serving: Serving) -> Service:
+    return serving.service
+
+
+@pytest.fixture
+def archive_with(serving: Serving) -> Callable[[ScriptedBackend], Archive]:
+    """An archive of its own, which works off notes when it is told to."""
+
+    def make(backend: ScriptedBackend) -> Archive:
+        def now() -> datetime:
+            return datetime.now(UTC)
+
+        intake = Intake(serving.store, serving.folders, serving.settings, now)
+        return Archive(serving.store, serving.folders, intake, {"runpod": backend}, now)
+
+    return make
+
+
+def finished(serving: Serving, title: str = "a-private-title.mp4") -> Job:
+    """A completed job whose target has that name, too, with a result, sound and marks."""
+    source = serving.add_upload(sha256="a" * 64, name="a-private-face.png")
+    target = serving.add_upload(
+        *("local", b"the target"),
+        **{"kind": "video", "file": "media.mp4", "name": title, "sha256": "b" * 64, "faces": None},
+        **{"width": 640, "height": 360, "duration_s": 2.4, "fps": 30.0, "has_audio": True},
+    )
+    job = add_job(serving.store, title=title, source_file=source.id, target_file=target.id)
+    running = serving.store.claim("host:1:w", "local", lease_s=3600)
+    assert running is not None
+    result = serving.folders.result(job)
+    result.parent.mkdir(parents=True)
+    result.write_bytes(b"the result")
+    serving.folders.marks(job).write_text(json.dumps({"label": {"style": "both"}}))
+    assert serving.store.complete(running, ["audio_reencoded"], MADE)
+    write_summary(serving.store, serving.folders, job.id)
+    return serving.store.get(job.id)
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_receipt_tells_what_was_done_with_which_files_by_whose_word(
+    serving: Serving, service: Service
+) -> None:
+    job = finished(serving)
+    receipt = service.receipt(job.id)
+    assert (receipt.job_id, receipt.status, receipt.title) == (job.id, "completed", job.title)
+    assert [event.reason for event in receipt.events] == ["submitted", "claimed", "completed"]
+    assert "host" not in receipt.model_dump_json()
+    consent = receipt.consent
+    assert (consent.version, consent.statement, consent.revoked_at) == (VERSION, STATEMENT, None)
+    assert consent.statement_sha256 == statement_hash()
+    (source,) = receipt.sources
+    assert (source.name, source.sha256) == ("a-private-face.png", "a" * 64)
+    target = receipt.target
+    assert (target.width, target.duration_s, target.fps) == (640, 2.4, 30.0)
+    assert receipt.result is not None
+    assert receipt.result.model_dump() == {
+        **{"sha256": MADE.sha256, "size_bytes": 4321, "frames": 72, "swapped_frames": 70},
+        "audio": "converted",
+    }
+    assert receipt.marks == {"label": {"style": "both"}}
+    assert receipt.forgotten is None
+
+
+def test_a_live_job_has_a_receipt_too(serving: Serving, service: Service) -> None:
+    receipt = service.receipt(serving.add_job().id)
+    assert (receipt.status, receipt.result, receipt.marks, receipt.completed_at) == (
+        "pending",
+        None,
+        None,
+        None,
+    )
+
+
+def test_marks_that_cannot_be_read_are_none(serving: Serving, service: Service) -> None:
+    job = finished(serving)
+    for damaged in ("", "[1]", "{", '"x"'):
+        serving.folders.marks(job).write_text(damaged)
+        assert service.receipt(job.id).marks is None
+
+
+@pytest.mark.parametrize("end", ["deleted", "revoked", "expired"])
+def test_of_a_forgotten_job_a_receipt_with_hashes_only_is_left(
+    serving: Serving, service: Service, end: str
+) -> None:
+    job = finished(serving)
+    if end == "deleted":
+        service.delete(job.id)
+    elif end == "revoked":
+        assert service.revoke_consent(job.id) == []
+    else:
+        service._archive.expire(days=1e-9)
+    for question in (service.get, service.events, service.result_path, service.consent, service.delete):
+        with pytest.raises(JobNotFound):
+            question(job.id)
+    for upload_id in (job.source_file, job.target_file):
+        with pytest.raises(UploadNotFound):
+            service.find_upload(upload_id)
+    assert service.history() == []
+    receipt = service.receipt(job.id)
+    assert service.receipts() == [receipt]
+    assert receipt.forgotten is not None
+    assert receipt.forgotten.because == end
+    assert receipt.consent.revoked_at == (receipt.forgotten.at if end == "revoked" else None)
+    kept = receipt.model_dump()
+    assert [source["sha256"] for source in kept["sources"]] == ["a" * 64]
+    assert (kept["target"]["sha256"], kept["result"]["sha256"]) == ("b" * 64, MADE.sha256)
+    for part in (*kept["sources"], kept["target"], kept["result"]):
+        assert {name for name, value in part.items() if value is not None} == {"sha256"}
+    assert [event.reason for event in receipt.events] == ["submitted", "claimed", "completed"]
+    assert {name for name in files_below(serving.folders.root) if "sqlite3" not in name} == {"server.key"}
+    content = b"".join(path.read_bytes() for path in serving.folders.root.rglob("*") if path.is_file())
+    assert b"a-private-" not in content
+    assert serving.store.erasures() == []
+
+
+def test_another_owner_has_no_receipt(serving: Serving, service: Service) -> None:
+    live, gone = serving.add_job("ann"), serving.add_job("ann", Status.COMPLETED)
+    service.delete(gone.id, owner="ann")
+    for job in (live, gone):
+        assert service.receipt(job.id, owner="ann").job_id == job.id
+        with pytest.raises(JobNotFound):
+            service.receipt(job.id, owner="bob")
+    with pytest.raises(JobNotFound):
+        service.revoke_consent(live.id, owner="bob")
+    with pytest.raises(JobNotFound):
+        service.consent(live.id, owner="bob")
+    assert service.receipts(owner="bob") == []
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.PROCESSING, Status.FAILED])
+def test_revoking_ends_a_live_job_and_deletes_a_failed_one(
+    serving: Serving, service: Service, status: Status
+) -> None:
+    job = serving.add_job(status=status)
+    service.revoke_consent(job.id)
+    receipt = service.receipt(job.id)
+    assert receipt.status == "failed"
+    assert receipt.error_code == ("no_face" if status is Status.FAILED else "cancelled")
+    assert receipt.consent.revoked_at is not None
+    assert service.active() == []
+
+
+def test_files_that_another_job_uses_stay_for_it_and_it_is_named(serving: Serving, service: Service) -> None:
+    mine = serving.add_job(status=Status.COMPLETED)
+    other = add_job(serving.store, source_file=mine.source_file, target_file=serving.add_upload().id)
+    assert service.revoke_consent(mine.id) == [other.id]
+    assert service.find_upload(mine.source_file)
+    assert service.media_path(service.find_upload(mine.source_file)).exists()
+    with pytest.raises(UploadNotFound):
+        service.find_upload(mine.target_file)
+    assert service.consent(other.id)
+    assert service.revoke_consent(other.id) == []
+    assert not any(serving.folders.uploads.iterdir())
+
+
+def test_a_job_is_forgotten_once(serving: Serving, service: Service) -> None:
+    job = serving.add_job(status=Status.COMPLETED)
+    service.revoke_consent(job.id)
+    for again in (service.delete, service.revoke_consent):
+        with pytest.raises(JobNotFound):
+            again(job.id)
+    assert len(service.receipts()) == 1
+
+
+def test_a_summary_written_too_late_does_not_bring_a_forgotten_job_back(
+    serving: Serving, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = finished(serving)
+    events = serving.store.events
+
+    def forgotten_meanwhile(job_id: str) -> object:
+        found = events(job_id)
+        service.delete(job_id)
+        return found
+
+    monkeypatch.setattr(serving.store, "events", forgotten_meanwhile)
+    with pytest.raises(JobNotFound):
+        write_summary(serving.store, serving.folders, job.id)
+    assert not serving.folders.job(job.id).exists()
+
+
+def test_what_a_crash_left_unfinished_is_erased_after_the_next_start(
+    serving: Serving, make_service: Callable[..., Service]
+) -> None:
+    job = finished(serving)
+    assert serving.store.forget(job, serving.service.receipt(job.id).model_dump_json()), "then it crashed"
+    assert serving.folders.result(job).exists()
+    make_service()
+    wait_until(lambda: serving.store.erasures() == [], "it is worked off")
+    assert not serving.folders.job(job.id).exists()
+    assert not any(serving.folders.uploads.iterdir())
+
+
+@pytest.fixture
+def make_service(serving: Serving) -> Iterator[Callable[..., Service]]:
+    """A dispatching service over the same folder, with its housekeeping."""
+    opened: list[Service] = []
+
+    def make(clock: Clock | None = None, **settings: object) -> Service:
+        chosen = Settings(data_dir=serving.folders.root, backend="local", **settings)
+        opened.append(Service(chosen, **({"clock": clock} if clock else {})))
+        return opened[-1]
+
+    yield make
+    for service in opened:
+        service.close()
+
+
+def test_the_log_is_emptied_as_soon_as_nobody_reads_in_it(
+    serving: Serving, service: Service, make_service: Callable[..., Service]
+) -> None:
+    job = finished(serving)
+    reader = sqlite3.connect(serving.folders.store, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
+    service.delete(job.id)
+    assert [note.job_id for note in serving.store.erasures()] == [job.id]
+    reader.close()
+    make_service()
+    wait_until(lambda: serving.store.erasures() == [], "it is worked off")
+    content = b"".join(path.read_bytes() for path in serving.folders.root.rglob("*") if path.is_file())
+    assert b"a-private-" not in content
+
+
+def test_jobs_are_kept_for_as_long_as_is_set_after_their_end(
+    serving: Serving, make_service: Callable[..., Service]
+) -> None:
+    old, live = finished(serving), serving.add_job(status=Status.PROCESSING)
+    ended = old.completed_at
+    assert ended is not None
+    clock = Clock((ended + timedelta(days=6.9)).timestamp())
+    early = make_service(clock, retention_days=7)
+    wait_until(lambda: early._rounds == 1, "the house was kept")
+    assert serving.store.get(old.id) == old
+    clock.now_s += 0.2 * 86_400
+    late = make_service(clock, retention_days=7)
+    wait_until(lambda: late._rounds == 1, "the house was kept")
+    assert late.receipt(old.id).forgotten is not None
+    assert not serving.folders.job(old.id).exists()
+    assert serving.store.has_job(live.id)
+
+
+def test_on_ones_own_machine_nothing_is_deleted_by_itself(
+    serving: Serving, make_service: Callable[..., Service]
+) -> None:
+    old = finished(serving)
+    later = make_service(Clock(datetime.now(UTC).timestamp() + 3650 * 86_400))
+    wait_until(lambda: later._rounds == 1, "the house was kept")
+    assert later.result_path(old.id).read_bytes() == b"the result"
+
+
+class Elsewhere(ScriptedBackend):
+    """Says what it is told to about what lies there."""
+
+    def __init__(self) -> None:
+        super().__init__(survives_restart=True)
+        self.name = "runpod"
+        self.answers: list[bool] = []
+        self.erased: list[Handle] = []
+
+    def erase(self, handle: Handle) -> bool:
+        self.erased.append(handle)
+        return self.answers.pop(0)
+
+
+def test_what_lies_elsewhere_is_erased_again_and_again_until_it_is_gone(
+    serving: Serving, service: Service, archive_with: Callable[[ScriptedBackend], Archive]
+) -> None:
+    job = add_job(serving.store, backend="runpod")
+    running = serving.store.claim("a worker", "runpod", 3600)
+    assert running is not None
+    serving.store.submitting(running)
+    serving.store.submitted(job.id, "rp-1")
+    done = serving.store.complete(running)
+    assert done is not None
+    service.delete(job.id)
+    (note,) = serving.store.erasures()
+    cloud = Elsewhere()
+    cloud.answers = [False, False, True]
+    archive = archive_with(cloud)
+    waited_s = 0.0
+    archive._monotonic = lambda: waited_s
+    archive.step()
+    archive.step()
+    assert len(cloud.erased) == 1, "not at once again"
+    waited_s = 1.5
+    archive.step()
+    waited_s = 9.0
+    archive.step()
+    assert cloud.erased == [Handle(job.id, "rp-1", note.submitted_at)] * 3
+    assert serving.store.erasures() == []
+
+
+def test_without_its_backend_a_note_waits(
+    serving: Serving, service: Service, archive_with: Callable[[ScriptedBackend], Archive]
+) -> None:
+    add_job(serving.store, backend="runpod")
+    running = serving.store.claim("a worker", "runpod", 3600)
+    assert running is not None
+    serving.store.submitting(running)
+    assert serving.store.complete(running)
+    service.delete(running.id)
+    archive = archive_with(Elsewhere())
+    archive._backends = {}
+    archive.step()
+    assert [note.job_id for note in serving.store.erasures()] == [running.id]
+
+
+def test_a_stored_receipt_is_read_as_it_was_written(serving: Serving, service: Service) -> None:
+    job = finished(serving)
+    before = service.receipt(job.id)
+    assert Receipt.model_validate_json(before.model_dump_json()) == before

@@ -1,0 +1,104 @@
+"""The receipt as people read it: in their language, whole, with nothing in it that a browser would run."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from faceswap.consent import STATEMENT, VERSION, Consent, statement_hash
+from faceswap.jobs import Result, Status
+from faceswap.receipt import Receipt, receipt_of
+from faceswap.store import Event
+from faceswap.ui.receipt import _list, _Page
+from faceswap.ui.texts import Language
+from tests.factories import NOON, make_job, make_upload
+
+HOSTILE = '<img src=x onerror="hurt()">'
+MARKS = {"c2pa": {"signed": True, "ingredients": ["a" * 64]}, HOSTILE: HOSTILE}
+
+
+def made(**changes: object) -> Receipt:
+    source = make_upload(name=HOSTILE, sha256="a" * 64)
+    target = make_upload(
+        name="clip.mp4", kind="video", duration_s=75.0, size_bytes=2_500_000, has_audio=True, sha256="b" * 64
+    )
+    job = make_job(
+        title=HOSTILE,
+        status=Status.COMPLETED,
+        source_file=source.id,
+        target_file=target.id,
+        completed_at=NOON + timedelta(minutes=1),
+        result=Result("c" * 64, 2_600_000, frames=72, swapped_frames=70),
+        **changes,
+    )
+    events = [
+        Event(NOON, Status.PENDING, "submitted"),
+        Event(NOON, Status.PROCESSING, "claimed by host:1:ab"),
+        Event(NOON, Status.FAILED, "engine_crashed"),
+        Event(NOON, Status.FAILED, HOSTILE),
+    ]
+    consent = Consent("local", ("a" * 64,), "b" * 64, NOON)
+    return receipt_of(job, events, consent, {upload.id: upload for upload in (source, target)}, MARKS)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("zh", ["回执", STATEMENT["zh-CN"], "1 分 15 秒", "共 72 帧，70 帧换了脸", "原样保留", "开始运行"]),
+        ("en", ["Receipt", STATEMENT["en"], "1 min 15 s", "72, of which 70 were swapped", "Kept as it was"]),
+    ],
+)
+def test_a_receipt_is_told_in_ones_own_language(language: Language, words: list[str]) -> None:
+    shown = _Page(language).of(made())
+    for word in [*words, VERSION, statement_hash(), "a" * 64, "b" * 64, "c" * 64, "2.6 MB", "clip.mp4"]:
+        assert word in shown, word
+    assert "host:1:ab" not in shown
+    assert "<img" not in shown
+    assert shown.count(HOSTILE.replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")) == 5
+    assert (
+        re.findall(
+            r"<(?!/?(?:article|div|h1|h2|p|span|button|section|dl|dt|dd|ol|li|b|br|code|time)\b)", shown
+        )
+        == []
+    )
+
+
+def test_a_forgotten_receipt_says_when_and_why_and_no_name() -> None:
+    receipt = made().forget(NOON + timedelta(days=1), "revoked")
+    shown = _Page("en").of(receipt)
+    assert "Deleted task" in shown
+    assert "Consent revoked; files and result deleted" in shown
+    assert 'datetime="2026-06-02T12:00:00.000Z"' in shown
+    assert "clip.mp4" not in shown
+    assert "a" * 64 in shown
+    listed = _list([receipt], "zh")
+    assert f'href="receipt?job={receipt.job_id}"' in listed
+    assert "同意已撤回" in listed
+    assert _list([], "zh") == ""
+
+
+def test_several_faces_are_several_sources_each_with_its_hash() -> None:
+    first, second = make_upload(sha256="1" * 64), make_upload(sha256="2" * 64, name="second.png")
+    job = make_job(
+        source_file=first.id, face_mappings={"face_0": first.id, "face_1": second.id, "face_2": first.id}
+    )
+    consent = Consent("local", (first.sha256, second.sha256), "b" * 64, NOON)
+    receipt = receipt_of(job, [], consent, {second.id: second}, None)
+    assert [(source.sha256, source.name) for source in receipt.sources] == [
+        ("1" * 64, None),
+        ("2" * 64, "second.png"),
+    ]
+    assert (receipt.target.sha256, receipt.result) == ("b" * 64, None)
+
+
+def test_words_that_are_not_todays_are_not_shown_as_what_was_agreed_to() -> None:
+    job = make_job()
+    consent = Consent("local", ("a" * 64,), "b" * 64, NOON, "2025-01", "d" * 64)
+    receipt = receipt_of(job, [], consent, {}, None)
+    assert receipt.consent.statement is None
+    shown = _Page("en").of(receipt)
+    assert "an earlier version of the statement" in shown
+    assert "d" * 64 in shown
+    assert STATEMENT["en"] not in shown
