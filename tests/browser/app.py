@@ -49,6 +49,11 @@ class App:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the process and wait for nothing."""
         with self.log.open("ab") as log:
