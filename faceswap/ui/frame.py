@@ -70,8 +70,9 @@ def head_of_document() -> str:
     """Styles and script of all pages, for `launch(head=…)`."""
     words = json.dumps(texts.for_browser(), ensure_ascii=False).replace("</", "<\\/")
     script = (_STATIC / "pages.js").read_text(encoding="utf-8").replace("/*TEXTS*/ {}", words)
+    storage = (_STATIC / "storage.js").read_text(encoding="utf-8")
     style = (_STATIC / "pages.css").read_text(encoding="utf-8")
-    return f"<style>{style}</style><script>{script}</script>"
+    return f"<style>{style}</style><script>{storage}</script><script>{script}</script>"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
 from faceswap.ui.pages import build, launch
+from faceswap.ui.zero_gpu import declare
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,12 @@ def serve(settings: Settings) -> int:
         owners = Owners.load(settings.data_dir, settings.multi_user)  # after a restore, which brings its key
         threading.Thread(target=_fetch_weights, args=(service,), name="faceswap-weights", daemon=True).start()
         demo = build(service, owners)
+        declare()
         try:
             launch(demo, service, owners, prevent_thread_lock=True)
-        except OSError:
+        except OSError as error:
+            if error.errno is not None:  # the system's own; Gradio's, about the port, has no number
+                raise
             print(
                 f"Port {settings.server_port} of {settings.server_name} is in use. "
                 "Stop the other program, or set GRADIO_SERVER_PORT to another port.",

@@ -21,7 +21,11 @@ START_S = 60
 class App:
     """Over a data folder that outlives it; the port stays the same when it is started again."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *, python: Path = Path(sys.executable), code: Path = REPOSITORY, **settings: str
+    ) -> None:
+        self._python = python
+        self._code = code
         self.data_dir = folder / "data"
         self.log = folder / "app.log"
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -45,12 +49,17 @@ class App:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the process and wait for nothing."""
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "app.py"],
-                cwd=REPOSITORY,
+                [str(self._python), "app.py"],
+                cwd=self._code,
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,105 @@
+"""The notebook, from top to bottom on a fresh kernel, on this machine and with a cloud endpoint."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from faceswap.store import JobStore
+from tests.emulator.sdk import SdkWorker
+from tests.emulator.server import KEY, Emulator
+
+REPOSITORY = Path(__file__).parents[2]
+NOTEBOOK = REPOSITORY / "notebooks" / "demo.ipynb"
+
+
+def test_no_outputs_are_kept_in_git() -> None:
+    for path in (REPOSITORY / "notebooks").glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                assert not cell.outputs, path.name
+                assert cell.execution_count is None, path.name
+
+
+def run(folder: Path, landmark_model: Path, **environment: str) -> list[Any]:
+    """The code cells with their outputs, after `pytest --nbmake` ran a copy of the notebook."""
+    copy = folder / "notebooks" / NOTEBOOK.name
+    copy.parent.mkdir()
+    copy.write_bytes(NOTEBOOK.read_bytes())
+    for name in ("faceswap", "tests", "requirements.txt"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RUNPOD_")}
+    told = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbmake", "--overwrite", copy.name],
+        cwd=copy.parent,
+        env={
+            **inherited,
+            "FACESWAP_DATA_DIR": str(folder / "data"),
+            "FACESWAP_FACE_LANDMARKER": str(landmark_model),
+            "FACESWAP_LOCAL_WORKERS": "1",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert told.returncode == 0, told.stdout[-4000:]
+    return [cell for cell in nbformat.read(copy, as_version=4).cells if cell.cell_type == "code"]
+
+
+def shown(cells: list[Any], begin: str) -> str:
+    """All that the cell which contains `begin` shows."""
+    cell = next(cell for cell in cells if begin in cell.source)
+    parts: list[str] = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        parts += [output.get("text", ""), data.get("text/plain", ""), data.get("text/html", "")]
+    return "\n".join(parts)
+
+
+def judge(cells: list[Any], backend: str) -> None:
+    assert f"new tasks run on: {backend}" in shown(cells, "settings = Settings()")
+    assert re.search(r"kept.*\n.*cancelled", shown(cells, "first = service.submit"))
+    assert "cancelled" not in shown(cells, "service.cancel(second.id)")
+    assert "completed 100.0" in shown(cells, "def show_while_active")
+    history = shown(cells, "service.history")
+    assert re.search(r"kept\s+completed\s+100", history)
+    assert re.search(r"cancelled\s+failed\s.*任务已被用户取消", history)
+    assert shown(cells, "def beside").count("data:video/mp4;base64,") == 2
+    assert '<iframe src="http://' in shown(cells, "launch(app")
+
+
+def test_it_runs_from_top_to_bottom(tmp_path: Path, landmark_model: Path) -> None:
+    cells = run(tmp_path, landmark_model)
+    judge(cells, "local")
+    assert "RunPod is not configured." in shown(cells, "runpod_configured")
+    store = JobStore(tmp_path / "data" / "jobs.sqlite3")
+    assert store.history("local") == []
+    assert not list((tmp_path / "data" / "uploads").iterdir()), "what it deleted is gone with its media"
+    store.close()
+
+
+def test_it_runs_on_a_cloud_endpoint_where_one_is_configured(
+    tmp_path: Path, landmark_model: Path, emulator: Emulator, sdk_worker: SdkWorker
+) -> None:
+    cells = run(
+        tmp_path,
+        landmark_model,
+        RUNPOD_API_KEY=KEY,
+        RUNPOD_ENDPOINT_ID=emulator.endpoint,
+        RUNPOD_BASE_URL=emulator.url,
+    )
+    judge(cells, "runpod")
+    told = shown(cells, "runpod_configured")
+    (remote_id,) = re.findall(r"completed (\S+)", told)
+    assert emulator.jobs[remote_id].state == "COMPLETED"
+    assert KEY not in NOTEBOOK.read_text(encoding="utf-8") + "".join(
+        shown(cells, cell.source) for cell in cells
+    )
