@@ -24,6 +24,7 @@ FaceSwapError
 │   ├── TooLong
 │   ├── TooManyFrames
 │   ├── UnsafeAddress
+│   ├── ContentRefused
 │   └── NoFaceFound
 ├── BackendUnavailable
 │   ├── BackendLost
@@ -31,6 +32,7 @@ FaceSwapError
 │   ├── WeightsMissing
 │   ├── EngineCrashed
 │   ├── BucketUnavailable
+│   ├── GateUnavailable
 │   ├── CloudRefused
 │   ├── CloudLost
 │   ├── CloudFailed
@@ -208,6 +210,13 @@ class UnsafeAddress(BadMedia):
     code = "unsafe_address"
 
 
+class ContentRefused(BadMedia):
+    """The content rules of this server do not allow this {role}. Nothing was queued, and nothing of it is
+    kept. Choose another one."""
+
+    code = "content_refused"
+
+
 class NoFaceFound(BadMedia):
     """No face was found in the {role}. Use one where a face is clearly visible and not turned away."""
 
@@ -250,6 +259,13 @@ class BucketUnavailable(BackendUnavailable):
     """The storage bucket cannot be used. Check FACESWAP_S3_*, then try again."""
 
     code = "bucket_unavailable"
+
+
+class GateUnavailable(BackendUnavailable):
+    """The content check of this server (FACESWAP_CONTENT_GATE) cannot be done: {reason}. Nothing is accepted
+    without it."""
+
+    code = "gate_unavailable"
 
 
 class CloudRefused(BackendUnavailable):

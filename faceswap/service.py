@@ -7,7 +7,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +21,11 @@ from faceswap.backends.runpod import RunPodBackend
 from faceswap.consent import Consent
 from faceswap.disks import network_file_system
 from faceswap.dispatcher import Dispatcher, write_summary
+from faceswap.engine.gate import require as require_gate
 from faceswap.errors import (
     BackendUnavailable,
     ConsentRequired,
+    FaceSwapError,
     InvalidRequest,
     JobAlreadyFinished,
     NetworkDisk,
@@ -73,7 +75,9 @@ class Service:
     Every method takes `owner`: another owner's job or file is as unknown as none. Safe to use from any
     thread; several processes may each hold a service over the same data folder.
 
-    Raises: StoreUnavailable: the data folder or the snapshot folder cannot be used.
+    Raises:
+        StoreUnavailable: the data folder or the snapshot folder cannot be used.
+        GateUnavailable: the content gate that is set is not installed.
     """
 
     def __init__(
@@ -86,6 +90,8 @@ class Service:
     ) -> None:
         self.settings = settings or Settings()
         self._clock = clock
+        if self.settings.content_gate:
+            require_gate(self.settings.content_gate)
         self._folders = Folders(self.settings.data_dir)
         self._store, self._snapshots = _opened(self.settings, self._folders, clock)
         self._intake = Intake(self._store, self._folders, self.settings, self._now)
@@ -185,7 +191,7 @@ class Service:
         Raises:
             ConsentRequired: `consent` is not True.
             InvalidRequest: an unknown type, or no source; `NoFaceChosen`, `UnknownFace`.
-            BadMedia: a file cannot be used; `NoFaceFound` when a picture shows no face.
+            BadMedia: a file cannot be used; `NoFaceFound` when a picture shows no face; `ContentRefused`.
             TooManyJobs, DiskFull, BackendUnavailable: try later.
         """
         if consent is not True:
@@ -196,6 +202,7 @@ class Service:
         if backend not in self._backends:
             raise BackendUnavailable()
         self._intake.require_room()
+        own = {file.id for file in (*given.values(), target) if isinstance(file, Upload)}
         sources = self._all_taken_in(given, owner)
         target = self._taken_in(target, owner)
         _require_fit(job_type, sources, target)
@@ -203,6 +210,7 @@ class Service:
         self._backends[backend].check(
             sum(upload.size_bytes for upload in different.values()), target.size_bytes
         )
+        self._require_content(different, target, own)
         now = self._now()
         job = Job(
             id=secrets.token_urlsafe(16),
@@ -257,10 +265,12 @@ class Service:
             raise ConsentRequired()
         job_type = _job_type(type)
         given = _sources(job_type, source, face_mappings)
+        own = {file.id for file in (*given.values(), target) if isinstance(file, Upload)}
         sources = self._all_taken_in(given, owner)
         target = self._taken_in(target, owner)
         _require_fit(job_type, sources, target)
         options = options or SwapOptions()
+        self._require_content({upload.id: upload for upload in sources.values()}, target, own)
         return self._intake.preview(job_type.target_kind, sources, target, options.for_engine(), at_s)
 
     def get(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
@@ -427,6 +437,14 @@ class Service:
         if not isinstance(file, Upload):
             return self.upload(file, owner=owner)
         return self._store.upload(file.id, owner)
+
+    def _require_content(self, sources: Mapping[str, Upload], target: Upload, own: Collection[str]) -> None:
+        """`own` are the uploads of who submits; the others were taken in for this only and go if it fails."""
+        try:
+            self._intake.require_content(sources.values(), target)
+        except FaceSwapError:
+            self._intake.discard([each for each in (*sources.values(), target) if each.id not in own])
+            raise
 
     def _all_taken_in(self, files: Mapping[str, Upload | Path | str], owner: str) -> dict[str, Upload]:
         """A file that is named more than once is taken in once."""

@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     """How a client of the API states consent: a field; also the header `X-FaceSwap-Consent: true`;
     or not at all, and whoever sets this answers for it."""
 
+    content_gate: str = ""
+    """Who judges files before a job is accepted: `nudenet`, a `module:function`, or nobody; see
+    `engine/gate.py`."""
+
     retention_days: float | None = Field(default_factory=_sized(None, 7.0), gt=0)
     """How long after its end a task is kept with its media; None (in the environment: `never`): for ever."""
 

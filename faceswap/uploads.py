@@ -12,7 +12,7 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from faceswap.engine.process import EngineProcess
-from faceswap.errors import DiskFull, EmptyFile, TooLarge, UploadNotFound, WrongKind
+from faceswap.errors import (
+    ContentRefused,
+    DiskFull,
+    EmptyFile,
+    EngineCrashed,
+    GateUnavailable,
+    JobTimeout,
+    TooLarge,
+    UploadNotFound,
+    WrongKind,
+)
 from faceswap.folders import Folders
 from faceswap.media import sniff
 from faceswap.settings import Settings
@@ -31,6 +41,7 @@ log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
 _INSPECTION_LIMIT_S = 120
 INSPECTION_CPU_S = 30
+GATE_CPU_S = 110
 """A few hundred kB of JPEG can hold thousands of scans of the same large picture."""
 MEGABYTE = 10**6
 
@@ -148,6 +159,35 @@ class Intake:
             FACES_CPU_S[kind],
         )
         return base64.b64decode(result["jpeg"])
+
+    def require_content(self, sources: Collection[Upload], target: Upload) -> None:
+        """Ask the content gate about each file, where there is one. What it refuses is not kept, unless an
+        earlier job uses it.
+
+        Raises:
+            ContentRefused; GateUnavailable: it cannot judge, so that nothing may be accepted.
+            BadMedia: a file cannot be decoded to its end.
+        """
+        gate = self._settings.content_gate
+        for role, upload in [*(("source", source) for source in sources), ("target", target)] if gate else []:
+            try:
+                said = self._ask_engine(
+                    {"task": "gate", "gate": gate, "path": str(self._media(upload))}, GATE_CPU_S
+                )
+            except (EngineCrashed, JobTimeout) as error:
+                raise GateUnavailable(reason="it broke off") from error
+            if said["refused"] is not None:
+                log.info("upload %s: refused as %s: %s", upload.id, role, said["refused"])
+                self.discard([upload])
+                raise ContentRefused(role=role)
+
+    def discard(self, uploads: Collection[Upload]) -> None:
+        """Leave nothing of those that no job uses."""
+        unused = {upload.id for upload in self._store.unused_uploads(older_than_s=0)}
+        for upload in uploads:
+            if upload.id in unused:
+                self.remove(upload)
+        self._store.compact()
 
     def _media(self, upload: Upload) -> Path:
         path = self._folders.media(upload)

@@ -9,6 +9,7 @@ parent is gone: partial output is removed and the process ends at once.
     {"task": "preview", as "swap" without "result", "at_s": float | null}
     {"task": "inspect", "path": path, "detect_faces": bool, "normalised": path | null,
      "weights_dir": path | null, "limits": {…}}
+    {"task": "gate", "gate": name, "path": path, "limits": {…}}
     {"task": "faces", "path": path, "people": path | null, "weights_dir": path | null, "limits": {…}}
     sources: {"": path} for the largest face, or for all with many_faces; {"face_0": path, …} for each face
     that is to be swapped, by the ids that "faces" gives them
@@ -192,11 +193,18 @@ def _faces(spec: Spec, reporter: _Reporter) -> Event:
     return {"faces": [dataclasses.asdict(face) for face in faces]}
 
 
+def _gate(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.gate import judge
+
+    return {"refused": judge(spec["gate"], Path(spec["path"]), _media_limits(spec))}
+
+
 _TASKS: dict[str, Callable[[Spec, _Reporter], Event]] = {
     "swap": _swap,
     "preview": _preview,
     "inspect": _inspect,
     "faces": _faces,
+    "gate": _gate,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, cast
@@ -101,7 +102,8 @@ class _Page:
     def _task(self, receipt: Receipt) -> str:
         kind = "kind_video" if receipt.type.endswith("video") else "kind_image"
         remarks = [texts.NOTES[note].of(self._language) for note in receipt.notes if note in texts.NOTES]
-        options = ", ".join(f"{name}: {value}" for name, value in receipt.options.model_dump().items())
+        chosen = receipt.options.model_dump(mode="json", exclude_defaults=True)
+        options = ", ".join(f"{name}: {json.dumps(value)}" for name, value in chosen.items())
         forgotten = receipt.forgotten
         return self._rows(
             ("row_id", f"<code>{escape(receipt.job_id)}</code>"),

@@ -343,6 +343,8 @@ CHINESE_ERRORS: dict[str, str] = {
     "请先缩小。",
     "too_many_frames": "视频超过 {limit} 帧，请剪短或降低帧率。",
     "too_long": "视频长 {duration_s:.0f} 秒，超过上限 {limit_s:.0f} 秒，请先剪短。",
+    "content_refused": "这个{role}不符合本服务器的内容规则，没有加入队列，也没有保留。请换一个文件。",
+    "gate_unavailable": "本服务器的内容检查（FACESWAP_CONTENT_GATE）无法进行，暂不接受任务，请联系管理员。",
     "unsafe_address": "云端不会从这个地址取素材，请使用公开的 https 地址。",
     "no_face": "在{role}中没有找到人脸，请换一个人脸清晰、没有侧过去的。",
     "backend_unavailable": "暂时无法连接到处理任务的地方，请稍后再试。",
@@ -372,6 +374,7 @@ CHINESE_ERRORS: dict[str, str] = {
 """`{names}` are filled from the error's details."""
 
 CHINESE_WITHOUT_DETAILS: dict[str, str] = {
+    "content_refused": "文件不符合本服务器的内容规则，没有保留。请换一个文件。",
     "already_finished": "任务已经结束，不能再更改。",
     "too_many_jobs": "你的任务太多了，请等其中一个完成，或先取消一个。",
     "queue_full": "服务器上排队的任务太多，请过几分钟再试。",

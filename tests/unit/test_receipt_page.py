@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from faceswap.consent import STATEMENT, VERSION, Consent, statement_hash
-from faceswap.jobs import Result, Status
+from faceswap.jobs import Result, Status, SwapOptions
 from faceswap.receipt import Receipt, receipt_of
 from faceswap.store import Event
 from faceswap.ui.receipt import _list, _Page
@@ -16,6 +16,7 @@ from faceswap.ui.texts import Language
 from tests.factories import NOON, make_job, make_upload
 
 HOSTILE = '<img src=x onerror="hurt()">'
+OPTIONS = "many_faces: true, video_quality: 55"
 MARKS = {"c2pa": {"signed": True, "ingredients": ["a" * 64]}, HOSTILE: HOSTILE}
 
 
@@ -31,6 +32,7 @@ def made(**changes: object) -> Receipt:
         target_file=target.id,
         completed_at=NOON + timedelta(minutes=1),
         result=Result("c" * 64, 2_600_000, frames=72, swapped_frames=70),
+        options=SwapOptions(many_faces=True, video_quality=55),
         **changes,
     )
     events = [
@@ -52,7 +54,17 @@ def made(**changes: object) -> Receipt:
 )
 def test_a_receipt_is_told_in_ones_own_language(language: Language, words: list[str]) -> None:
     shown = _Page(language).of(made())
-    for word in [*words, VERSION, statement_hash(), "a" * 64, "b" * 64, "c" * 64, "2.6 MB", "clip.mp4"]:
+    for word in [
+        *words,
+        VERSION,
+        statement_hash(),
+        "a" * 64,
+        "b" * 64,
+        "c" * 64,
+        "2.6 MB",
+        "clip.mp4",
+        OPTIONS,
+    ]:
         assert word in shown, word
     assert "host:1:ab" not in shown
     assert "<img" not in shown

@@ -1,0 +1,99 @@
+"""The content gate: somebody else's judgement of what may be swapped, asked before a job is accepted.
+
+A gate is a function, named `module:function`, that is called once for each file:
+
+    def gate(pictures: Iterator[Shown]) -> str | None
+
+It looks at the pictures for as long as it needs and returns None, or the reason for a refusal, for the log.
+Of a picture it gets that picture; of a video a frame each second, or fewer of a long one, the first included.
+It runs in the engine's child process, within its limits: it may load what it likes, and its crash costs one
+submission. Where it cannot judge, nothing is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from faceswap.errors import FaceSwapError, GateUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from faceswap.media import RGB, Limits
+
+BUILT_IN = {"nudenet": ("faceswap.engine.nudity:gate", ("nudenet", "onnxruntime"))}
+"""What a short name stands for, and the packages that it needs and that are not installed with this one."""
+_EVERY_S = 1.0
+_PICTURES = 60
+"""Of one video, at most, beside the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    picture: RGB
+    """(H, W, 3) uint8 RGB, upright as shown."""
+    time_s: float | None = None
+    """Of a frame of a video."""
+
+
+Gate = Callable[[Iterator[Shown]], "str | None"]
+
+
+def require(name: str) -> None:
+    """Raises: GateUnavailable: there is no such gate here. Imports nothing but the packages it lies in."""
+    place, needed = BUILT_IN.get(name, (name, ()))
+    module, _, function = place.partition(":")
+    if not (module and function.isidentifier()):
+        raise GateUnavailable(reason=f"{name!r} is neither module:function nor one of {', '.join(BUILT_IN)}")
+    for package in (*needed, module):
+        try:
+            found = find_spec(package)
+        except (ImportError, ValueError):
+            found = None
+        if found is None:
+            raise GateUnavailable(reason=f"the package {package} is not installed")
+
+
+def judge(name: str, path: Path, limits: Limits) -> str | None:
+    """Why a gate refuses a file, or None.
+
+    Raises:
+        GateUnavailable: there is no such gate, or it failed.
+        BadMedia: the file cannot be decoded.
+    """
+    require(name)
+    module, _, function = BUILT_IN.get(name, (name, ()))[0].partition(":")
+    try:
+        gate: Gate = getattr(import_module(module), function)
+        reason = gate(_pictures(path, limits))
+    except (FaceSwapError, MemoryError):
+        raise
+    except Exception as error:
+        raise GateUnavailable(reason=f"it failed with {type(error).__name__}") from error
+    if reason is not None and not (isinstance(reason, str) and reason):  # pyright: ignore[reportUnnecessaryIsInstance] - it is not ours
+        raise GateUnavailable(reason="it answered neither a reason nor None")
+    return reason
+
+
+def _pictures(path: Path, limits: Limits) -> Iterator[Shown]:
+    import numpy as np
+
+    from faceswap.media import VideoReader, read_picture, sniff
+
+    if sniff(path)[0] == "image":
+        yield Shown(read_picture(path, limits))
+        return
+    with VideoReader(path, limits) as reader:
+        every_s = max(_EVERY_S, (reader.duration_s or limits.max_duration_s) / _PICTURES)
+        next_s = 0.0
+        for number, frame in enumerate(reader.frames()):
+            if number and frame.time_s < next_s:
+                continue
+            next_s = frame.time_s + every_s
+            pixels = np.asarray(frame.video.to_ndarray(format="rgb24"), np.uint8)
+            turned = np.rot90(pixels, round(reader.rotation / 90))
+            yield Shown(np.ascontiguousarray(turned), frame.time_s)

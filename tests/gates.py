@@ -1,0 +1,32 @@
+"""Content gates for the tests, named `tests.gates:…` in FACESWAP_CONTENT_GATE."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+from faceswap.engine.gate import Shown
+
+
+def refuse_videos(pictures: Iterator[Shown]) -> str | None:
+    """By what only a video has; sees all of it first."""
+    seen = list(pictures)
+    return f"{len(seen)} frames" if seen[0].time_s is not None else None
+
+
+def refuse_pictures(pictures: Iterator[Shown]) -> str | None:
+    return "a picture" if next(pictures).time_s is None else None
+
+
+def fail(pictures: Iterator[Shown]) -> str | None:
+    raise RuntimeError(f"/a/path/that/nobody/should/read, {next(pictures).time_s}")
+
+
+def die(pictures: Iterator[Shown]) -> str | None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return None
+
+
+def answer_nonsense(pictures: Iterator[Shown]) -> object:
+    return False
