@@ -294,7 +294,7 @@ class RunPodBackend:
             return self._ended(handle, Outcome(error=error))
         if not answer.ok:
             watch.failures += 1
-            watch.next_poll = now + (answer.retry_after_s or min(30.0, 2.0**watch.failures))
+            watch.next_poll = now + (answer.retry_after_s or 2.0 ** min(watch.failures, 5))
             return None
         watch.denied_since, watch.failures = None, 0
         state = state_of(answer.fields)
@@ -486,9 +486,9 @@ def _final(outcome: Outcome, *, stop_needed: bool = False) -> Report:
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds to wait, when the header is a number that makes sense."""
+    """Seconds to wait, one at least, when the header is a number that makes sense."""
     try:
         seconds = float(headers.get("Retry-After", ""))
     except ValueError:
         return None
-    return seconds if 0 < seconds <= 60 else None
+    return max(1.0, seconds) if 0 <= seconds <= 60 else None

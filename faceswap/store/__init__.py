@@ -261,11 +261,12 @@ class JobStore:
                 {"now": now, "worker": worker, "lease": now + lease_s, "stage": Stage.PROCESSING.value},
             )
 
-    def keep(self, worker: str, lease_s: float) -> None:
-        """Prolong the leases of all runs of a worker."""
+    def keep(self, worker: str, lease_s: float, job_ids: Sequence[str]) -> None:
+        """Prolong the leases of those runs of a worker that it still drives; the others run out."""
         self._change(
-            "UPDATE jobs SET lease_until = ? WHERE status = 'processing' AND worker = ? RETURNING id",
-            (self._clock() + lease_s, worker),
+            "UPDATE jobs SET lease_until = ? WHERE status = 'processing' AND worker = ? "
+            "AND id IN (SELECT value FROM json_each(?)) RETURNING id",
+            (self._clock() + lease_s, worker, json.dumps(job_ids)),
         )
 
     def report(self, job: Job, *, progress: float, stage: Stage, eta_s: float | None) -> Job | None:

@@ -257,6 +257,23 @@ def test_passing_trouble_is_survived(make_rig: Any, script: Script) -> None:
     assert make_rig(script).last().state is RunState.SUCCEEDED
 
 
+@pytest.mark.parametrize("header", ["0.001", "0", "-1", "nan", "soon", "1e9"])
+def test_a_strange_retry_after_makes_nobody_hurry(header: str) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(503, headers={"Retry-After": header})
+
+    clock = Clock()
+    backend = RunPodBackend(SETTINGS, transport=httpx.MockTransport(answer), clock=clock)
+    handle = Handle("job", "run", datetime.fromtimestamp(clock(), UTC))
+    for _ in range(18_000):
+        assert backend.poll(handle).error is None
+        clock.now_s += 0.1
+    assert 50 < len(asked) <= 1801
+
+
 @pytest.mark.parametrize("receipt_lost", [False, True])
 def test_a_result_is_found_in_the_bucket_when_runpod_lost_the_end(make_rig: Any, receipt_lost: bool) -> None:
     rig = make_rig(Script(job_done_lost=True, receipt_lost=receipt_lost))
