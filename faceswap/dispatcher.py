@@ -21,11 +21,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import BackendLost, FaceSwapError, JobNotFound, SubmissionUnknown
+from faceswap.errors import BackendLost, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, RemoteStop, Result, Stage, Status, isoformat
 from faceswap.settings import Settings
@@ -211,8 +211,6 @@ class Dispatcher:
 
     def _run_to_end(self, run: _Run) -> None:
         handle = self._submit(run)
-        if handle is None:
-            return
         eta = EtaEstimator()
         while True:
             report = run.backend.poll(handle)
@@ -240,21 +238,17 @@ class Dispatcher:
             run.look.wait(HEARTBEAT_S)
             run.look.clear()
 
-    def _submit(self, run: _Run) -> Handle | None:
-        """The handle of a run that goes on; None when the job was cancelled before it could start."""
+    def _submit(self, run: _Run) -> Handle:
+        """Start a run, or go on with one. Raises `JobStopped` when the job was cancelled before it began."""
         job = run.job
         if run.backend.survives_restart and job.submitted_at is not None:
             run.remote = True
             if job.runpod_id is None:
                 raise SubmissionUnknown()
             return _handle(job)
-        media = self._media(job)
+        media = replace(self._media(job), sending=lambda: self._note_submission(run))
         if run.backend.survives_restart:
-            noted = self._store.submitting(job)
-            if noted is None:
-                return None
-            run.job = self._store.report(noted, progress=0.0, stage=Stage.UPLOADING, eta_s=None) or noted
-            run.remote = True
+            run.job = self._store.report(job, progress=0.0, stage=Stage.UPLOADING, eta_s=None) or job
         try:
             handle = run.backend.submit(run.job, media)
         except FaceSwapError as error:
@@ -265,6 +259,13 @@ class Dispatcher:
             self._on_change()
             self._wake_stops.set()  # a cancel that came meanwhile can be delivered now
         return handle
+
+    def _note_submission(self, run: _Run) -> None:
+        """From here on a run may exist that nobody can name. A death before it costs an upload, no task."""
+        noted = self._store.submitting(run.job)
+        if noted is None:
+            raise JobStopped()
+        run.job, run.remote = noted, True
 
     def _media(self, job: Job) -> Media:
         work = self._folders.work(job)

@@ -185,14 +185,16 @@ class RunPodBackend:
         self._carrier.check(source_bytes + target_bytes)
 
     def submit(self, job: Job, media: Media) -> Handle:
-        started = job.submitted_at or datetime.fromtimestamp(self._clock(), UTC)
         execution_s = min(
             self._settings.engine_timeout_s, RUN_BASE_S + RUN_PER_VIDEO_S * (media.target_duration_s or 0)
         )
         expires_in = timedelta(seconds=self._longest_s)
         with self._on_its_way(job.id) as submission:
             sources, target = self._carrier.hand_over(job.id, media, expires_in, submission.go_on)
+            submission.go_on()
+            media.sending()
             now = self._clock()
+            started = job.submitted_at or datetime.fromtimestamp(now, UTC)
             ttl_s = min(
                 self._settings.runpod_wait_s + execution_s, started.timestamp() + self._longest_s - now
             )
@@ -354,7 +356,8 @@ class RunPodBackend:
                 self._told.add(handle.job_id)
             if submission := self._submitting.get(handle.job_id):
                 submission.stopped = True
-            never_sent = handle.remote_id is None and handle.job_id in self._never_sent
+            certain = handle.job_id in self._never_sent or not (handle.submitted_at or submission)
+            never_sent = handle.remote_id is None and certain
         if never_sent or now >= self._over_at(handle, watch):
             return self._over(handle, keep_marker=False)
         marked = self._carrier.mark(handle.job_id)

@@ -379,7 +379,7 @@ class JobStore:
         return job_of(rows[0]) if rows else None
 
     def cancel(self, job_id: str, owner: str | None = None) -> Job:
-        """Mark a live job failed and, where a remote run may exist, its stop as pending.
+        """Mark a live job failed and, where a remote run or media for one may exist, its stop as pending.
 
         Raises:
             JobNotFound: unknown, or somebody else's.
@@ -397,7 +397,8 @@ class JobStore:
                 "cancelled",
                 "completed_at = :now, cancelled_at = :now, eta_s = NULL, lease_until = NULL, "
                 "error_code = 'cancelled', error_message = :message, "
-                "remote_stop = CASE WHEN submitted_at IS NULL THEN remote_stop ELSE 'pending' END",
+                "remote_stop = CASE WHEN submitted_at IS NULL AND (backend = 'local' OR attempt = 0) "
+                "THEN remote_stop ELSE 'pending' END",
                 {"now": now, "message": CANCELLED_MESSAGE},
             )
             if job is None:
