@@ -268,10 +268,10 @@ def test_a_strange_retry_after_makes_nobody_hurry(header: str) -> None:
     clock = Clock()
     backend = RunPodBackend(SETTINGS, transport=httpx.MockTransport(answer), clock=clock)
     handle = Handle("job", "run", datetime.fromtimestamp(clock(), UTC))
-    for _ in range(18_000):
+    for _ in range(2_900):
         assert backend.poll(handle).error is None
         clock.now_s += 0.1
-    assert 50 < len(asked) <= 1801
+    assert 8 < len(asked) <= 291
 
 
 @pytest.mark.parametrize("receipt_lost", [False, True])
@@ -375,9 +375,9 @@ def test_the_end_of_a_nameless_run_is_confirmed_only_when_it_is_certain(make_rig
     rig = make_rig(Script(run_faults=("lost_before",)))
     with pytest.raises(SubmissionUnknown):
         rig.submit()
-    rig.clock.now_s += 1900
+    rig.clock.now_s += 290
     assert not rig.backend.stop(rig.unnamed)
-    rig.clock.now_s += 200
+    rig.clock.now_s += 20
     assert rig.backend.stop(rig.unnamed)
 
 
