@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,30 @@ def test_a_cancel_during_the_upload_keeps_the_job_from_being_sent(make_rig: Any)
     assert rig.cloud.requests == 0
     assert rig.backend.stop(rig.unnamed)
     assert rig.bucket.objects() == set()
+
+
+def test_a_job_that_was_cancelled_before_the_request_is_not_sent_and_leaves_nothing(make_rig: Any) -> None:
+    rig = make_rig(target_bytes=9_000_000)
+    seen: list[set[str]] = []
+
+    def refuse() -> None:
+        seen.append(rig.bucket.objects())
+        raise JobStopped()
+
+    rig.media = replace(rig.media, sending=refuse)
+    with pytest.raises(JobStopped):
+        rig.submit()
+    assert [len(objects) for objects in seen] == [2], "the upload comes first, and it asks once"
+    assert rig.cloud.requests == 0
+    assert rig.bucket.objects() == set()
+
+
+def test_a_stop_before_any_request_deletes_what_a_dead_app_uploaded(make_rig: Any) -> None:
+    rig = make_rig()
+    rig.bucket.store.put(f"jobs/{rig.job.id}/target", b"face")
+    assert rig.backend.stop(Handle(rig.job.id)), "nothing was sent, so there is nothing to stop"
+    assert rig.bucket.objects() == set()
+    assert rig.cloud.requests == 0
 
 
 def test_a_bucket_that_is_down_ends_the_job_before_anything_is_sent(make_rig: Any) -> None:
