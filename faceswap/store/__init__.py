@@ -397,8 +397,8 @@ class JobStore:
                 "cancelled",
                 "completed_at = :now, cancelled_at = :now, eta_s = NULL, lease_until = NULL, "
                 "error_code = 'cancelled', error_message = :message, "
-                "remote_stop = CASE WHEN submitted_at IS NULL AND (backend = 'local' OR attempt = 0) "
-                "THEN remote_stop ELSE 'pending' END",
+                "remote_stop = CASE WHEN submitted_at IS NOT NULL OR (backend = 'runpod' AND attempt > 0) "
+                "THEN 'pending' ELSE remote_stop END",
                 {"now": now, "message": CANCELLED_MESSAGE},
             )
             if job is None:
