@@ -21,11 +21,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import BackendLost, FaceSwapError, JobNotFound, SubmissionUnknown
+from faceswap.errors import BackendLost, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, RemoteStop, Result, Stage, Status, isoformat
 from faceswap.settings import Settings
@@ -146,9 +146,9 @@ class Dispatcher:
 
     def _claim(self) -> None:
         with self._lock:
-            busy = bool(self._runs)
-        if busy:
-            self._store.keep(self._worker, LEASE_S)
+            ours = list(self._runs)
+        if ours:
+            self._store.keep(self._worker, LEASE_S, ours)
         for job in self._store.expired():
             self._take_up(job)
         for name, backend in self._backends.items():
@@ -198,9 +198,12 @@ class Dispatcher:
             log.exception("job %s: unexpected error", run.job.id)
             self._give_up(run, FaceSwapError())
         finally:
-            if not run.backend.survives_restart:
-                run.backend.stop(_handle(run.job))
-            self._clean_up(run.job)
+            try:
+                if not run.backend.survives_restart:
+                    run.backend.stop(_handle(run.job))
+                self._clean_up(run.job)
+            except Exception:  # it must not cost the slot
+                log.exception("job %s: what its run left could not be removed", run.job.id)
             with self._lock:
                 del self._runs[run.job.id]
             self._on_change()
@@ -208,8 +211,6 @@ class Dispatcher:
 
     def _run_to_end(self, run: _Run) -> None:
         handle = self._submit(run)
-        if handle is None:
-            return
         eta = EtaEstimator()
         while True:
             report = run.backend.poll(handle)
@@ -237,21 +238,17 @@ class Dispatcher:
             run.look.wait(HEARTBEAT_S)
             run.look.clear()
 
-    def _submit(self, run: _Run) -> Handle | None:
-        """The handle of a run that goes on; None when the job was cancelled before it could start."""
+    def _submit(self, run: _Run) -> Handle:
+        """Start a run, or go on with one. Raises `JobStopped` when the job was cancelled before it began."""
         job = run.job
         if run.backend.survives_restart and job.submitted_at is not None:
             run.remote = True
             if job.runpod_id is None:
                 raise SubmissionUnknown()
             return _handle(job)
-        media = self._media(job)
+        media = replace(self._media(job), sending=lambda: self._note_submission(run))
         if run.backend.survives_restart:
-            noted = self._store.submitting(job)
-            if noted is None:
-                return None
-            run.job = self._store.report(noted, progress=0.0, stage=Stage.UPLOADING, eta_s=None) or noted
-            run.remote = True
+            run.job = self._store.report(job, progress=0.0, stage=Stage.UPLOADING, eta_s=None) or job
         try:
             handle = run.backend.submit(run.job, media)
         except FaceSwapError as error:
@@ -262,6 +259,13 @@ class Dispatcher:
             self._on_change()
             self._wake_stops.set()  # a cancel that came meanwhile can be delivered now
         return handle
+
+    def _note_submission(self, run: _Run) -> None:
+        """From here on a run may exist that nobody can name. A death before it costs an upload, no task."""
+        noted = self._store.submitting(run.job)
+        if noted is None:
+            raise JobStopped()
+        run.job, run.remote = noted, True
 
     def _media(self, job: Job) -> Media:
         work = self._folders.work(job)
@@ -303,6 +307,8 @@ class Dispatcher:
         self._fail(run.job, error, stop_remote=run.remote)
         if not run.remote:
             run.backend.forget(_handle(run.job))
+            # A cancel that came meanwhile asked for the stop of a run that never was, or is over.
+            self._store.stopped(run.job.id, RemoteStop.CONFIRMED)
 
     def _fail(self, job: Job, error: FaceSwapError, *, stop_remote: bool = False) -> None:
         log.info("job %s: failed: %s", job.id, error.code)
@@ -330,26 +336,27 @@ class Dispatcher:
             in_flight = sum(stop.in_flight for stop in self._stops.values())
         for job in jobs:
             stop, backend = self._stops[job.id], self._backends.get(job.backend)
-            if backend is None or stop.in_flight or stop.next_try_s > now or in_flight >= STOPS_AT_ONCE:
+            if stop.in_flight or stop.next_try_s > now or in_flight >= STOPS_AT_ONCE:
                 continue
             in_flight += 1
             stop.in_flight = True
             self._spawn(f"stop-{job.id}", self._deliver_stop, job, backend, stop)
 
-    def _deliver_stop(self, job: Job, backend: Backend, stop: _Stop) -> None:
+    def _deliver_stop(self, job: Job, backend: Backend | None, stop: _Stop) -> None:
         try:
-            confirmed = backend.stop(_handle(job))
+            if backend is not None and backend.stop(_handle(job)):
+                self._store.stopped(job.id, RemoteStop.CONFIRMED)
+                log.debug("job %s: remote stop confirmed", job.id)
+            elif job.submitted_at and time.time() - job.submitted_at.timestamp() > GIVE_UP_AFTER_S:
+                self._store.stopped(job.id, RemoteStop.GIVEN_UP)
         except FaceSwapError as error:
             log.info("job %s: the remote stop failed (%s) and is tried again", job.id, error.code)
-            confirmed = False
-        if confirmed:
-            self._store.stopped(job.id, RemoteStop.CONFIRMED)
-            log.debug("job %s: remote stop confirmed", job.id)
-        elif job.submitted_at and time.time() - job.submitted_at.timestamp() > GIVE_UP_AFTER_S:
-            self._store.stopped(job.id, RemoteStop.GIVEN_UP)
-        stop.next_try_s = self._monotonic() + stop.delay_s
-        stop.delay_s = min(stop.delay_s * 2, STOP_BACKOFF_S[1])
-        stop.in_flight = False
+        except Exception:  # whatever it was, a GPU may be running: the next try comes
+            log.exception("job %s: the remote stop failed and is tried again", job.id)
+        finally:
+            stop.next_try_s = self._monotonic() + stop.delay_s
+            stop.delay_s = min(stop.delay_s * 2, STOP_BACKOFF_S[1])
+            stop.in_flight = False
 
 
 def _handle(job: Job) -> Handle:

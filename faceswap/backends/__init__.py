@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -32,6 +32,9 @@ class Media:
     """An empty folder for this attempt; the dispatcher removes it after the run."""
     target_duration_s: float | None = None
     """Of a video, as far as it is known."""
+    sending: Callable[[], None] = lambda: None
+    """To be called right before a request that may start a run elsewhere: it writes down that such a run may
+    exist. Raises `JobStopped` when the job is not wanted any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Handle:
     """What the store keeps as `runpod_id`; None for runs that cannot outlive their process, and for a remote
     submission whose outcome is unknown."""
     submitted_at: datetime | None = None
-    """When the remote submission was about to be made."""
+    """When the remote submission was about to be made; None before that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ RECEIPT_EVERY_S = 10.0
 SEND_FOR_S = 60.0
 """How long a submission that RunPod certainly did not take is tried again."""
 UPLOAD_S = 1800.0
-"""What the media may need to reach the bucket before a submission."""
+"""What the media may need to reach the bucket: signed addresses live that much longer."""
 RUN_BASE_S, RUN_PER_VIDEO_S = 300.0, 20.0
 """What a run may take: for the engine's start and the transfers, and for each second of video. Several times
 what the slowest machine measured needs for three faces in 1080p."""
@@ -185,19 +185,16 @@ class RunPodBackend:
         self._carrier.check(source_bytes + target_bytes)
 
     def submit(self, job: Job, media: Media) -> Handle:
-        started = job.submitted_at or datetime.fromtimestamp(self._clock(), UTC)
         execution_s = min(
             self._settings.engine_timeout_s, RUN_BASE_S + RUN_PER_VIDEO_S * (media.target_duration_s or 0)
         )
-        expires_in = timedelta(seconds=self._longest_s)
+        expires_in = timedelta(seconds=UPLOAD_S + self._longest_s)
+        ttl_s = self._settings.runpod_wait_s + execution_s
         with self._on_its_way(job.id) as submission:
             sources, target = self._carrier.hand_over(job.id, media, expires_in, submission.go_on)
+            submission.go_on()
+            media.sending()
             now = self._clock()
-            ttl_s = min(
-                self._settings.runpod_wait_s + execution_s, started.timestamp() + self._longest_s - now
-            )
-            if ttl_s < execution_s:
-                raise BackendUnavailable()  # the upload took so long that the run could not end in time
             order = Order(
                 job,
                 sources,
@@ -213,7 +210,7 @@ class RunPodBackend:
             policy = {"executionTimeout": int(execution_s * 1000), "ttl": int(ttl_s * 1000)}
             remote_id = self._run({"input": order.as_input(), "policy": policy}, submission)
         log.debug("job %s: runpod took it as %s, ttl %.0f s", job.id, remote_id, ttl_s)
-        return Handle(job.id, remote_id, started)
+        return Handle(job.id, remote_id, datetime.fromtimestamp(now, UTC))
 
     @contextmanager
     def _on_its_way(self, job_id: str) -> Generator[_Submission]:
@@ -294,7 +291,7 @@ class RunPodBackend:
             return self._ended(handle, Outcome(error=error))
         if not answer.ok:
             watch.failures += 1
-            watch.next_poll = now + (answer.retry_after_s or min(30.0, 2.0**watch.failures))
+            watch.next_poll = now + (answer.retry_after_s or 2.0 ** min(watch.failures, 5))
             return None
         watch.denied_since, watch.failures = None, 0
         state = state_of(answer.fields)
@@ -354,7 +351,8 @@ class RunPodBackend:
                 self._told.add(handle.job_id)
             if submission := self._submitting.get(handle.job_id):
                 submission.stopped = True
-            never_sent = handle.remote_id is None and handle.job_id in self._never_sent
+            certain = handle.job_id in self._never_sent or not (handle.submitted_at or submission)
+            never_sent = handle.remote_id is None and certain
         if never_sent or now >= self._over_at(handle, watch):
             return self._over(handle, keep_marker=False)
         marked = self._carrier.mark(handle.job_id)
@@ -417,7 +415,7 @@ class RunPodBackend:
     @property
     def _longest_s(self) -> float:
         """From `submitted_at` to when any run is over, by RunPod's policy and by the worker's own clock."""
-        return UPLOAD_S + self._settings.runpod_wait_s + self._settings.engine_timeout_s
+        return SEND_FOR_S + self._settings.runpod_wait_s + self._settings.engine_timeout_s
 
     def _over_at(self, handle: Handle, watch: _Watch) -> float:
         since = handle.submitted_at.timestamp() if handle.submitted_at else watch.since
@@ -486,9 +484,9 @@ def _final(outcome: Outcome, *, stop_needed: bool = False) -> Report:
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds to wait, when the header is a number that makes sense."""
+    """Seconds to wait, one at least, when the header is a number that makes sense."""
     try:
         seconds = float(headers.get("Retry-After", ""))
     except ValueError:
         return None
-    return seconds if 0 < seconds <= 60 else None
+    return max(1.0, seconds) if 0 <= seconds <= 60 else None

@@ -261,11 +261,12 @@ class JobStore:
                 {"now": now, "worker": worker, "lease": now + lease_s, "stage": Stage.PROCESSING.value},
             )
 
-    def keep(self, worker: str, lease_s: float) -> None:
-        """Prolong the leases of all runs of a worker."""
+    def keep(self, worker: str, lease_s: float, job_ids: Sequence[str]) -> None:
+        """Prolong the leases of those runs of a worker that it still drives; the others run out."""
         self._change(
-            "UPDATE jobs SET lease_until = ? WHERE status = 'processing' AND worker = ? RETURNING id",
-            (self._clock() + lease_s, worker),
+            "UPDATE jobs SET lease_until = ? WHERE status = 'processing' AND worker = ? "
+            "AND id IN (SELECT value FROM json_each(?)) RETURNING id",
+            (self._clock() + lease_s, worker, json.dumps(job_ids)),
         )
 
     def report(self, job: Job, *, progress: float, stage: Stage, eta_s: float | None) -> Job | None:
@@ -378,7 +379,7 @@ class JobStore:
         return job_of(rows[0]) if rows else None
 
     def cancel(self, job_id: str, owner: str | None = None) -> Job:
-        """Mark a live job failed and, where a remote run may exist, its stop as pending.
+        """Mark a live job failed and, where a remote run or media for one may exist, its stop as pending.
 
         Raises:
             JobNotFound: unknown, or somebody else's.
@@ -396,7 +397,8 @@ class JobStore:
                 "cancelled",
                 "completed_at = :now, cancelled_at = :now, eta_s = NULL, lease_until = NULL, "
                 "error_code = 'cancelled', error_message = :message, "
-                "remote_stop = CASE WHEN submitted_at IS NULL THEN remote_stop ELSE 'pending' END",
+                "remote_stop = CASE WHEN submitted_at IS NOT NULL OR (backend = 'runpod' AND attempt > 0) "
+                "THEN 'pending' ELSE remote_stop END",
                 {"now": now, "message": CANCELLED_MESSAGE},
             )
             if job is None:

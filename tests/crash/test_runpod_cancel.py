@@ -38,7 +38,7 @@ import threading
 from faceswap import service
 from faceswap.backends import runpod
 service.REMOTE_AT_ONCE = 200
-runpod.UPLOAD_S, runpod.MARGIN_S = 2.0, 2.0  # so that a run which nobody can name is over in seconds
+runpod.SEND_FOR_S, runpod.MARGIN_S = 2.0, 2.0  # so that a run which nobody can name is over in seconds
 with service.Service():
     print("ready", flush=True)
     threading.Event().wait()

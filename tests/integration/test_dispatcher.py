@@ -6,12 +6,14 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from faceswap import dispatcher as dispatcher_module
 from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.dispatcher import Dispatcher
-from faceswap.errors import EngineCrashed, FaceSwapError, SubmissionUnknown
+from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import Job, RemoteStop, Stage, Status
 from faceswap.settings import Settings
@@ -26,6 +28,8 @@ class ScriptedBackend:
     def __init__(self, *, survives_restart: bool = False) -> None:
         self.name = "local"
         self.survives_restart = survives_restart
+        self.uploads = False
+        """The gate stands before the request that may start a run, not after it."""
         self.report = Report(RunState.RUNNING)
         self.gate = threading.Event()
         self.gate.set()
@@ -43,8 +47,12 @@ class ScriptedBackend:
     def submit(self, job: Job, media: Media) -> Handle:
         assert list(media.work_dir.iterdir()) == []
         self.submissions.append(job.id)
+        if self.survives_restart and not self.uploads:
+            media.sending()
         self.submitting.set()
         assert self.gate.wait(20)
+        if self.uploads:
+            media.sending()
         if self.submit_error:
             raise self.submit_error
         return Handle(job.id, f"remote-{job.id}" if self.survives_restart else None, job.submitted_at)
@@ -79,14 +87,21 @@ class House:
         self.settings = Settings(data_dir=root)
         self.dispatchers: list[Dispatcher] = []
 
-    def add_job(self) -> Job:
+    def add_job(self, **changes: Any) -> Job:
         uploads = [make_upload(), make_upload(kind="video", file="media.video")]
         for upload in uploads:
             self.store.add_upload(upload)
-        return add_job(self.store, source_file=uploads[0].id, target_file=uploads[1].id)
+        return add_job(self.store, source_file=uploads[0].id, target_file=uploads[1].id, **changes)
 
     def dispatch(self, backend: ScriptedBackend, slots: int = 1) -> Dispatcher:
-        dispatcher = Dispatcher(self.store, {"local": backend}, self.folders, self.settings, {"local": slots})
+        names = ("local", "runpod")
+        dispatcher = Dispatcher(
+            self.store,
+            dict.fromkeys(names, backend),
+            self.folders,
+            self.settings,
+            dict.fromkeys(names, slots),
+        )
         self.dispatchers.append(dispatcher)
         dispatcher.start()
         return dispatcher
@@ -290,6 +305,99 @@ def test_a_cancel_that_meets_a_submit_in_flight_wins(house: House) -> None:
     backend.stop_answers = [True]
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
     assert house.store.get(job.id).error_code == "cancelled"
+
+
+def test_a_cancel_that_meets_a_submission_that_was_refused_has_nothing_left_to_stop(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.stop_answers = [False]
+    backend.submit_error = EngineCrashed()
+    backend.gate.clear()
+    job = house.add_job()
+    house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
+    backend.gate.set()
+    wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
+    assert house.store.get(job.id).error_code == "cancelled"
+
+
+def test_a_cancel_during_the_upload_keeps_the_job_from_being_sent(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.uploads = True
+    backend.stop_answers = [False]
+    backend.gate.clear()
+    job = house.add_job(backend="runpod")
+    house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING, "its media may be there"
+    backend.gate.set()
+    wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
+    assert house.store.get(job.id).submitted_at is None
+    assert backend.polled == []
+
+
+def test_a_death_during_the_upload_costs_no_task(house: House) -> None:
+    job = house.add_job(backend="runpod")
+    dead = house.store.claim("dead worker", "runpod", lease_s=-1)
+    assert dead is not None
+    backend = ScriptedBackend(survives_restart=True)
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    house.dispatch(backend)
+    assert house.until(job, Status.COMPLETED).attempt == 2
+    assert backend.submissions == [job.id]
+
+
+def test_a_bug_while_a_run_is_stopped_does_not_keep_it_from_being_stopped(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    stop, bug = backend.stop, threading.Event()
+
+    def stop_with_a_bug(handle: Handle) -> bool:
+        if not bug.is_set():
+            bug.set()
+            raise ZeroDivisionError
+        return stop(handle)
+
+    backend.stop = stop_with_a_bug
+    backend.submit_error = SubmissionUnknown()
+    job = house.add_job()
+    house.dispatch(backend)
+    assert bug.wait(20)
+    wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
+
+
+def test_a_run_whose_end_could_not_be_written_is_taken_up_while_others_go_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "LEASE_S", 1.0)
+    fail, refusals = house.store.fail, iter([DiskFull()])
+
+    def fail_when_there_is_room(job: Job, *words: str, **changes: bool) -> Job | None:
+        if refusal := next(refusals, None):
+            raise refusal
+        return fail(job, *words, **changes)
+
+    monkeypatch.setattr(house.store, "fail", fail_when_there_is_room)
+    backend = ScriptedBackend()
+    doomed = house.add_job()
+    failed, running = Report(RunState.FAILED, error=EngineCrashed()), Report(RunState.RUNNING)
+    backend.poll = lambda handle: failed if handle.job_id == doomed.id else running
+    other = house.add_job()
+    house.dispatch(backend, slots=2)
+    house.until(doomed, Status.FAILED)
+    assert house.store.get(other.id).status is Status.PROCESSING
+    assert house.store.get(doomed.id).attempt == 2
+
+
+def test_what_cannot_be_removed_after_a_run_does_not_cost_its_slot(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "write_summary", lambda *arguments: 1 / 0)
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    jobs = [house.add_job() for _ in range(2)]
+    house.dispatch(backend, slots=1)
+    for job in jobs:
+        house.until(job, Status.COMPLETED)
 
 
 def test_stopping_the_app_leaves_a_remote_run_to_the_next_dispatcher(house: House) -> None:

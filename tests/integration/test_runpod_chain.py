@@ -265,8 +265,8 @@ def test_a_run_that_nobody_can_name_stops_itself(
     assert not backend.stop(unnamed), "it may exist"
     before = sdk_worker.log.count("an engine starts")
     emulator.faults = Faults()
-    confirmed(backend, unnamed, BOOT_S)
-    assert emulator.only_job.state == "FAILED"
+    confirmed(backend, unnamed, BOOT_S)  # by its receipt, which comes before the answer
+    wait_until(lambda: emulator.only_job.state == "FAILED", "RunPod hears of it, too")
     assert sdk_worker.log.count("an engine starts") == before
     assert [verb for verb, _ in emulator.calls].count("run") == 1
 

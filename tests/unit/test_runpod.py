@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,30 @@ def test_a_cancel_during_the_upload_keeps_the_job_from_being_sent(make_rig: Any)
     assert rig.bucket.objects() == set()
 
 
+def test_a_job_that_was_cancelled_before_the_request_is_not_sent_and_leaves_nothing(make_rig: Any) -> None:
+    rig = make_rig(target_bytes=9_000_000)
+    seen: list[set[str]] = []
+
+    def refuse() -> None:
+        seen.append(rig.bucket.objects())
+        raise JobStopped()
+
+    rig.media = replace(rig.media, sending=refuse)
+    with pytest.raises(JobStopped):
+        rig.submit()
+    assert [len(objects) for objects in seen] == [2], "the upload comes first, and it asks once"
+    assert rig.cloud.requests == 0
+    assert rig.bucket.objects() == set()
+
+
+def test_a_stop_before_any_request_deletes_what_a_dead_app_uploaded(make_rig: Any) -> None:
+    rig = make_rig()
+    rig.bucket.store.put(f"jobs/{rig.job.id}/target", b"face")
+    assert rig.backend.stop(Handle(rig.job.id)), "nothing was sent, so there is nothing to stop"
+    assert rig.bucket.objects() == set()
+    assert rig.cloud.requests == 0
+
+
 def test_a_bucket_that_is_down_ends_the_job_before_anything_is_sent(make_rig: Any) -> None:
     rig = make_rig(Script(bucket_down=((0.0, 10.0),)), target_bytes=9_000_000)
     with pytest.raises(BucketUnavailable):
@@ -255,6 +280,23 @@ def test_every_bad_end_has_its_code(make_rig: Any, script: Script, code: str) ->
 )
 def test_passing_trouble_is_survived(make_rig: Any, script: Script) -> None:
     assert make_rig(script).last().state is RunState.SUCCEEDED
+
+
+@pytest.mark.parametrize("header", ["0.001", "0", "-1", "nan", "soon", "1e9"])
+def test_a_strange_retry_after_makes_nobody_hurry(header: str) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(503, headers={"Retry-After": header})
+
+    clock = Clock()
+    backend = RunPodBackend(SETTINGS, transport=httpx.MockTransport(answer), clock=clock)
+    handle = Handle("job", "run", datetime.fromtimestamp(clock(), UTC))
+    for _ in range(2_900):
+        assert backend.poll(handle).error is None
+        clock.now_s += 0.1
+    assert 8 < len(asked) <= 291
 
 
 @pytest.mark.parametrize("receipt_lost", [False, True])
@@ -358,9 +400,9 @@ def test_the_end_of_a_nameless_run_is_confirmed_only_when_it_is_certain(make_rig
     rig = make_rig(Script(run_faults=("lost_before",)))
     with pytest.raises(SubmissionUnknown):
         rig.submit()
-    rig.clock.now_s += 1900
+    rig.clock.now_s += 290
     assert not rig.backend.stop(rig.unnamed)
-    rig.clock.now_s += 200
+    rig.clock.now_s += 20
     assert rig.backend.stop(rig.unnamed)
 
 

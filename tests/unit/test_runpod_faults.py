@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 
 from faceswap.backends import Handle, Media, RunState
 from faceswap.backends.runpod import RunPodBackend
-from faceswap.errors import FaceSwapError, SubmissionUnknown
+from faceswap.errors import FaceSwapError, JobStopped, SubmissionUnknown
 from faceswap.jobs import JobType
 from faceswap.settings import Settings
 from tests.emulator.model import RESULT, ModelBucket, ModelCloud, Script
@@ -29,7 +29,8 @@ SETTINGS = Settings(
     engine_timeout_s=120,
     runpod_wait_s=60,
 )
-LONGEST_S = 1800 + 60 + 120 + 60
+LONGEST_S = 60 + 60 + 120 + 60
+UPLOADS_S = 2 * 1000
 INLINE_LIMIT = 7_000_000
 
 
@@ -73,10 +74,9 @@ class App:
         source, target = self.folder / "source.png", self.folder / "target.png"
         source.write_bytes(b"source")
         target.write_bytes(bytes(INLINE_LIMIT + 1_000_000) if self.plan.big else b"target")
-        self.media = Media({"": source}, target, self.folder)
-        started = datetime.fromtimestamp(self.clock(), UTC)
-        self.job = make_job(backend="runpod", type=JobType.SINGLE_IMAGE, submitted_at=started)
-        self.handle = Handle(self.job.id, None, started)
+        self.media = Media({"": source}, target, self.folder, sending=self.sending)
+        self.job = make_job(backend="runpod", type=JobType.SINGLE_IMAGE)
+        self.handle = Handle(self.job.id)
         self.backend = self.start()
 
     def start(self) -> RunPodBackend:
@@ -87,6 +87,12 @@ class App:
     @property
     def elapsed_s(self) -> float:
         return self.clock() - self.began
+
+    def sending(self) -> None:
+        """What the store does: it notes the submission unless the job was cancelled."""
+        if self.ended:
+            raise JobStopped()
+        self.handle = Handle(self.job.id, None, datetime.fromtimestamp(self.clock(), UTC))
 
     def sleep(self, seconds: float) -> None:
         self.clock.now_s += seconds
@@ -115,7 +121,7 @@ class App:
                 self.backend = self.start()
             self.poll()
             self.sleep(0.5 if self.elapsed_s < 60 else 5.0)
-            assert self.elapsed_s < LONGEST_S + 120, "the job never ends"
+            assert self.elapsed_s < UPLOADS_S + LONGEST_S + 120, "the job never ends"
         self.reap()
 
     def submit(self) -> None:
@@ -132,7 +138,9 @@ class App:
             self.stop_pending = True
         except FaceSwapError as error:
             self.fail(error)
-            self.stop_pending |= isinstance(error, SubmissionUnknown)
+            self.stop_pending = isinstance(error, SubmissionUnknown)
+            if not self.stop_pending:
+                self.backend.forget(self.handle)
 
     def poll(self) -> None:
         try:
@@ -160,7 +168,7 @@ class App:
             if self.stop_pending:
                 self.clock.now_s += delay_s
                 delay_s = min(60.0, 2 * delay_s)
-            assert self.elapsed_s < 2 * LONGEST_S, "the stop is never confirmed"
+            assert self.elapsed_s < UPLOADS_S + 2 * LONGEST_S, "the stop is never confirmed"
 
 
 class DyingBackend(RunPodBackend):

@@ -160,11 +160,19 @@ def test_a_run_taken_over_by_another_worker_can_change_nothing(store: JobStore, 
 def test_keeping_a_lease_keeps_a_run(store: JobStore, clock: Clock) -> None:
     job = claimed(store)
     clock.now_s += 4
-    store.keep("worker", 5)
+    store.keep("worker", 5, [job.id])
     clock.now_s += 4
     assert store.expired() == []
     store.expire(job)
     assert [found.id for found in store.expired()] == [job.id]
+
+
+def test_a_run_that_its_worker_lost_sight_of_is_not_kept(store: JobStore, clock: Clock) -> None:
+    lost, driven = claimed(store), claimed(store)
+    clock.now_s += 4
+    store.keep("worker", 5, [driven.id])
+    clock.now_s += 4
+    assert [found.id for found in store.expired()] == [lost.id]
 
 
 def test_cancel_after_a_submission_asks_for_a_remote_stop(store: JobStore) -> None:

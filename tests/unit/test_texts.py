@@ -93,6 +93,19 @@ def test_the_states_have_the_agreed_words() -> None:
     assert set(texts.REMOTE_STOP) == set(RemoteStop) - {RemoteStop.NONE}
 
 
+def test_the_stop_of_a_run_in_the_cloud_is_told_in_words() -> None:
+    def told(stop: RemoteStop) -> list[list[str]]:
+        job = make_job(backend="runpod", status=Status.FAILED, error_code="cancelled", remote_stop=stop)
+        return [texts.remarks(job, language) for language in LANGUAGES]
+
+    assert told(RemoteStop.NONE) == [[], []]
+    assert told(RemoteStop.PENDING) == [["云端正在停止"], ["Stopping in the cloud"]]
+    assert told(RemoteStop.CONFIRMED) == [["云端已停止"], ["Stopped in the cloud"]]
+    assert "RunPod 控制台" in told(RemoteStop.GIVEN_UP)[0][0]
+    panel = json.loads(json.dumps(texts.for_browser()))["zh"]["remoteStop"]
+    assert (panel["pending"], panel["confirmed"]) == ("云端正在停止", "云端已停止")
+
+
 @pytest.mark.parametrize(
     ("header", "language"),
     [
