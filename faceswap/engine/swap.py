@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from faceswap.engine.appearance import Appearance
 from faceswap.engine.blend import Blender
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.landmarks import Face, Landmarker
@@ -55,6 +56,7 @@ class Sources:
     def __init__(self, sources: Mapping[str, Path], model: Path, limits: Limits, options: Options) -> None:
         """Raises: NoFaceFound, role "source"; BadMedia."""
         self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
+        self.appearance = Appearance(self.mesh)
         self.notes: list[str] = []
         self._swappers: dict[str, FaceSwapper] = {}
         made: dict[Path, FaceSwapper] = {}
@@ -157,7 +159,7 @@ def swap_video(
     landmarker = ready.landmarker
     most = MANY if options.many_faces or ready.mapped else 1
     shapes = RestingShapes(ready.mesh)
-    known = known_people(target, limits, landmarker, people) if ready.mapped else People()
+    known = known_people(target, limits, ready, people) if ready.mapped else People()
     wanted = chosen(len(known.persons), sources) if ready.mapped else {}
     with VideoReader(target, limits) as reader:
         upright = math.radians(reader.info().rotation)
@@ -174,7 +176,7 @@ def swap_video(
         with VideoWriter(part, reader, options.crf) as writer:
             tracker = Tracker(landmarker, most, upright)
             if ready.mapped:
-                cast = Cast(tracker, known, wanted)
+                cast = Cast(tracker, ready.appearance, known, wanted)
                 counts = swap_frames(reader, writer, cast, ready.swapper(cast.face_of), shapes, tell)
             else:
                 counts = swap_frames(reader, writer, tracker, ready.swapper(str), shapes, tell)
@@ -193,12 +195,12 @@ def _share(frame: Frame, count: int, reader: VideoReader) -> float:
     return count / (count + 300)  # of unknown length: rising, never done
 
 
-def known_people(target: Path, limits: Limits, landmarker: Landmarker, kept: Path | None) -> People:
+def known_people(target: Path, limits: Limits, ready: Sources, kept: Path | None) -> People:
     """The people of a video, as they were detected before or anew."""
     found = People.load(kept) if kept else None
     if found is None:
         with VideoReader(target, limits) as reader:
-            found, _ = find_people(reader, landmarker)
+            found, _ = find_people(reader, ready.landmarker, ready.appearance)
     return found
 
 

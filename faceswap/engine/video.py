@@ -28,6 +28,8 @@ _SEEN_AT_LEAST = _REACH + 1
 that just came is seen in so many, if it stays."""
 _SAMPLES = 24
 """Frames looked at beforehand to learn the faces' resting shapes."""
+_REACHED = 12
+"""Frames decoded at most to come to each of them."""
 _ALIKE = 0.5
 """Sampled shapes up to this much further away than the closest are taken for the same person."""
 
@@ -80,7 +82,7 @@ class RestingShapes:
         self._faces: list[tuple[F32, Pose]] = []
 
     def sample(self, reader: VideoReader, landmarker: Landmarker, upright: float, most: int) -> None:
-        for frame in spread_frames(reader, _SAMPLES):
+        for frame in spread_frames(reader, _SAMPLES, _REACHED):
             planes = Planes(*frame.planes(), reader.colour)
             for _, region in landmarker.detect(planes, upright)[:most]:
                 found = landmarker.find(planes, landmarker.find(planes, region).region)
@@ -300,28 +302,32 @@ class _Swapping:
         return result
 
 
-def spread_frames(reader: VideoReader, count: int) -> Iterator[Frame]:
-    """About `count` frames over the length of the video, by seeking; the first ones when its length is not
-    known or it cannot be seeked."""
+def spread_frames(reader: VideoReader, count: int, reach: int) -> Iterator[Frame]:
+    """About `count` frames over the length of the video, each the `reach`-th at most after a key frame or
+    after the one before; the first ones when its length is not known or it cannot be seeked.
+    """
     last = -1.0
     if not reader.duration_s:
         for _, frame in zip(range(count), reader.frames(), strict=False):
             yield frame
         return
+    keys, frames = reader.key_times(), reader.frames()
     for time_s in np.linspace(0, max(0.0, reader.duration_s - 0.1), count).tolist():
         try:
-            reader.seek(time_s)
-            frame = next(_near(reader, time_s), None)
+            if not keys or any(last < key <= time_s for key in keys):
+                reader.seek(time_s)
+                frames = reader.frames()
+            frame = next(_near(frames, time_s, reach), None)
         except FaceSwapError:
             return  # what was sampled so far has to do; real damage shows when the video is read
-        if frame is not None and frame.time_s != last:
+        if frame is not None and frame.time_s > last:
             last = frame.time_s
             yield frame
 
 
-def _near(reader: VideoReader, time_s: float) -> Iterator[Frame]:
-    """The frame at `time_s`, or the twelfth after the key frame before it: close enough for a sample."""
-    for number, frame in enumerate(reader.frames()):
-        if number >= 12 or frame.time_s >= time_s - 0.02:
+def _near(frames: Iterator[Frame], time_s: float, reach: int) -> Iterator[Frame]:
+    """The frame at `time_s`, or the last one within reach: close enough for a sample."""
+    for number, frame in enumerate(frames, 1):
+        if number >= reach or frame.time_s >= time_s - 0.02:
             yield frame
             return

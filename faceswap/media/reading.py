@@ -214,6 +214,12 @@ class VideoReader:
             for packet in self._container.demux(self.stream):
                 yield from self._decode(packet)
 
+    def key_times(self) -> list[float]:
+        """When the key frames are, in seconds, as far as the file has an index that says so."""
+        start = self.stream.start_time or 0
+        keys = [entry.timestamp for entry in self.stream.index_entries if entry.is_keyframe]
+        return [float((key - start) * self.time_base) for key in keys]
+
     def seek(self, time_s: float) -> None:
         """Go to the key frame at or before `time_s`."""
         with damage_is_bad_media():
