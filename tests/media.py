@@ -258,29 +258,32 @@ def _strips(source: Path, left: int, most: int) -> list[Any]:
         return strips
 
 
+def crossing_places(index: int) -> list[tuple[int, int]]:
+    way = round(640 * min(1.0, max(0.0, (index - 20) / 80)))
+    return [(1, 640 - way), (0, way)]
+
+
+def cut_places(index: int) -> list[tuple[int, int]]:
+    turn = index // 30
+    return [(number, 320 * ((number + turn) % 3)) for number in range(3)]
+
+
 @pytest.fixture(scope="session")
 def crossing_video(face_video: Path, puppet_video: Path, media_dir: Path) -> Path:
     """960 x 360, 4 s: strip 0, a man, passes from the left to the right in front of strip 1, a woman, who
     passes to the left; both stand still before and after."""
-
-    def places(index: int) -> list[tuple[int, int]]:
-        way = round(640 * min(1.0, max(0.0, (index - 20) / 80)))
-        return [(1, 640 - way), (0, way)]
-
-    return collage(media_dir / "crossing.mp4", [(face_video, 140), (puppet_video, 160)], 120, places)
+    return collage(media_dir / "crossing.mp4", [(face_video, 140), (puppet_video, 160)], 120, crossing_places)
 
 
 @pytest.fixture(scope="session")
 def cut_video(face_video: Path, puppet_video: Path, occluded_video: Path, media_dir: Path) -> Path:
     """960 x 360, 4 s: a man, a woman in a space suit and a woman in grey; after every second they have
     changed places."""
-
-    def places(index: int) -> list[tuple[int, int]]:
-        turn = index // 30
-        return [(number, 320 * ((number + turn) % 3)) for number in range(3)]
-
     return collage(
-        media_dir / "cut.mp4", [(face_video, 140), (puppet_video, 160), (occluded_video, 260)], 120, places
+        media_dir / "cut.mp4",
+        [(face_video, 140), (puppet_video, 160), (occluded_video, 260)],
+        120,
+        cut_places,
     )
 
 

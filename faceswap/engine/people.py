@@ -31,6 +31,8 @@ _SURE = 0.99
 _NEAREST = 3
 _STRANGER = 1.1
 """Distance of looks from which on a face is none of the people that were found."""
+_LOOK_EVERY = 3
+"""Frames from one look at a track that is well known to the next."""
 _MEMORY = 8
 """Looks at a track that count."""
 _FORMAT = 1
@@ -204,7 +206,7 @@ class Cast:
         faces, repeat = self._tracker(planes)
         for one in faces:
             self._evidence.setdefault(one.track, _Evidence(len(self._people.persons)))
-            if one.measured and not repeat:
+            if one.measured and not repeat and self._evidence[one.track].wants_more():
                 self._evidence[one.track].add(self._people.distances(self._appearance(planes, one.found)))
         if not faces or not self._people.persons:
             return [], repeat
@@ -226,8 +228,17 @@ class _Evidence:
     def __init__(self, people: int) -> None:
         self.distances: F32 = np.zeros(people, np.float32)
         self._count = 0
+        self._waited = 0
+
+    def wants_more(self) -> bool:
+        """Whether to look this time: always at first; later now and then, for a tracker may go astray where
+        faces meet.
+        """
+        self._waited += 1
+        return self._count < _MEMORY or self._waited >= _LOOK_EVERY
 
     def add(self, distances: F32) -> None:
+        self._waited = 0
         self._count += 1
         share = np.float32(1 / min(self._count, _MEMORY))
         self.distances = as_f32(self.distances + (distances - self.distances) * share)

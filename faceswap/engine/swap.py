@@ -16,17 +16,21 @@ from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.landmarks import Face, Landmarker
 from faceswap.engine.mapping import ONLY, EachItsOwn, chosen, reading_order
 from faceswap.engine.mesh import FaceMesh
+from faceswap.engine.mouth import OwnMouth
 from faceswap.engine.options import Options
 from faceswap.engine.people import Cast, People, find_people
 from faceswap.engine.planes import U8, Planes, to_rgb
 from faceswap.engine.source import find_source
 from faceswap.engine.tracking import Tracker
-from faceswap.engine.video import FaceSwapper, RestingShapes, swap_frames
+from faceswap.engine.video import FaceSwapper, Follower, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
 from faceswap.media import Frame, Limits, VideoReader, VideoWriter, read_picture, write_png
 
 MANY = 8
 """Faces followed at most in one frame of a video."""
+
+REDUCED_FPS = 30.0
+"""Frames a second at most where the target's rate need not be kept."""
 
 Progress = Callable[[float, int], None]
 """Called with the share done, 0..1, and the number of finished frames."""
@@ -34,7 +38,8 @@ Progress = Callable[[float, int], None]
 
 @dataclass(frozen=True, slots=True)
 class SwapResult:
-    """`notes` are codes: several_faces_in_source, audio_reencoded, hdr_lost, damaged_parts_skipped."""
+    """`notes` are codes: several_faces_in_source, audio_reencoded, hdr_lost, damaged_parts_skipped,
+    encoder_replaced."""
 
     frames: int
     swapped_frames: int
@@ -64,7 +69,8 @@ class Sources:
             if path not in made:
                 photo = read_picture(path, limits)
                 found, faces_in_source = find_source(photo, self.landmarker, self.mesh)
-                made[path] = Blender(found, self.mesh)
+                swapper: FaceSwapper = Blender(found, self.mesh)
+                made[path] = OwnMouth(swapper) if options.mouth_mask else swapper
                 if faces_in_source > 1 and not self.notes:
                     self.notes.append("several_faces_in_source")
             self._swappers[face] = made[path]
@@ -173,13 +179,17 @@ def swap_video(
             if on_progress:
                 on_progress(_share(frame, count, reader), count)
 
-        with VideoWriter(part, reader, options.crf) as writer:
-            tracker = Tracker(landmarker, most, upright)
+        most_fps = None if options.keep_fps else REDUCED_FPS
+        with VideoWriter(part, reader, options.crf, options.video_encoder, most_fps) as writer:
+            if writer.encoder_replaced:
+                notes.append("encoder_replaced")
+            tracker: Follower = Tracker(landmarker, most, upright)
+            face_of: Callable[[int], str] = str
             if ready.mapped:
-                cast = Cast(tracker, ready.appearance, known, wanted)
-                counts = swap_frames(reader, writer, cast, ready.swapper(cast.face_of), shapes, tell)
-            else:
-                counts = swap_frames(reader, writer, tracker, ready.swapper(str), shapes, tell)
+                tracker = cast = Cast(Tracker(landmarker, most, upright), ready.appearance, known, wanted)
+                face_of = cast.face_of
+            swapper = ready.swapper(face_of)
+            counts = swap_frames(reader, writer, tracker, swapper, shapes, tell, most_fps)
         if not counts.swapped_frames:
             raise NoFaceFound(role="target")
     if counts.audio_reencoded:

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,6 +30,8 @@ _SAMPLES = 24
 """Frames looked at beforehand to learn the faces' resting shapes."""
 _REACHED = 12
 """Frames decoded at most to come to each of them."""
+_EARLY_S = 0.004
+"""Times are often rounded to milliseconds, so that a frame may seem to come early."""
 _ALIKE = 0.5
 """Sampled shapes up to this much further away than the closest are taken for the same person."""
 
@@ -110,9 +112,11 @@ def swap_frames(
     swapper: FaceSwapper,
     shapes: RestingShapes,
     on_frame: Callable[[Frame, int], None],
+    most_fps: float | None = None,
 ) -> VideoCounts:
     """Run a video through the four stages. `on_frame` is called from the swapping thread with each finished
-    frame and how many there were.
+    frame and how many there were. `most_fps` leaves out frames until no more than so many are left of a
+    second.
 
     The first error of any stage ends all of them and is raised here.
     """
@@ -120,7 +124,7 @@ def swap_frames(
     pipes = (decoded, tracked, swapped)
     swapping = _Swapping(swapper, shapes, on_frame)
     stages = [
-        _Stage("decode", pipes, lambda: _feed(reader, decoded)),
+        _Stage("decode", pipes, lambda: _feed(reader, decoded, most_fps)),
         _Stage("track", pipes, lambda: _track(decoded, tracked, tracker, reader)),
         _Stage("swap", pipes, lambda: swapping.run(tracked, swapped, reader)),
         _Stage("encode", pipes, lambda: _encode(swapped, writer)),
@@ -197,10 +201,24 @@ class _Stage(threading.Thread):
                 pipe.break_off()
 
 
-def _feed(reader: VideoReader, out: _Pipe) -> None:
-    for item in reader:
+def _feed(reader: VideoReader, out: _Pipe, most_fps: float | None) -> None:
+    for item in reader if most_fps is None else thinned(reader, most_fps):
         out.put(item)
     out.end()
+
+
+def thinned(items: Iterable[Frame | AudioPacket], most_fps: float) -> Iterator[Frame | AudioPacket]:
+    """Without the frames that come sooner than `most_fps` of a second allow, on average: those that are left
+    keep their time, and all of the sound stays.
+    """
+    due_s = 0.0
+    for item in items:
+        if isinstance(item, Frame):
+            if item.time_s < due_s - _EARLY_S:
+                continue
+            due_s = max(due_s + 1 / most_fps, item.time_s)
+            item.last_at_least(1 / most_fps)
+        yield item
 
 
 def _track(items: _Pipe, out: _Pipe, tracker: Follower, reader: VideoReader) -> None:

@@ -71,6 +71,11 @@ class Frame:
         )
         return y, u, v
 
+    def last_at_least(self, duration_s: float) -> None:
+        """Stretch how long it is shown: it stands for frames after it that were left out."""
+        base = self.video.time_base or Fraction(1, 90_000)
+        self.video.duration = max(self.video.duration or 0, round(duration_s / base))
+
     def make_writable(self) -> None:
         """Copy the pixels if the decoder still needs them as reference."""
         self.video.make_writable()
