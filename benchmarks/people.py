@@ -1,6 +1,6 @@
 """How well looks tell people apart: `python -m benchmarks.people`.
 
-Three people of packaged videos, seen at least a second apart, and the pictures of seven more under changed
+Three people of packaged videos, seen at least a second apart, and the pictures of six more under changed
 light, size and noise. The equal error rate is where as many pairs of one person are taken for two as pairs of
 two for one.
 """
