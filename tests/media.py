@@ -28,6 +28,7 @@ from typing import Any
 
 import av
 import gradio
+import numpy as np
 import platformdirs
 import pytest
 import skimage
@@ -216,6 +217,74 @@ def transcode(
         for track in tracks:
             _encode_audio(out, track, source, float(duration), audio_shift_s)
     return target
+
+
+Places = Callable[[int], list[tuple[int, int]]]
+"""For the number of a frame: which strips are shown and where their left edges lie, the last one in front."""
+
+STRIP = (320, 360)
+
+
+def collage(
+    target: Path, sources: list[tuple[Path, int]], frames: int, places: Places, width: int = 960
+) -> Path:
+    """Strips of `STRIP` px out of clips, scaled to that height, side by side on grey. Each source says where
+    the strip begins in it. Clips start again when they end; there is no sound.
+    """
+    strips = [_strips(source, left, frames) for source, left in sources]
+    with av.open(str(target), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=30, options={"crf": "16", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = width, STRIP[1], "yuv420p"
+        for index in range(frames):
+            picture = np.full((STRIP[1], width, 3), 128, np.uint8)
+            for number, left in places(index):
+                strip = strips[number][index % len(strips[number])]
+                start, end = max(0, left), min(width, left + STRIP[0])
+                picture[:, start:end] = strip[:, start - left : end - left]
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+    return target
+
+
+def _strips(source: Path, left: int, most: int) -> list[Any]:
+    with av.open(str(source)) as clip:
+        strips: list[Any] = []
+        for count, frame in enumerate(clip.decode(video=0)):
+            if count >= most:
+                break
+            width = round(frame.width * STRIP[1] / frame.height)
+            pixels = frame.reformat(width=width, height=STRIP[1], format="rgb24").to_ndarray(format="rgb24")
+            strips.append(pixels[:, left : left + STRIP[0]])
+        return strips
+
+
+def crossing_places(index: int) -> list[tuple[int, int]]:
+    way = round(640 * min(1.0, max(0.0, (index - 20) / 80)))
+    return [(1, 640 - way), (0, way)]
+
+
+def cut_places(index: int) -> list[tuple[int, int]]:
+    turn = index // 30
+    return [(number, 320 * ((number + turn) % 3)) for number in range(3)]
+
+
+@pytest.fixture(scope="session")
+def crossing_video(face_video: Path, puppet_video: Path, media_dir: Path) -> Path:
+    """960 x 360, 4 s: strip 0, a man, passes from the left to the right in front of strip 1, a woman, who
+    passes to the left; both stand still before and after."""
+    return collage(media_dir / "crossing.mp4", [(face_video, 140), (puppet_video, 160)], 120, crossing_places)
+
+
+@pytest.fixture(scope="session")
+def cut_video(face_video: Path, puppet_video: Path, occluded_video: Path, media_dir: Path) -> Path:
+    """960 x 360, 4 s: a man, a woman in a space suit and a woman in grey; after every second they have
+    changed places."""
+    return collage(
+        media_dir / "cut.mp4",
+        [(face_video, 140), (puppet_video, 160), (occluded_video, 260)],
+        120,
+        cut_places,
+    )
 
 
 def _rate(source: Path) -> Fraction:

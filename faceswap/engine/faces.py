@@ -9,8 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from faceswap.engine.appearance import Appearance
 from faceswap.engine.landmarks import Face, Landmarker
 from faceswap.engine.mapping import face_id, reading_order
+from faceswap.engine.mesh import FaceMesh
 from faceswap.engine.people import find_people, shown_box
 from faceswap.engine.swap import detect_faces
 from faceswap.media import RGB, Limits, VideoReader, read_picture, sniff
@@ -63,7 +65,7 @@ def numbered_faces(path: Path, limits: Limits, model: Path, people: Path | None 
 
 def _people(path: Path, limits: Limits, model: Path, people: Path | None) -> list[NumberedFace]:
     with VideoReader(path, limits) as reader:
-        found, best = find_people(reader, Landmarker(model))
+        found, best = find_people(reader, Landmarker(model), Appearance(FaceMesh(model)))
         if people is not None:
             found.save(people)
         width, height = reader.width, reader.height

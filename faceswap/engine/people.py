@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faceswap.engine.appearance import describe
+from faceswap.engine.appearance import Appearance
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.landmarks import Face, Found, Landmarker
 from faceswap.engine.mapping import face_id, reading_order
@@ -22,11 +22,17 @@ from faceswap.engine.video import spread_frames
 from faceswap.media import VideoReader
 
 _SAMPLES = 32
-_APART = 0.8
+_REACHED = 36
+"""Frames decoded at most to come to each sample."""
+_APART = 0.95
 """Distance of looks from which on they are those of two people."""
+_SURE = 0.99
+"""Presence that each person reaches somewhere: folds and halves of faces at an edge do not."""
 _NEAREST = 3
 _STRANGER = 1.1
 """Distance of looks from which on a face is none of the people that were found."""
+_LOOK_EVERY = 3
+"""Frames from one look at a track that is well known to the next."""
 _MEMORY = 8
 """Looks at a track that count."""
 _FORMAT = 1
@@ -84,15 +90,17 @@ class People:
         return cls([Person(one["id"], np.array(one["looks"], np.float32)) for one in kept["people"]])
 
 
-def sightings(reader: VideoReader, landmarker: Landmarker, upright: float) -> list[Sighting]:
+def sightings(
+    reader: VideoReader, landmarker: Landmarker, appearance: Appearance, upright: float
+) -> list[Sighting]:
     """Faces of frames over the whole length of a video, small ones too."""
     seen: list[Sighting] = []
-    for number, frame in enumerate(spread_frames(reader, _SAMPLES)):
+    for number, frame in enumerate(spread_frames(reader, _SAMPLES, _REACHED)):
         planes = Planes(*frame.planes(), reader.colour)
         for found in landmarker.find_all(planes, upright):
             region = found.region
             head = planes.crop_rgb(Region(region.x, region.y, region.side, upright), PICTURE_PX)
-            seen.append(Sighting(number, frame.time_s, found, describe(planes, found), head))
+            seen.append(Sighting(number, frame.time_s, found, appearance(planes, found), head))
     return seen
 
 
@@ -123,11 +131,13 @@ def quality(one: Sighting) -> float:
     return float(eyes * one.found.presence)
 
 
-def find_people(reader: VideoReader, landmarker: Landmarker) -> tuple[People, list[Sighting]]:
+def find_people(
+    reader: VideoReader, landmarker: Landmarker, appearance: Appearance
+) -> tuple[People, list[Sighting]]:
     """The people of a video, and for each the sighting that shows them best."""
     info = reader.info()
-    seen = sightings(reader, landmarker, math.radians(info.rotation))
-    groups = grouped(seen)
+    seen = sightings(reader, landmarker, appearance, math.radians(info.rotation))
+    groups = [group for group in grouped(seen) if max(seen[index].found.presence for index in group) > _SURE]
     best = [max((seen[index] for index in group), key=quality) for group in groups]
     order = reading_order([shown_box(one, reader) for one in best])
     persons = [
@@ -163,12 +173,12 @@ def assigned(costs: npt.NDArray[np.floating[Any]], most: float) -> dict[int, int
 
 
 def who_is_who(
-    planes: Planes, faces: Sequence[Found], people: People, wanted: Mapping[int, str]
+    planes: Planes, faces: Sequence[Found], appearance: Appearance, people: People, wanted: Mapping[int, str]
 ) -> dict[int, str]:
     """The wanted people among the faces of one frame, by the number of the face."""
     if not faces or not people.persons:
         return {}
-    costs = np.array([people.distances(describe(planes, found)) for found in faces])
+    costs = np.array([people.distances(appearance(planes, found)) for found in faces])
     pairs = assigned(costs, _STRANGER)
     return {face: wanted[person] for face, person in pairs.items() if person in wanted}
 
@@ -178,9 +188,12 @@ class Cast:
     them for good. Two tracks of a frame are never the same person.
     """
 
-    def __init__(self, tracker: Tracker, people: People, wanted: Mapping[int, str]) -> None:
+    def __init__(
+        self, tracker: Tracker, appearance: Appearance, people: People, wanted: Mapping[int, str]
+    ) -> None:
         """`wanted` are numbers of people with the name that `face_of` gives their tracks."""
-        self._tracker, self._people, self._wanted = tracker, people, wanted
+        self._tracker, self._appearance = tracker, appearance
+        self._people, self._wanted = people, wanted
         self._evidence: dict[int, _Evidence] = {}
         self._tracks: dict[tuple[int, int], int] = {}
         self._faces: dict[int, str] = {}
@@ -193,8 +206,8 @@ class Cast:
         faces, repeat = self._tracker(planes)
         for one in faces:
             self._evidence.setdefault(one.track, _Evidence(len(self._people.persons)))
-            if one.measured and not repeat:
-                self._evidence[one.track].add(self._people.distances(describe(planes, one.found)))
+            if one.measured and not repeat and self._evidence[one.track].wants_more():
+                self._evidence[one.track].add(self._people.distances(self._appearance(planes, one.found)))
         if not faces or not self._people.persons:
             return [], repeat
         costs = np.array([self._evidence[one.track].distances for one in faces])
@@ -215,8 +228,17 @@ class _Evidence:
     def __init__(self, people: int) -> None:
         self.distances: F32 = np.zeros(people, np.float32)
         self._count = 0
+        self._waited = 0
+
+    def wants_more(self) -> bool:
+        """Whether to look this time: always at first; later now and then, for a tracker may go astray where
+        faces meet.
+        """
+        self._waited += 1
+        return self._count < _MEMORY or self._waited >= _LOOK_EVERY
 
     def add(self, distances: F32) -> None:
+        self._waited = 0
         self._count += 1
         share = np.float32(1 / min(self._count, _MEMORY))
         self.distances = as_f32(self.distances + (distances - self.distances) * share)

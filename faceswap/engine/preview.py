@@ -58,7 +58,7 @@ def _swapped_frame(
     at_s: float | None,
     kept: Path | None,
 ) -> U8:
-    known = known_people(target, limits, ready.landmarker, kept) if ready.mapped else People()
+    known = known_people(target, limits, ready, kept) if ready.mapped else People()
     wanted = chosen(len(known.persons), sources) if ready.mapped else {}
     with VideoReader(target, limits) as reader:
         upright = math.radians(reader.info().rotation)
@@ -66,7 +66,7 @@ def _swapped_frame(
             planes = Planes(*frame.planes(), reader.colour)
             faces = ready.landmarker.find_all(planes, upright)
             if ready.mapped:
-                named = who_is_who(planes, faces, known, wanted)
+                named = who_is_who(planes, faces, ready.appearance, known, wanted)
             else:
                 named = dict.fromkeys(range(min(len(faces), MANY if options.many_faces else 1)), ONLY)
             if not named:

@@ -10,22 +10,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from faceswap.engine.appearance import Appearance
 from faceswap.engine.blend import Blender
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.landmarks import Face, Landmarker
 from faceswap.engine.mapping import ONLY, EachItsOwn, chosen, reading_order
 from faceswap.engine.mesh import FaceMesh
+from faceswap.engine.mouth import OwnMouth
 from faceswap.engine.options import Options
 from faceswap.engine.people import Cast, People, find_people
 from faceswap.engine.planes import U8, Planes, to_rgb
 from faceswap.engine.source import find_source
 from faceswap.engine.tracking import Tracker
-from faceswap.engine.video import FaceSwapper, RestingShapes, swap_frames
+from faceswap.engine.video import FaceSwapper, Follower, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
 from faceswap.media import Frame, Limits, VideoReader, VideoWriter, read_picture, write_png
 
 MANY = 8
 """Faces followed at most in one frame of a video."""
+
+REDUCED_FPS = 30.0
+"""Frames a second at most where the target's rate need not be kept."""
 
 Progress = Callable[[float, int], None]
 """Called with the share done, 0..1, and the number of finished frames."""
@@ -33,7 +38,8 @@ Progress = Callable[[float, int], None]
 
 @dataclass(frozen=True, slots=True)
 class SwapResult:
-    """`notes` are codes: several_faces_in_source, audio_reencoded, hdr_lost, damaged_parts_skipped."""
+    """`notes` are codes: several_faces_in_source, audio_reencoded, hdr_lost, damaged_parts_skipped,
+    encoder_replaced."""
 
     frames: int
     swapped_frames: int
@@ -55,6 +61,7 @@ class Sources:
     def __init__(self, sources: Mapping[str, Path], model: Path, limits: Limits, options: Options) -> None:
         """Raises: NoFaceFound, role "source"; BadMedia."""
         self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
+        self.appearance = Appearance(self.mesh)
         self.notes: list[str] = []
         self._swappers: dict[str, FaceSwapper] = {}
         made: dict[Path, FaceSwapper] = {}
@@ -62,7 +69,8 @@ class Sources:
             if path not in made:
                 photo = read_picture(path, limits)
                 found, faces_in_source = find_source(photo, self.landmarker, self.mesh)
-                made[path] = Blender(found, self.mesh)
+                swapper: FaceSwapper = Blender(found, self.mesh)
+                made[path] = OwnMouth(swapper) if options.mouth_mask else swapper
                 if faces_in_source > 1 and not self.notes:
                     self.notes.append("several_faces_in_source")
             self._swappers[face] = made[path]
@@ -157,7 +165,7 @@ def swap_video(
     landmarker = ready.landmarker
     most = MANY if options.many_faces or ready.mapped else 1
     shapes = RestingShapes(ready.mesh)
-    known = known_people(target, limits, landmarker, people) if ready.mapped else People()
+    known = known_people(target, limits, ready, people) if ready.mapped else People()
     wanted = chosen(len(known.persons), sources) if ready.mapped else {}
     with VideoReader(target, limits) as reader:
         upright = math.radians(reader.info().rotation)
@@ -171,13 +179,17 @@ def swap_video(
             if on_progress:
                 on_progress(_share(frame, count, reader), count)
 
-        with VideoWriter(part, reader, options.crf) as writer:
-            tracker = Tracker(landmarker, most, upright)
+        most_fps = None if options.keep_fps else REDUCED_FPS
+        with VideoWriter(part, reader, options.crf, options.video_encoder, most_fps) as writer:
+            if writer.encoder_replaced:
+                notes.append("encoder_replaced")
+            tracker: Follower = Tracker(landmarker, most, upright)
+            face_of: Callable[[int], str] = str
             if ready.mapped:
-                cast = Cast(tracker, known, wanted)
-                counts = swap_frames(reader, writer, cast, ready.swapper(cast.face_of), shapes, tell)
-            else:
-                counts = swap_frames(reader, writer, tracker, ready.swapper(str), shapes, tell)
+                tracker = cast = Cast(Tracker(landmarker, most, upright), ready.appearance, known, wanted)
+                face_of = cast.face_of
+            swapper = ready.swapper(face_of)
+            counts = swap_frames(reader, writer, tracker, swapper, shapes, tell, most_fps)
         if not counts.swapped_frames:
             raise NoFaceFound(role="target")
     if counts.audio_reencoded:
@@ -193,12 +205,12 @@ def _share(frame: Frame, count: int, reader: VideoReader) -> float:
     return count / (count + 300)  # of unknown length: rising, never done
 
 
-def known_people(target: Path, limits: Limits, landmarker: Landmarker, kept: Path | None) -> People:
+def known_people(target: Path, limits: Limits, ready: Sources, kept: Path | None) -> People:
     """The people of a video, as they were detected before or anew."""
     found = People.load(kept) if kept else None
     if found is None:
         with VideoReader(target, limits) as reader:
-            found, _ = find_people(reader, landmarker)
+            found, _ = find_people(reader, ready.landmarker, ready.appearance)
     return found
 
 

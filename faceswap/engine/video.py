@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +28,10 @@ _SEEN_AT_LEAST = _REACH + 1
 that just came is seen in so many, if it stays."""
 _SAMPLES = 24
 """Frames looked at beforehand to learn the faces' resting shapes."""
+_REACHED = 12
+"""Frames decoded at most to come to each of them."""
+_EARLY_S = 0.004
+"""Times are often rounded to milliseconds, so that a frame may seem to come early."""
 _ALIKE = 0.5
 """Sampled shapes up to this much further away than the closest are taken for the same person."""
 
@@ -80,7 +84,7 @@ class RestingShapes:
         self._faces: list[tuple[F32, Pose]] = []
 
     def sample(self, reader: VideoReader, landmarker: Landmarker, upright: float, most: int) -> None:
-        for frame in spread_frames(reader, _SAMPLES):
+        for frame in spread_frames(reader, _SAMPLES, _REACHED):
             planes = Planes(*frame.planes(), reader.colour)
             for _, region in landmarker.detect(planes, upright)[:most]:
                 found = landmarker.find(planes, landmarker.find(planes, region).region)
@@ -108,9 +112,11 @@ def swap_frames(
     swapper: FaceSwapper,
     shapes: RestingShapes,
     on_frame: Callable[[Frame, int], None],
+    most_fps: float | None = None,
 ) -> VideoCounts:
     """Run a video through the four stages. `on_frame` is called from the swapping thread with each finished
-    frame and how many there were.
+    frame and how many there were. `most_fps` leaves out frames until no more than so many are left of a
+    second.
 
     The first error of any stage ends all of them and is raised here.
     """
@@ -118,7 +124,7 @@ def swap_frames(
     pipes = (decoded, tracked, swapped)
     swapping = _Swapping(swapper, shapes, on_frame)
     stages = [
-        _Stage("decode", pipes, lambda: _feed(reader, decoded)),
+        _Stage("decode", pipes, lambda: _feed(reader, decoded, most_fps)),
         _Stage("track", pipes, lambda: _track(decoded, tracked, tracker, reader)),
         _Stage("swap", pipes, lambda: swapping.run(tracked, swapped, reader)),
         _Stage("encode", pipes, lambda: _encode(swapped, writer)),
@@ -195,10 +201,24 @@ class _Stage(threading.Thread):
                 pipe.break_off()
 
 
-def _feed(reader: VideoReader, out: _Pipe) -> None:
-    for item in reader:
+def _feed(reader: VideoReader, out: _Pipe, most_fps: float | None) -> None:
+    for item in reader if most_fps is None else thinned(reader, most_fps):
         out.put(item)
     out.end()
+
+
+def thinned(items: Iterable[Frame | AudioPacket], most_fps: float) -> Iterator[Frame | AudioPacket]:
+    """Without the frames that come sooner than `most_fps` of a second allow, on average: those that are left
+    keep their time, and all of the sound stays.
+    """
+    due_s = 0.0
+    for item in items:
+        if isinstance(item, Frame):
+            if item.time_s < due_s - _EARLY_S:
+                continue
+            due_s = max(due_s + 1 / most_fps, item.time_s)
+            item.last_at_least(1 / most_fps)
+        yield item
 
 
 def _track(items: _Pipe, out: _Pipe, tracker: Follower, reader: VideoReader) -> None:
@@ -300,28 +320,32 @@ class _Swapping:
         return result
 
 
-def spread_frames(reader: VideoReader, count: int) -> Iterator[Frame]:
-    """About `count` frames over the length of the video, by seeking; the first ones when its length is not
-    known or it cannot be seeked."""
+def spread_frames(reader: VideoReader, count: int, reach: int) -> Iterator[Frame]:
+    """About `count` frames over the length of the video, each the `reach`-th at most after a key frame or
+    after the one before; the first ones when its length is not known or it cannot be seeked.
+    """
     last = -1.0
     if not reader.duration_s:
         for _, frame in zip(range(count), reader.frames(), strict=False):
             yield frame
         return
+    keys, frames = reader.key_times(), reader.frames()
     for time_s in np.linspace(0, max(0.0, reader.duration_s - 0.1), count).tolist():
         try:
-            reader.seek(time_s)
-            frame = next(_near(reader, time_s), None)
+            if not keys or any(last < key <= time_s for key in keys):
+                reader.seek(time_s)
+                frames = reader.frames()
+            frame = next(_near(frames, time_s, reach), None)
         except FaceSwapError:
             return  # what was sampled so far has to do; real damage shows when the video is read
-        if frame is not None and frame.time_s != last:
+        if frame is not None and frame.time_s > last:
             last = frame.time_s
             yield frame
 
 
-def _near(reader: VideoReader, time_s: float) -> Iterator[Frame]:
-    """The frame at `time_s`, or the twelfth after the key frame before it: close enough for a sample."""
-    for number, frame in enumerate(reader.frames()):
-        if number >= 12 or frame.time_s >= time_s - 0.02:
+def _near(frames: Iterator[Frame], time_s: float, reach: int) -> Iterator[Frame]:
+    """The frame at `time_s`, or the last one within reach: close enough for a sample."""
+    for number, frame in enumerate(frames, 1):
+        if number >= reach or frame.time_s >= time_s - 0.02:
             yield frame
             return

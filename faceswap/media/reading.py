@@ -71,6 +71,11 @@ class Frame:
         )
         return y, u, v
 
+    def last_at_least(self, duration_s: float) -> None:
+        """Stretch how long it is shown: it stands for frames after it that were left out."""
+        base = self.video.time_base or Fraction(1, 90_000)
+        self.video.duration = max(self.video.duration or 0, round(duration_s / base))
+
     def make_writable(self) -> None:
         """Copy the pixels if the decoder still needs them as reference."""
         self.video.make_writable()
@@ -213,6 +218,12 @@ class VideoReader:
         with damage_is_bad_media():
             for packet in self._container.demux(self.stream):
                 yield from self._decode(packet)
+
+    def key_times(self) -> list[float]:
+        """When the key frames are, in seconds, as far as the file has an index that says so."""
+        start = self.stream.start_time or 0
+        keys = [entry.timestamp for entry in self.stream.index_entries if entry.is_keyframe]
+        return [float((key - start) * self.time_base) for key in keys]
 
     def seek(self, time_s: float) -> None:
         """Go to the key frame at or before `time_s`."""

@@ -1,8 +1,11 @@
-"""Videos out, with PyAV: H.264 in MP4 that every browser plays, sound as it came."""
+"""Videos out, with PyAV: MP4 that browsers play, H.264 unless asked otherwise, sound as it came."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +24,41 @@ _AAC_FRAME = 1024
 _SMALL_FRAME = 1280 * 736
 _MAX_ENCODER_THREADS = 8
 _FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION
+_LIMITED_RANGE = 1  # AVColorRange
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoder:
+    """`crf` turns x264's constant rate factor into one that looks the same; `speeds` are options for frames
+    up to 720p and for larger ones.
+    """
+
+    crf: Callable[[int], int]
+    speeds: tuple[Mapping[str, str], Mapping[str, str]]
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    tag: str | None = None
+    full_range: bool = True
+    """Whether it takes luma of 0..255; if not, it is converted."""
+
+
+_USUAL = "libx264"
+_ENCODERS: Mapping[str, _Encoder] = {
+    _USUAL: _Encoder(lambda crf: crf, ({"preset": "veryfast"}, {"preset": "superfast"})),
+    "libx265": _Encoder(
+        lambda crf: min(51, crf + 3),
+        ({"preset": "veryfast"}, {"preset": "ultrafast"}),
+        {"x265-params": "log-level=error"},
+        tag="hvc1",  # Safari plays HEVC under this name only
+    ),
+    "libvpx-vp9": _Encoder(
+        lambda crf: min(63, crf + 11),
+        ({"cpu-used": "7"}, {"cpu-used": "8"}),
+        {"deadline": "realtime", "row-mt": "1", "b": "0"},
+        full_range=False,
+    ),
+}
+"""Those whose video browsers play in an MP4."""
+
 
 # PyAV's annotations leave packets and containers open: here they are Any; what leaves this module is typed.
 _open: Any = av.open
@@ -33,21 +71,41 @@ class VideoWriter:
     Without `close` the file is not playable.
     """
 
-    def __init__(self, path: Path, reader: VideoReader, crf: int = 20) -> None:
+    def __init__(
+        self,
+        path: Path,
+        reader: VideoReader,
+        crf: int = 20,
+        encoder: str = _USUAL,
+        most_fps: float | None = None,
+    ) -> None:
+        """`crf` as x264 counts it. An `encoder` that is not known becomes H.264. `most_fps` is the most that
+        will be written of a second.
+        """
+        name = encoder.strip().lower().replace("_", "-")
+        self.encoder_replaced = name not in _ENCODERS
+        name = _USUAL if self.encoder_replaced else name
+        coding = _ENCODERS[name]
         # Late tracks begin with a pause in units of the movie's time scale; its default of 1 ms moves them.
         time_scale = reader.audio[0].codec_context.sample_rate if reader.audio else 90_000
         options = {"movflags": "+faststart", "movie_timescale": str(time_scale)}
         self._container = _open(str(path.absolute()), "w", format="mp4", options=options)
-        preset = "veryfast" if reader.width * reader.height <= _SMALL_FRAME else "superfast"
+        speed = coding.speeds[reader.width * reader.height > _SMALL_FRAME]
         rate = reader.stream.average_rate or reader.stream.guessed_rate or 30
-        self._stream = self._container.add_stream(
-            "libx264", rate=rate, options={"preset": preset, "crf": str(crf)}
-        )
+        if most_fps is not None:
+            rate = min(rate, Fraction(most_fps))
+        options = {"crf": str(coding.crf(crf)), **speed, **coding.options}
+        self._stream = self._container.add_stream(name, rate=rate, options=options)
         codec = self._stream.codec_context
+        if coding.tag:
+            codec.codec_tag = coding.tag
+        full_range = reader.colour.full_range and coding.full_range
         codec.width, codec.height = reader.width, reader.height
-        codec.pix_fmt = "yuvj420p" if reader.colour.full_range else "yuv420p"
+        codec.pix_fmt = "yuvj420p" if full_range else "yuv420p"
         codec.time_base = reader.time_base
-        codec.color_range, codec.colorspace = reader.tags.colour_range, reader.tags.matrix
+        converted = reader.colour.full_range and not full_range
+        codec.color_range = _LIMITED_RANGE if converted else reader.tags.colour_range
+        codec.colorspace = reader.tags.matrix
         codec.color_primaries, codec.color_trc = reader.tags.primaries, reader.tags.transfer
         if reader.stream.sample_aspect_ratio:
             codec.sample_aspect_ratio = reader.stream.sample_aspect_ratio
