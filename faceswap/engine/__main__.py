@@ -192,7 +192,8 @@ def _neural(spec: Spec, reporter: _Reporter) -> Event:
     from faceswap.engine.engines import check
 
     done = check(_path(spec, "models_dir"))
-    return {"engine": done.engine, "weights": [dataclasses.asdict(fact) for fact in done.facts]}
+    facts = [dataclasses.asdict(fact) for fact in done.facts]
+    return {"engine": done.engine, "provider": done.provider, "weights": facts}
 
 
 def _preview(spec: Spec, reporter: _Reporter) -> Event:

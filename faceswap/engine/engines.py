@@ -139,6 +139,8 @@ class Done(Generic[R]):
     engine: str
     facts: Sequence[Fact]
     notes: tuple[str, ...]
+    provider: str | None = None
+    """Where the networks were computed."""
 
 
 def with_engine(wish: Wish, run: Callable[[Engine], R]) -> Done[R]:
@@ -200,4 +202,4 @@ def check(models_dir: Path | None) -> Done[None]:
         enhancing = EnhancingEngine(engine, enhancer, provider)
         enhancing.try_out()
         facts = enhancing.facts
-    return Done(None, engine.name, facts, ())
+    return Done(None, engine.name, facts, (), engine.provider)

@@ -218,6 +218,46 @@ def fact_of(weights: WeightsFile) -> Fact:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What a page says of a models folder."""
+
+    facts: tuple[Fact, ...]
+    missing: tuple[Role, ...]
+    unusable: tuple[str, ...]
+    """Names of files that are damaged, unknown, or not what their `.sha256` states."""
+
+
+class Stock:
+    """Takes inventory of a models folder, and reads each file for its SHA-256 once only. Any thread may
+    ask."""
+
+    def __init__(self) -> None:
+        self._facts: dict[tuple[Path, int, int], Fact] = {}
+
+    def inventory(self, folder: Path) -> Inventory:
+        """Takes a second for each half gigabyte that is new."""
+        shelf = read_shelf(folder)
+        facts: list[Fact] = []
+        unusable = [*shelf.damaged, *shelf.unsuitable]
+        for file in shelf.files:
+            try:
+                facts.append(self._fact(file))
+            except (NeuralWeightsWrong, NeuralWeightsDamaged):
+                unusable.append(file.path.name)
+        return Inventory(tuple(facts), shelf.missing, tuple(unusable))
+
+    def _fact(self, file: WeightsFile) -> Fact:
+        try:
+            known_by = file.path.stat()
+        except OSError as error:
+            raise NeuralWeightsDamaged(file=file.path.name) from error
+        key = (file.path, known_by.st_size, known_by.st_mtime_ns)
+        if key not in self._facts:
+            self._facts[key] = fact_of(file)
+        return self._facts[key]
+
+
 def _stated(path: Path) -> str | None:
     """The digest in the file beside it; "" when that holds none."""
     beside = path.with_name(path.name + ".sha256")
