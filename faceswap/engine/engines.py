@@ -69,7 +69,6 @@ class NeuralEngine:
             log.info("%s: %s, SHA-256 %s, licence: %s", fact.file, fact.name, fact.sha256, fact.licence)
         self._network = Network(Graph(swap, provider), swap.model)
         self._identity = Identity(
-            swap.model,
             Graph(embed, provider),
             Graph(convert, provider) if convert else None,
             _projection(swap) if swap.model == "inswapper_128" else None,

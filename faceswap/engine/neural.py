@@ -101,7 +101,6 @@ class Network:
 class Identity:
     """How a swapper is told who the source is, from the embedding of a face."""
 
-    model: Model
     embedder: Graph
     converter: Graph | None = None
     projection: F32 | None = None
