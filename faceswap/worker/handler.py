@@ -128,7 +128,7 @@ def check_fitness(config: Config) -> None:
         )
     if not isinstance(report.error, NoFaceFound):
         raise report.error or EngineCrashed()
-    if not any(config.models_dir.glob("*.onnx")):
+    if config.models_dir is None or not any(config.models_dir.glob("*.onnx")):
         log.info("no networks: every swap is the mesh engine's")
         return
     report = _asked(

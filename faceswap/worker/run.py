@@ -58,19 +58,28 @@ class Config:
     """Of the engine's process."""
     max_download_mb: int
     """Of each file."""
-    models_dir: Path = NETWORK_VOLUME
-    """The user's weights for the neural engine, on a network volume or in the image. May be missing."""
+    models_dir: Path | None = None
+    """The operator's weights for the neural engine. A folder that is not there is an empty one."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
         hosts = environ.get("FACESWAP_WORKER_ALLOW_HOSTS", "").split(",")
+        weights_dir = Path(environ.get("FACESWAP_WORKER_WEIGHTS_DIR", "~/.cache/faceswap")).expanduser()
         return cls(
-            weights_dir=Path(environ.get("FACESWAP_WORKER_WEIGHTS_DIR", "~/.cache/faceswap")).expanduser(),
+            weights_dir=weights_dir,
             allow_hosts=frozenset(host.strip() for host in hosts if host.strip()),
             memory_mb=int(environ.get("FACESWAP_WORKER_MEMORY_MB", "8192")),
             max_download_mb=int(environ.get("FACESWAP_WORKER_MAX_DOWNLOAD_MB", "2000")),
-            models_dir=Path(environ.get("FACESWAP_WORKER_MODELS_DIR", NETWORK_VOLUME)),
+            models_dir=_models_dir(environ, weights_dir),
         )
+
+
+def _models_dir(environ: Mapping[str, str], weights_dir: Path) -> Path:
+    """As told; else a folder of the network volume, if there is one; else where the image's own layer is."""
+    told = environ.get("FACESWAP_WORKER_MODELS_DIR")
+    if told:
+        return Path(told)
+    return NETWORK_VOLUME if NETWORK_VOLUME.is_dir() else weights_dir
 
 
 class Engine(Protocol):
@@ -187,7 +196,7 @@ class Run:
             "result": str(result),
             "options": dataclasses.asdict(order.options),
             "weights_dir": str(self._config.weights_dir),
-            "models_dir": str(self._config.models_dir),
+            "models_dir": str(self._config.models_dir) if self._config.models_dir else None,
             "limits": {
                 "memory_mb": self._config.memory_mb,
                 "cpu_s": None,
