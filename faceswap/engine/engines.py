@@ -166,7 +166,7 @@ def with_engine(wish: Wish, run: Callable[[Engine], R]) -> Done[R]:
     try:
         if wish.engine == "neural":
             return attempt(lambda: NeuralEngine(shelf, provider))
-        if wish.engine == "auto" and provider != CPU and not shelf.missing:
+        if wish.engine == "auto" and provider != CPU and shelf.worth_a_try:
             return attempt(lambda: _on_gpu(NeuralEngine(shelf, provider)))
     except NeuralUnavailable as error:
         if wish.engine == "neural":

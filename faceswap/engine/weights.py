@@ -131,6 +131,12 @@ class Shelf:
         raise NeuralWeightsMissing(missing=role.value)
 
     @property
+    def worth_a_try(self) -> bool:
+        """Whether all is there, or a file that could be what is missing and can not be used: then a try says
+        why."""
+        return not self.missing or bool(self.damaged or self.unsuitable)
+
+    @property
     def missing(self) -> tuple[Role, ...]:
         """What the neural engine cannot do without."""
         swapper = self.find(Role.SWAPPER)
