@@ -180,6 +180,7 @@ def _swap(spec: Spec, reporter: _Reporter) -> Event:
         "swapped_frames": done.result.swapped_frames,
         "notes": [*done.result.notes, *done.notes],
         "engine": done.engine,
+        "provider": done.provider,
         "weights": [dataclasses.asdict(fact) for fact in done.facts],
     }
 

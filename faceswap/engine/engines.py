@@ -37,6 +37,8 @@ class Engine(Protocol):
     """`mesh`, or `neural:` and the name of the swap model."""
     facts: Sequence[Fact]
     """The weights it uses."""
+    provider: str | None
+    """Where its networks are computed."""
     samples_shapes: bool
     """Whether `meet` needs the resting shapes of a video's faces, sampled beforehand."""
 
@@ -48,6 +50,7 @@ class Engine(Protocol):
 class MeshEngine:
     name = "mesh"
     facts: Sequence[Fact] = ()
+    provider: str | None = None
     samples_shapes = True
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
@@ -73,7 +76,7 @@ class NeuralEngine:
             Graph(convert, provider) if convert else None,
             _projection(swap) if swap.model == "inswapper_128" else None,
         )
-        self.provider = self._network.graph.provider
+        self.provider: str | None = self._network.graph.provider
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
         return Repainter(self._network, mesh, self._identity.of(source))
@@ -92,6 +95,7 @@ class EnhancingEngine:
         self.facts: Sequence[Fact] = [*engine.facts, fact_of(enhancer)]
         self._engine = engine
         self._network = Network(Graph(enhancer, provider), enhancer.model)
+        self.provider: str | None = self._network.graph.provider
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
         return Enhancing(self._engine.swapper(source, mesh), Repainter(self._network, mesh))
@@ -161,7 +165,7 @@ def with_engine(wish: Wish, run: Callable[[Engine], R]) -> Done[R]:
         engine = make()
         if enhancer is not None:
             engine = EnhancingEngine(engine, enhancer, provider)
-        return Done(run(engine), engine.name, engine.facts, tuple(notes))
+        return Done(run(engine), engine.name, engine.facts, tuple(notes), engine.provider)
 
     try:
         if wish.engine == "neural":
@@ -193,12 +197,12 @@ def check(models_dir: Path | None) -> Done[None]:
     Raises: NeuralUnavailable.
     """
     shelf, provider = read_shelf(models_dir), provider_for("")
-    engine = NeuralEngine(shelf, provider)
     enhancer = shelf.find(Role.ENHANCER)
-    facts = engine.facts
-    engine.try_out()
+    engine: NeuralEngine | MeshEngine | EnhancingEngine = MeshEngine()
+    if enhancer is None or shelf.worth_a_try:
+        engine = NeuralEngine(shelf, provider)
+        engine.try_out()
     if enhancer is not None:
-        enhancing = EnhancingEngine(engine, enhancer, provider)
-        enhancing.try_out()
-        facts = enhancing.facts
-    return Done(None, engine.name, facts, (), engine.provider)
+        engine = EnhancingEngine(engine, enhancer, provider)
+        engine.try_out()
+    return Done(None, engine.name, engine.facts, (), engine.provider)

@@ -16,7 +16,7 @@ from PIL import Image
 from tests import child
 from tests.child import inspect_spec, swap_spec
 
-DONE = {"event": "done", "notes": [], "engine": "mesh", "weights": []}
+DONE = {"event": "done", "notes": [], "engine": "mesh", "provider": None, "weights": []}
 
 
 @pytest.fixture(scope="module")
