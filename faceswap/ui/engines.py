@@ -26,14 +26,15 @@ def engine_choice(site: Site, frame: Frame) -> tuple[gr.Radio, gr.Checkbox]:
     enhance = gr.Checkbox(label=i18n("enhancer"), info=i18n("enhancer_info"), elem_id="fs-enhance")
     models = markup("", elem_id="fs-models")
 
-    def tell(request: gr.Request) -> str:
+    def tell(token: object, request: gr.Request) -> str:
         language = language_of(request)
         with in_words(language):
+            site.owner_of(token)
             return _models(site, language)
         return ""
 
     frame.opened.then(
-        tell, None, models, show_progress="hidden", concurrency_limit=None, api_visibility="private"
+        tell, frame.token, models, show_progress="hidden", concurrency_limit=None, api_visibility="private"
     )
     return engine, enhance
 
