@@ -283,9 +283,7 @@ class Dispatcher:
         made = _result(fetched, report)
         result = self._folders.result(run.job)
         fetched.replace(result)
-        done = self._store.complete(
-            run.job, report.notes, made, engine=report.engine, weights=report.weights
-        )
+        done = self._store.complete(run.job, report.notes, made, engine=report.engine, weights=report.weights)
         if done is not None:
             log.debug("job %s: completed by %s", run.job.id, report.engine)
             run.backend.forget(handle)

@@ -283,6 +283,8 @@ WORDS: dict[str, Text] = {
     "row_started": Text("开始", "Started"),
     "row_ended": Text("结束", "Ended"),
     "row_attempts": Text("运行次数", "Runs"),
+    "row_engine": Text("引擎", "Engine"),
+    "row_model": Text("模型", "Model"),
     "row_options": Text("选项", "Options"),
     "row_remarks": Text("备注", "Remarks"),
     "row_version": Text("声明版本", "Version"),

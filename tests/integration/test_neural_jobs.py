@@ -40,6 +40,8 @@ class TestHere:
         shown = service.get(job.id).public()
         assert shown["engine"] == "neural:inswapper_128"
         assert {"role", "name", "file", "sha256", "recognised", "licence"} == set(shown["weights"][0])
+        receipt = service.receipt(job.id)
+        assert (receipt.engine, receipt.weights) == (job.engine, [dict(file) for file in job.weights])
         assert texts.remarks(job, "en") == ["There is no face enhancer; the result was not enhanced"]
 
     def test_a_mesh_job_names_its_engine_and_no_weights(
