@@ -1,8 +1,9 @@
-"""Choosing the engine, and what there is to know of the user's own models: one component."""
+"""Choosing the engine, and what there is to know of the user's own models."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from html import escape
 
 import gradio as gr
@@ -14,8 +15,8 @@ from faceswap.ui.texts import Language
 
 
 def engine_choice(site: Site, frame: Frame) -> tuple[gr.Radio, gr.Checkbox]:
-    """The engine (`auto`, `mesh` or `neural`) and whether the face is enhanced; below, models and their
-    terms."""
+    """The engine (`auto`, `mesh` or `neural`) and whether the face is enhanced; below, which models are
+    missing."""
     engine = gr.Radio(
         choices=[(i18n(f"engine_{name}"), name) for name in ("auto", "mesh", "neural")],
         value="auto",
@@ -24,47 +25,58 @@ def engine_choice(site: Site, frame: Frame) -> tuple[gr.Radio, gr.Checkbox]:
         elem_id="fs-engine",
     )
     enhance = gr.Checkbox(label=i18n("enhancer"), info=i18n("enhancer_info"), elem_id="fs-enhance")
-    models = markup("", elem_id="fs-models")
+    _told(site, frame, "fs-models", _missing)
+    return engine, enhance
+
+
+def model_terms(site: Site, frame: Frame) -> None:
+    """The models that are there and their terms: for where everybody sees it who starts a swap."""
+    _told(site, frame, "fs-terms", _terms)
+
+
+def _told(site: Site, frame: Frame, element: str, write: Callable[[Site, Language], str]) -> None:
+    """Markup that is written each time the page is opened."""
+    shown = markup("", elem_id=element)
 
     def tell(token: object, request: gr.Request) -> str:
         language = language_of(request)
         with in_words(language):
             site.owner_of(token)
-            return _models(site, language)
+            return write(site, language)
         return ""
 
     frame.opened.then(
-        tell, frame.token, models, show_progress="hidden", concurrency_limit=None, api_visibility="private"
+        tell, frame.token, shown, show_progress="hidden", concurrency_limit=None, api_visibility="private"
     )
-    return engine, enhance
 
 
-def _models(site: Site, language: Language) -> str:
-    """What is there and under which terms, what is missing and where it goes."""
+def _terms(site: Site, language: Language) -> str:
+    if site.service.settings.backend_name != "local":
+        return ""
+    facts = site.service.models().facts
+    lines = [texts.words("models_own", language)] + [
+        f"{fact.name} ({fact.file}): {texts.words(f'licence_{fact.licence}', language)}" for fact in facts
+    ]
+    return f"<small>{'<br>'.join(map(escape, lines))}</small>" if facts else ""
 
-    def word(key: str, **values: object) -> str:
-        return escape(texts.words(key, language, **values))
 
+def _missing(site: Site, language: Language) -> str:
     settings = site.service.settings
-    if settings.backend_name != "local":
-        return f"<p><b>{word('models_head')}</b><br>{word('models_remote')}</p>"
-    found = site.service.models()
     lines: list[str] = []
-    if found.facts:
-        items = "".join(
-            f"<li>{escape(fact.name)} ({escape(fact.file)}): {word(f'licence_{fact.licence}')}</li>"
-            for fact in found.facts
-        )
-        lines.append(f"{word('models_own')}<ul>{items}</ul>")
-    if found.unusable:
-        lines.append(word("models_bad", files=", ".join(found.unusable)))
-    if found.missing:
-        names = "、" if language == "zh" else ", "
-        missing = names.join(texts.words(f"model_{role}", language) for role in found.missing)
-        # On a server for many, where its files lie is nobody's business.
-        shared = texts.words("models_folder", language)
-        folder = shared if settings.multi_user else str(settings.neural_models_dir)
-        lines.append(word("models_where", missing=missing, folder=folder))
-    if importlib.util.find_spec("onnxruntime") is None:
-        lines.append(word("models_runtime"))
-    return f"<div><b>{word('models_head')}</b><br>{'<br>'.join(lines)}</div>"
+    if settings.backend_name != "local":
+        lines.append(texts.words("models_remote", language))
+    else:
+        found = site.service.models()
+        if found.unusable:
+            lines.append(texts.words("models_bad", language, files=", ".join(found.unusable)))
+        if found.missing:
+            names = "、" if language == "zh" else ", "
+            missing = names.join(texts.words(f"model_{role}", language) for role in found.missing)
+            # On a server for many, where its files lie is nobody's business.
+            shared = texts.words("models_folder", language)
+            folder = shared if settings.multi_user else str(settings.neural_models_dir)
+            lines.append(texts.words("models_where", language, missing=missing, folder=folder))
+        if importlib.util.find_spec("onnxruntime") is None:
+            lines.append(texts.words("models_runtime", language))
+    head = escape(texts.words("models_head", language))
+    return f"<small><b>{head}</b><br>{'<br>'.join(map(escape, lines))}</small>" if lines else ""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from faceswap.errors import ConsentRequired, InvalidRequest
 from faceswap.jobs import JobType, SwapOptions
 from faceswap.ui import texts
-from faceswap.ui.engines import engine_choice
+from faceswap.ui.engines import engine_choice, model_terms
 from faceswap.ui.frame import REFRESH_NOW, Frame, i18n
 from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
 from faceswap.ui.slot import slot
@@ -29,6 +29,7 @@ def swap_page(site: Site, frame: Frame, kind: Literal["image", "video"]) -> None
             visible=kind == "video", elem_id="fs-quality",
         )  # fmt: skip
         engine, enhance = engine_choice(site, frame)
+    model_terms(site, frame)
     consent = gr.Checkbox(
         label=i18n("consent"), elem_id="fs-consent", elem_classes=["fs-consent"], container=False
     )

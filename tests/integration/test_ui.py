@@ -216,9 +216,10 @@ def test_a_page_says_which_models_are_there_under_which_terms_and_what_is_missin
     """The answer to the page's own loading: in Chinese, as the caller asks for."""
     graphs.inswapper(tmp_path / "my<model>.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"broken")
-    said = Caller(start_app(FACESWAP_MODELS_DIR=str(tmp_path))).loaded("fs-models", [None])
-    assert "my&lt;model&gt;.onnx" in said
-    assert "以其发布者的条款为准" in said
+    caller = Caller(start_app(FACESWAP_MODELS_DIR=str(tmp_path)))
+    terms, said = (caller.loaded(element, [None]) for element in ("fs-terms", "fs-models"))
+    assert "my&lt;model&gt;.onnx" in terms
+    assert "以其发布者的条款为准" in terms
     assert "无法使用：broken.onnx" in said
     assert f"缺少：人脸特征模型。请把 .onnx 文件放进 {tmp_path}" in said
 
