@@ -2,6 +2,8 @@
 
     python -m benchmarks.engine             all of it, about ten minutes on 2 cores
     python -m benchmarks.engine --quick     10 s clips only, no quality
+    python -m benchmarks.engine --engine neural --models-dir DIR
+                                            speed with your own weights: a row for the README's table of GPUs
 
 Clips are looped and scaled out of packaged media. Every figure of speed stands beside that of decoding and
 encoding alone, measured just before it: the machine's own speed drops out of the ratio.
@@ -39,13 +41,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="10 s clips only, no quality")
     parser.add_argument("--long", action="store_true", help="memory with a video of 180 s, too")
+    parser.add_argument("--engine", choices=("mesh", "neural"), default="mesh")
+    parser.add_argument("--models-dir", type=Path, help="weights of the neural engine")
+    parser.add_argument("--enhance", action="store_true", help="with the face enhancer among them")
     parser.add_argument("--measure", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        measure(*options.measure)
+        measure(*options.measure, options.models_dir, options.enhance)
         return
+    if options.engine == "neural" and options.models_dir is None:
+        parser.error("--engine neural needs --models-dir")
     with tempfile.TemporaryDirectory(prefix="faceswap-benchmark-") as folder:
         bench = Bench(Path(folder))
+        if options.engine == "neural":
+            bench.neural(10 if options.quick else 30, options.models_dir, options.enhance)
+            return
         bench.speed(10 if options.quick else 30)
         bench.memory((10,) if options.quick else (10, 60, 180) if options.long else (10, 60))
         bench.latency()
@@ -110,8 +120,22 @@ class Bench:
             rows,
         )
 
-    def measured(self, mode: str, clip: Path, many: bool) -> dict[str, Any]:
-        command = [sys.executable, "-m", "benchmarks.engine", "--measure"]
+    def neural(self, seconds: float, models_dir: Path, enhance: bool) -> None:
+        """One row of Markdown: frames per second, and in brackets those of decoding and encoding alone."""
+        extra = ["--models-dir", str(models_dir), *(["--enhance"] if enhance else [])]
+        cells: list[str] = []
+        name = device = ""
+        for size in SIZES.values():
+            clip = self.looped(size, seconds)
+            floor, full = self.measured("floor", clip, False), self.measured("neural", clip, False, *extra)
+            name, device = full["engine"], full["device"]
+            cells.append(f"{fps(full):.1f} ({fps(floor):.0f})")
+        print("| GPU | engine | " + " | ".join(SIZES) + " |")
+        print("|---" * (2 + len(SIZES)) + "|")
+        print(f"| {device} | {name}{' + enhancer' if enhance else ''} | " + " | ".join(cells) + " |")
+
+    def measured(self, mode: str, clip: Path, many: bool, *extra: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "benchmarks.engine", *extra, "--measure"]
         command += [mode, str(clip), str(self.portrait), str(self.model), "many" if many else "one"]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
         return json.loads(done.stdout)
@@ -191,18 +215,22 @@ def fps(figures: dict[str, Any]) -> float:
     return figures["frames"] / figures["wall_s"]
 
 
-def measure(mode: str, clip: str, source: str, model: str, faces: str) -> None:
+def measure(
+    mode: str, clip: str, source: str, model: str, faces: str, models_dir: Path | None, enhance: bool
+) -> None:
     """In a process of its own: run the pipeline with or without its middle, and print what it took."""
-    limit_resources(child.LIMITS)
+    limit_resources(child.LIMITS, lambda: mode == "neural")
     import cv2
 
-    from faceswap.engine.blend import Blender
+    from faceswap.engine.engines import EnhancingEngine, MeshEngine, NeuralEngine
     from faceswap.engine.landmarks import Landmarker
     from faceswap.engine.mesh import FaceMesh
-    from faceswap.engine.source import find_source
+    from faceswap.engine.providers import provider_for
+    from faceswap.engine.source import find_source_photo
     from faceswap.engine.swap import MANY
     from faceswap.engine.tracking import Tracker
     from faceswap.engine.video import RestingShapes, swap_frames
+    from faceswap.engine.weights import Role, read_shelf
     from faceswap.media import Limits, VideoReader, VideoWriter, read_picture
 
     cv2.setNumThreads(1)
@@ -211,13 +239,20 @@ def measure(mode: str, clip: str, source: str, model: str, faces: str) -> None:
     most = MANY if faces == "many" else 1
     shapes = RestingShapes(mesh)
     tracker: Any = Tracker(landmarker, most)
-    swapper: Any = Blender(find_source(read_picture(Path(source), limits), landmarker, mesh)[0], mesh)
+    photo = find_source_photo(read_picture(Path(source), limits), landmarker)
+    engine: Any = MeshEngine()
+    if mode == "neural":
+        shelf, provider = read_shelf(models_dir), provider_for("")
+        engine = NeuralEngine(shelf, provider)
+        if enhance:
+            engine = EnhancingEngine(engine, shelf.need(Role.ENHANCER), provider)
+    swapper: Any = engine.swapper(photo, mesh)
     if mode == "floor":
         tracker = Nothing()
-    if mode == "swap":
+    if engine.samples_shapes and mode == "swap":
         with VideoReader(target, limits) as reader:
             shapes.sample(reader, landmarker, 0.0, most)
-    else:
+    if mode in ("floor", "track"):
         swapper = Nothing()
     result = target.with_name("measured.mp4")
     with VideoReader(target, limits) as reader, VideoWriter(result, reader) as writer:
@@ -225,7 +260,16 @@ def measure(mode: str, clip: str, source: str, model: str, faces: str) -> None:
         counts = swap_frames(reader, writer, tracker, swapper, shapes, lambda *_: None)
         wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     figures = {"frames": counts.frames, "wall_s": wall, "cpu_s": cpu, "stage_cpu_s": dict(counts.stage_cpu_s)}
-    print(json.dumps(figures))
+    print(json.dumps(figures | {"engine": engine.name, "device": device(engine)}))
+
+
+def device(engine: Any) -> str:
+    """What computed the networks: the GPU's own name where it has one."""
+    provider = getattr(engine, "provider", None) or "CPU"
+    if provider.startswith("CUDA"):
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    return f"{provider.removesuffix('ExecutionProvider')}, {os.cpu_count()} cores"
 
 
 class Nothing:

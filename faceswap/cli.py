@@ -71,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         "--consent", action="store_true", help="state that everyone shown in both files agreed; required"
     )
     swap.add_argument("--many-faces", action="store_true", help="swap every face, not only the largest")
+    swap.add_argument(
+        "--engine", choices=("auto", "mesh", "neural"), default="auto", help="auto if not given"
+    )
+    swap.add_argument("--enhance", action="store_true", help="sharpen the face, with an enhancer's weights")
     swap.add_argument("--quality", type=int, default=80, metavar="1..100", help="of a video; 80 if not given")
     swap.add_argument("--quiet", action="store_true", help="show no progress")
     swap.set_defaults(run=_swap)
@@ -187,7 +191,12 @@ def _receipt(given: argparse.Namespace, settings: Settings) -> int:
 
 def _options(given: argparse.Namespace) -> SwapOptions:
     try:
-        return SwapOptions(many_faces=given.many_faces, video_quality=given.quality)
+        return SwapOptions(
+            many_faces=given.many_faces,
+            video_quality=given.quality,
+            engine=given.engine,
+            use_face_enhancer=given.enhance,
+        )
     except ValidationError as error:
         raise _Refused("--quality is 1 to 100.") from error
 

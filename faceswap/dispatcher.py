@@ -287,8 +287,9 @@ class Dispatcher:
         made = _result(fetched, report)
         result = self._folders.result(run.job)
         fetched.replace(result)
-        if self._store.complete(run.job, report.notes, made) is not None:
-            log.debug("job %s: completed", run.job.id)
+        done = self._store.complete(run.job, report.notes, made, engine=report.engine, weights=report.weights)
+        if done is not None:
+            log.debug("job %s: completed by %s", run.job.id, report.engine)
             run.backend.forget(handle)
             return
         with suppress(JobNotFound):

@@ -31,6 +31,15 @@ FaceSwapError
 │   ├── SubmissionUnknown
 │   ├── WeightsMissing
 │   ├── EngineCrashed
+│   ├── NeuralUnavailable
+│   │   ├── NeuralNotInstalled
+│   │   ├── NeuralWeightsMissing
+│   │   ├── NeuralWeightsDamaged
+│   │   ├── NeuralWeightsWrong
+│   │   ├── NeuralWeightsUnsuitable
+│   │   ├── NeuralWithoutGpu
+│   │   ├── NeuralOutOfMemory
+│   │   └── NeuralFailed
 │   ├── BucketUnavailable
 │   ├── GateUnavailable
 │   ├── CloudRefused
@@ -253,6 +262,66 @@ class EngineCrashed(BackendUnavailable):
     """The engine stopped unexpectedly while processing this task. Try another file or export it again."""
 
     code = "engine_crashed"
+
+
+class NeuralUnavailable(BackendUnavailable):
+    """The neural engine cannot be used. Choose the mesh engine."""
+
+    code = "neural_unavailable"
+
+
+class NeuralNotInstalled(NeuralUnavailable):
+    """The neural engine needs a Python package: install onnxruntime, or onnxruntime-gpu for an NVIDIA GPU; or
+    choose the mesh engine."""
+
+    code = "neural_not_installed"
+
+
+class NeuralWeightsMissing(NeuralUnavailable):
+    """The neural engine needs a {missing}, and there is none in its models folder (FACESWAP_MODELS_DIR). Put
+    one there, or choose the mesh engine."""
+
+    code = "neural_weights_missing"
+
+
+class NeuralWeightsDamaged(NeuralUnavailable):
+    """{file} is damaged or incomplete. Put a complete copy into the models folder, or choose the mesh
+    engine."""
+
+    code = "neural_weights_damaged"
+
+
+class NeuralWeightsWrong(NeuralUnavailable):
+    """The SHA-256 of {file} is not the one that {file}.sha256 states. Put the right file into the models
+    folder, or choose the mesh engine."""
+
+    code = "neural_weights_wrong"
+
+
+class NeuralWeightsUnsuitable(NeuralUnavailable):
+    """{file} is none of the models that the neural engine knows: its inputs and outputs do not fit. Put
+    another one into the models folder, or choose the mesh engine."""
+
+    code = "neural_weights_unsuitable"
+
+
+class NeuralWithoutGpu(NeuralUnavailable):
+    """The GPU could not be used for the neural engine. Look at the log, or choose the mesh engine."""
+
+    code = "neural_without_gpu"
+
+
+class NeuralOutOfMemory(NeuralUnavailable):
+    """There was not enough memory for {file}. Raise FACESWAP_ENGINE_MEMORY_MB, use a larger GPU, or choose
+    the mesh engine."""
+
+    code = "neural_out_of_memory"
+
+
+class NeuralFailed(NeuralUnavailable):
+    """{file} failed while it computed. Look at the log, or choose the mesh engine."""
+
+    code = "neural_failed"
 
 
 class BucketUnavailable(BackendUnavailable):

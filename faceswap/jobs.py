@@ -104,10 +104,13 @@ class SwapOptions(BaseModel):
     video_encoder: str = Field(default="libx264", max_length=64)
     """`libx264` (H.264, plays everywhere), `libx265` (HEVC, smaller, slow; not every browser plays it) or
     `libvpx-vp9` (VP9, small, slow). Any other becomes `libx264`, and a note says so."""
+    engine: Literal["auto", "mesh", "neural"] = "auto"
+    """`mesh` draws the photo's face onto the target's; `neural` uses networks whose weights the user brings;
+    `auto` is `neural` where such weights and a GPU are, else `mesh`."""
     use_face_enhancer: bool = False
-    """Sharpen the swapped face afterwards, where the engine has an enhancer; the classical one needs none."""
+    """Sharpen the swapped face afterwards, where there are weights for that; otherwise a note says so."""
     execution_provider: str = Field(default="", max_length=64)
-    """Where a neural engine should compute, such as `cpu` or `cuda`; the classical one knows the CPU only."""
+    """Where networks are computed: `cpu`, or the best there is."""
 
     @property
     def crf(self) -> int:
@@ -154,6 +157,11 @@ class Job:
     result: Result | None = None
     notes: tuple[str, ...] = ()
     """Codes of things worth telling that are no errors, such as `several_faces_in_source`."""
+    engine: str | None = None
+    """Of a completed job: what swapped the pixels, `mesh` or `neural:` and the name of the swap model."""
+    weights: tuple[Mapping[str, Any], ...] = ()
+    """Of a completed job: the user's weights that were used, each with role, name, file, sha256, recognised
+    (by its SHA-256) and licence."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     cancelled_at: datetime | None = None
@@ -196,6 +204,8 @@ class Job:
             "face_mappings": dict(self.face_mappings),
             "options": self.options.model_dump(),
             "notes": list(self.notes),
+            "engine": self.engine,
+            "weights": [dict(file) for file in self.weights],
             "created_at": isoformat(self.created_at),
             "updated_at": isoformat(self.updated_at),
             "started_at": isoformat(self.started_at),

@@ -92,6 +92,10 @@ class Receipt(_Record):
     completed_at: str | None
     cancelled_at: str | None
     backend: Literal["local", "runpod"] = Field(description="Where the engine ran.")
+    engine: str | None = Field(default=None, description="`mesh`, or `neural:` and the swap model's name.")
+    weights: list[dict[str, str | bool]] = Field(
+        default=[], description="The networks' files: role, name, file, sha256, recognised, licence."
+    )
     attempts: int = Field(description="How many runs were started.")
     options: SwapOptions
     notes: list[str] = Field(description="Codes of things worth telling that are no errors.")
@@ -141,6 +145,8 @@ def receipt_of(
         completed_at=isoformat(job.completed_at),
         cancelled_at=isoformat(job.cancelled_at),
         backend=job.backend,
+        engine=job.engine,
+        weights=[dict(file) for file in job.weights],
         attempts=job.attempt,
         options=job.options,
         notes=list(job.notes),

@@ -22,6 +22,7 @@ from faceswap.consent import Consent
 from faceswap.disks import network_file_system
 from faceswap.dispatcher import Dispatcher, write_summary
 from faceswap.engine.gate import require as require_gate
+from faceswap.engine.weights import Inventory, Stock
 from faceswap.errors import (
     BackendUnavailable,
     ConsentRequired,
@@ -94,6 +95,7 @@ class Service:
             require_gate(self.settings.content_gate)
         self._folders = Folders(self.settings.data_dir)
         self._store, self._snapshots = _opened(self.settings, self._folders, clock)
+        self._stock = Stock()
         self._intake = Intake(self._store, self._folders, self.settings, self._now)
         self._backends = dict(backends) if backends is not None else self._configured_backends()
         slots = dict.fromkeys(self._backends, REMOTE_AT_ONCE) | {"local": self.settings.local_workers}
@@ -167,6 +169,10 @@ class Service:
         Raises: UploadNotFound, BadMedia, BackendUnavailable.
         """
         return self._intake.find_faces(self._store.upload(upload_id, owner))
+
+    def models(self) -> Inventory:
+        """The user's weights for the neural engine on this machine; takes a second for each new file."""
+        return self._stock.inventory(self.settings.neural_models_dir)
 
     # -- jobs --------------------------------------------------------------------------------------------
 
@@ -271,6 +277,8 @@ class Service:
         _require_fit(job_type, sources, target)
         options = options or SwapOptions()
         self._require_content({upload.id: upload for upload in sources.values()}, target, own)
+        if self.settings.backend_name != "local" and options.engine == "neural":
+            options = options.model_copy(update={"engine": "auto"})  # the networks may be in the cloud only
         return self._intake.preview(job_type.target_kind, sources, target, options.for_engine(), at_s)
 
     def get(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """A folder that outlives this machine's disk, such as a mounted bucket; see `snapshots.py`."""
     mcp: bool = False
     """Offer the tools of `ui/tools.py` over MCP too; needs `gradio[mcp]`."""
+    models_dir: Path | None = None
+    """The user's weights for the neural engine, `*.onnx`; `models` in the data folder when not given."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     multi_user: bool = Field(default_factory=_on_a_space)
@@ -100,7 +102,7 @@ class Settings(BaseSettings):
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
-    @field_validator("snapshot_dir", mode="before")
+    @field_validator("models_dir", "snapshot_dir", mode="before")
     @classmethod
     def _none_if_empty(cls, value: object) -> object:
         return value or None
@@ -118,6 +120,10 @@ class Settings(BaseSettings):
     @classmethod
     def _never(cls, value: object) -> object:
         return None if isinstance(value, str) and value.strip().lower() == "never" else value
+
+    @property
+    def neural_models_dir(self) -> Path:
+        return self.models_dir or self.data_dir / "models"
 
     @property
     def runpod_configured(self) -> bool:

@@ -278,7 +278,11 @@ class Intake:
     def _ask_engine(self, spec: Mapping[str, object], cpu_s: float = INSPECTION_CPU_S) -> Mapping[str, Any]:
         """The closing line of one run of the engine."""
         limits = engine_limits(self._settings) | {"cpu_s": cpu_s}
-        common = {"weights_dir": str(self._folders.weights), "limits": limits}
+        common = {
+            "weights_dir": str(self._folders.weights),
+            "models_dir": str(self._settings.neural_models_dir),
+            "limits": limits,
+        }
         with self._slots:
             child = EngineProcess({**spec, **common})
             try:

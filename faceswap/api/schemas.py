@@ -45,6 +45,8 @@ _JOB: dict[str, Any] = {
     "face_mappings": {},
     "options": SwapOptions().model_dump(),
     "notes": [],
+    "engine": None,
+    "weights": [],
     "created_at": _TIME,
     "updated_at": _TIME,
     "started_at": _TIME,
@@ -175,6 +177,12 @@ class JobView(BaseModel):
     face_mappings: dict[str, str]
     options: SwapOptions
     notes: list[str] = Field(description="Codes of things worth telling that are no errors.")
+    engine: str | None = Field(
+        description="What swapped the pixels, once completed: `mesh`, or `neural:` and the swap model's name."
+    )
+    weights: list[dict[str, str | bool]] = Field(
+        description="The operator's weights that were used: role, name, file, sha256, recognised, licence."
+    )
     created_at: str
     updated_at: str
     started_at: str | None

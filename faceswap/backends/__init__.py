@@ -61,6 +61,10 @@ class Report:
     frames: int | None = None
     swapped_frames: int | None = None
     """Both of a run that SUCCEEDED, where they are known."""
+    engine: str | None = None
+    """Of a SUCCEEDED run: what swapped the pixels."""
+    weights: tuple[Mapping[str, object], ...] = ()
+    """Of a SUCCEEDED run: facts about the user's weights that were used."""
     error: FaceSwapError | None = None
     """Set exactly when `state` is FAILED."""
     stop_needed: bool = False

@@ -6,6 +6,7 @@ import errno
 import shutil
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -37,6 +38,7 @@ class LocalBackend:
                 {
                     "task": "swap",
                     "weights_dir": str(self._folders.weights),
+                    "models_dir": str(self._settings.neural_models_dir),
                     "limits": engine_limits(self._settings),
                     "kind": job.type.target_kind,
                     "sources": {face: str(path) for face, path in media.sources.items()},
@@ -68,6 +70,8 @@ class LocalBackend:
                 notes=tuple(cast("list[str]", said.get("notes") or [])),
                 frames=said.get("frames"),
                 swapped_frames=said.get("swapped_frames"),
+                engine=said.get("engine"),
+                weights=tuple(cast("list[Mapping[str, object]]", said.get("weights") or [])),
             )
         limit_s = self._settings.engine_timeout_s
         if time.monotonic() - run.started_s > limit_s:

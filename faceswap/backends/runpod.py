@@ -480,6 +480,8 @@ def _final(outcome: Outcome, *, stop_needed: bool = False) -> Report:
         outcome.notes,
         outcome.frames,
         outcome.swapped_frames,
+        outcome.engine,
+        outcome.weights,
     )
 
 

@@ -90,6 +90,8 @@ class Outcome:
     notes: tuple[str, ...] = ()
     frames: int | None = None
     swapped_frames: int | None = None
+    engine: str | None = None
+    weights: tuple[Fields, ...] = ()
     error: FaceSwapError | None = None
 
     def as_output(self) -> Fields:
@@ -110,6 +112,8 @@ def outcome_of(output: object) -> Outcome:
         notes=_words(said.get("notes")),
         frames=_count(said.get("frames")),
         swapped_frames=_count(said.get("swapped_frames")),
+        engine=_text(said.get("engine")),
+        weights=_facts(said.get("weights")),
     )
     if said.get("stored") is True:
         return replace(known, stored=True)
@@ -168,6 +172,14 @@ def _count(value: object) -> int | None:
 
 def _words(value: object) -> tuple[str, ...]:
     return tuple(str(word) for word in cast("list[object]", value)) if isinstance(value, list) else ()
+
+
+def _facts(value: object) -> tuple[Fields, ...]:
+    """What a worker says of the weights it used: flat objects of words and flags."""
+    if not isinstance(value, list):
+        return ()
+    said = (cast("Fields", each) for each in cast("list[object]", value) if isinstance(each, dict))
+    return tuple({key: word for key, word in each.items() if isinstance(word, (str, bool))} for each in said)
 
 
 def json_object(text: str | bytes) -> Fields:

@@ -5,7 +5,8 @@ events, then one `done` or `error`. Exit status 0 after `done`, 1 after `error`.
 parent is gone: partial output is removed and the process ends at once.
 
     {"task": "swap", "kind": "image" | "video", "sources": {face: path}, "target": path, "result": path,
-     "options": {see `Options`}, "people": path | null, "weights_dir": path | null, "limits": {…}}
+     "options": {see `Options`}, "people": path | null, "weights_dir": path | null,
+     "models_dir": path | null, "limits": {…}}
     {"task": "preview", as "swap" without "result", "at_s": float | null}
     {"task": "inspect", "path": path, "detect_faces": bool, "normalised": path | null,
      "weights_dir": path | null, "limits": {…}}
@@ -14,6 +15,8 @@ parent is gone: partial output is removed and the process ends at once.
     sources: {"": path} for the largest face, or for all with many_faces; {"face_0": path, …} for each face
     that is to be swapped, by the ids that "faces" gives them
     people: where "faces" leaves what it learned about a video's faces, and the others look for it
+    {"task": "neural", "models_dir": path | null, "limits": {…}}
+    models_dir: the user's weights for the neural engine
     limits: memory_mb, cpu_s (or null), max_megapixels, max_video_megapixels, max_duration_s
 
 Native libraries are imported after the limits are in force and standard output is out of their reach.
@@ -26,6 +29,7 @@ import ctypes
 import dataclasses
 import errno
 import json
+import logging
 import os
 import sys
 import threading
@@ -71,7 +75,10 @@ def main() -> int:
     try:
         spec: Spec = json.loads(line)
         threading.Thread(target=_end_with_parent, args=(spec,), name="parent", daemon=True).start()
-        limit_resources(spec["limits"])
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s"
+        )
+        limit_resources(spec["limits"], lambda: _may_use_gpu(spec))
         reporter.event({"event": "done", **_TASKS[spec["task"]](spec, reporter)})
     except Exception as error:  # noqa: BLE001 - this is where every error becomes an event
         traceback.print_exc()
@@ -99,7 +106,18 @@ def _end_with_parent(spec: Spec) -> None:
     os._exit(1)
 
 
-def limit_resources(limits: Spec) -> None:
+def _may_use_gpu(spec: Spec) -> bool:
+    """Asked before anything is loaded."""
+    options, folder = spec.get("options", {}), spec.get("models_dir")
+    asked = options.get("engine", "auto") != "mesh" or options.get("use_face_enhancer", False)
+    if spec["task"] not in ("swap", "preview", "neural") or not asked or not folder:
+        return False
+    from faceswap.engine.providers import CPU, provider_for
+
+    return any(Path(folder).glob("*.onnx")) and provider_for(options.get("execution_provider", "")) != CPU
+
+
+def limit_resources(limits: Spec, uses_gpu: Callable[[], bool] = lambda: False) -> None:
     """Hold this process to its limits where the platform can.
 
     Address space counts reserved memory too: glibc would reserve 64 MB for the heap of each thread, and BLAS
@@ -116,8 +134,9 @@ def limit_resources(limits: Spec) -> None:
         if mallopt is not None:
             for option, value in _MALLOC_OPTIONS.items():
                 mallopt(option, value)
-    memory = int(limits["memory_mb"]) * 10**6
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    if not uses_gpu():  # CUDA reserves addresses for all memory of all devices
+        memory = int(limits["memory_mb"]) * 10**6
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if limits.get("cpu_s"):
         cpu_s = max(1, int(limits["cpu_s"]))
@@ -141,40 +160,66 @@ def _model(spec: Spec) -> Path:
 
 
 def _swap(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.engines import Engine, Wish, with_engine
     from faceswap.engine.options import Options
-    from faceswap.engine.swap import swap_image, swap_video
+    from faceswap.engine.swap import SwapResult, swap_image, swap_video
 
     sources = {face: Path(path) for face, path in spec["sources"].items()}
     options = Options.of(spec["options"])
     target, result = Path(spec["target"]), Path(spec["result"])
-    model, limits = _model(spec), _media_limits(spec)
-    if spec["kind"] == "image":
-        done = swap_image(sources, target, result, model, limits, options)
-    else:
-        done = swap_video(sources, target, result, model, limits, options, reporter.progress, _people(spec))
-    return {"frames": done.frames, "swapped_frames": done.swapped_frames, "notes": list(done.notes)}
+    model, limits, people = _model(spec), _media_limits(spec), _path(spec, "people")
+
+    def run(engine: Engine) -> SwapResult:
+        if spec["kind"] == "image":
+            return swap_image(sources, target, result, model, limits, options, engine)
+        progress = reporter.progress
+        return swap_video(sources, target, result, model, limits, options, progress, people, engine)
+
+    done = with_engine(Wish.of(options, _path(spec, "models_dir")), run)
+    return {
+        "frames": done.result.frames,
+        "swapped_frames": done.result.swapped_frames,
+        "notes": [*done.result.notes, *done.notes],
+        "engine": done.engine,
+        "provider": done.provider,
+        "weights": [dataclasses.asdict(fact) for fact in done.facts],
+    }
 
 
-def _people(spec: Spec) -> Path | None:
-    return Path(spec["people"]) if spec.get("people") else None
+def _path(spec: Spec, name: str) -> Path | None:
+    return Path(spec[name]) if spec.get(name) else None
+
+
+def _neural(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.engines import check
+
+    done = check(_path(spec, "models_dir"))
+    facts = [dataclasses.asdict(fact) for fact in done.facts]
+    return {"engine": done.engine, "provider": done.provider, "weights": facts}
 
 
 def _preview(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.engines import Wish, with_engine
     from faceswap.engine.options import Options
     from faceswap.engine.preview import preview
 
     sources = {face: Path(path) for face, path in spec["sources"].items()}
-    jpeg = preview(
-        spec["kind"],
-        sources,
-        Path(spec["target"]),
-        _model(spec),
-        _media_limits(spec),
-        Options.of(spec["options"]),
-        spec.get("at_s"),
-        _people(spec),
+    options, model, limits = Options.of(spec["options"]), _model(spec), _media_limits(spec)
+    done = with_engine(
+        Wish.of(options, _path(spec, "models_dir")),
+        lambda engine: preview(
+            spec["kind"],
+            sources,
+            Path(spec["target"]),
+            model,
+            limits,
+            options,
+            spec.get("at_s"),
+            _path(spec, "people"),
+            engine,
+        ),
     )
-    return {"jpeg": base64.b64encode(jpeg).decode()}
+    return {"jpeg": base64.b64encode(done.result).decode()}
 
 
 def _inspect(spec: Spec, reporter: _Reporter) -> Event:
@@ -189,7 +234,7 @@ def _inspect(spec: Spec, reporter: _Reporter) -> Event:
 def _faces(spec: Spec, reporter: _Reporter) -> Event:
     from faceswap.engine.faces import numbered_faces
 
-    faces = numbered_faces(Path(spec["path"]), _media_limits(spec), _model(spec), _people(spec))
+    faces = numbered_faces(Path(spec["path"]), _media_limits(spec), _model(spec), _path(spec, "people"))
     return {"faces": [dataclasses.asdict(face) for face in faces]}
 
 
@@ -202,6 +247,7 @@ def _gate(spec: Spec, reporter: _Reporter) -> Event:
 _TASKS: dict[str, Callable[[Spec, _Reporter], Event]] = {
     "swap": _swap,
     "preview": _preview,
+    "neural": _neural,
     "inspect": _inspect,
     "faces": _faces,
     "gate": _gate,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from faceswap.engine.landmarks import Face
 from faceswap.engine.planes import F32, Planes
-from faceswap.engine.video import FaceSwapper
+from faceswap.engine.video import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
 from faceswap.errors import UnknownFace
 
 ONLY = ""
@@ -51,6 +51,8 @@ class EachItsOwn:
 
     def __init__(self, swappers: Mapping[str, FaceSwapper], face_of: Callable[[int], str]) -> None:
         self._swappers, self._face_of = swappers, face_of
+        batches = [one for one in swappers.values() if isinstance(one, BatchSwapper)]
+        self.at_once = max((one.at_once for one in batches), default=1)
 
     def knows(self, track: int) -> bool:
         return self._swappers[self._face_of(track)].knows(track)
@@ -64,3 +66,14 @@ class EachItsOwn:
 
     def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
         return self._swappers[self._face_of(track)].swap(planes, track, landmarks)
+
+    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
+        shares: dict[str, list[int]] = {}
+        for number, face in enumerate(faces):
+            shares.setdefault(self._face_of(face.track), []).append(number)
+        done = [False] * len(faces)
+        for name, numbers in shares.items():
+            changed = swap_together(self._swappers[name], [faces[number] for number in numbers])
+            for number, one in zip(numbers, changed, strict=True):
+                done[number] = one
+        return done

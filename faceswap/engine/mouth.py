@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
 from faceswap.engine.topology import LIPS_OUTER, MOUTH_CORNERS
-from faceswap.engine.video import FaceSwapper
+from faceswap.engine.video import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
 
 _GROWN = 1.3
 """The kept part over the lips, in each direction from their middle."""
@@ -17,11 +20,11 @@ _SMALLEST = 4
 
 
 class OwnMouth:
-    """A `FaceSwapper` after which lips and what is between them are the target's again, with a soft edge."""
+    """A `BatchSwapper` after which lips and what is between them are the target's again, with a soft edge."""
 
     def __init__(self, swapper: FaceSwapper) -> None:
         self._swapper = swapper
-        self._lips = list(LIPS_OUTER)
+        self.at_once = swapper.at_once if isinstance(swapper, BatchSwapper) else 1
 
     def knows(self, track: int) -> bool:
         return self._swapper.knows(track)
@@ -33,7 +36,29 @@ class OwnMouth:
         self._swapper.forget(tracks)
 
     def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
-        lips = landmarks[self._lips, :2]
+        return self.swap_all([FaceInFrame(planes, track, landmarks)])[0]
+
+    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
+        kept = [_Kept.of(face.planes, face.landmarks) for face in faces]
+        changed = swap_together(self._swapper, faces)
+        for mouth, swapped in zip(kept, changed, strict=True):
+            if mouth is not None and swapped:
+                mouth.put_back()
+        return changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A mouth as it was, and where it belongs."""
+
+    place: Planes
+    before: list[U8]
+    shares: list[F32]
+
+    @classmethod
+    def of(cls, planes: Planes, landmarks: F32) -> _Kept | None:
+        """None when it is too small to be seen, or outside."""
+        lips = landmarks[list(LIPS_OUTER), :2]
         grown = as_f32(lips.mean(0) + _GROWN * (lips - lips.mean(0)))
         blur = _SOFTNESS * float(np.linalg.norm(np.subtract(*landmarks[list(MOUTH_CORNERS), :2])))
         (left, top), (right, bottom) = (grown.min(0) - 3 * blur).tolist(), (grown.max(0) + 3 * blur).tolist()
@@ -41,18 +66,16 @@ class OwnMouth:
         width = min(planes.width, (int(right) + 2) & ~1) - x
         height = min(planes.height, (int(bottom) + 2) & ~1) - y
         if min(width, height) < _SMALLEST:
-            return self._swapper.swap(planes, track, landmarks)
+            return None
         place = planes.cut(x, y, width, height)
-        own = [plane.copy() for plane in (place.y, place.u, place.v)]
-        changed = self._swapper.swap(planes, track, landmarks)
-        if changed:
-            mask = _mask(grown - np.array([x, y], np.float32), (width, height), blur)
-            small = as_f32(cv2.resize(mask, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
-            for plane, before, share in zip(
-                (place.y, place.u, place.v), own, (mask, small, small), strict=True
-            ):
-                _mix(plane, before, share)
-        return changed
+        mask = _mask(grown - np.array([x, y], np.float32), (width, height), blur)
+        small = as_f32(cv2.resize(mask, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+        return cls(place, [plane.copy() for plane in (place.y, place.u, place.v)], [mask, small, small])
+
+    def put_back(self) -> None:
+        planes = (self.place.y, self.place.u, self.place.v)
+        for plane, before, share in zip(planes, self.before, self.shares, strict=True):
+            _mix(plane, before, share)
 
 
 def _mask(points: F32, size: tuple[int, int], blur: float) -> F32:

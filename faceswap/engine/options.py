@@ -19,10 +19,12 @@ class Options:
     crf: int = 20
     """Constant rate factor as x264 counts it, 0..51; other encoders get what looks the same."""
     video_encoder: str = "libx264"
+    engine: str = "auto"
+    """`mesh`, `neural`, or `auto`: the neural engine where weights and a GPU are."""
     use_face_enhancer: bool = False
-    """For engines that have one."""
+    """Sharpen the swapped faces afterwards, where there are weights for that."""
     execution_provider: str = ""
-    """For engines that can compute elsewhere than on the CPU."""
+    """Where neural networks are computed: `cpu`, or the best there is."""
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:

@@ -83,8 +83,22 @@ class Planes:
     def crop_rgb(self, region: Region, size: int) -> U8:
         """`region` as (size, size, 3) RGB; what lies outside the picture repeats its border.
 
-        A region much larger than the crop is averaged first, so that it does not alias.
+        A region much larger than the crop is averaged first, so that it does not alias. The colours are near
+        enough for models that look for shapes; see `crop_colours`.
         """
+        planes, matrix = self._near(region, size)
+        return planes._warp_rgb(matrix, size)
+
+    def crop_colours(self, region: Region, size: int) -> U8:
+        """As `crop_rgb`, with the colours that a viewer sees."""
+        planes, matrix = self._near(region, size)
+        packed = planes._warp(matrix, size)
+        half = size // 2
+        u, v = (_resized(part, (size, size)) for part in packed[size:].reshape(2, half, half))
+        return to_picture(packed[:size], u, v, self.colour)
+
+    def _near(self, region: Region, size: int) -> tuple[Planes, F32]:
+        """What a crop is taken from, and where: (2, 3) from its pixels to theirs."""
         matrix = region.to_picture(size)
         planes = self
         factor = 1 << int(math.log2(max(1.0, min(16.0, region.side / size))))
@@ -101,9 +115,16 @@ class Planes:
                 # Pixel centres: a shrunk pixel p covers the pixels around factor * p + (factor - 1) / 2.
                 matrix[:, 2] -= (factor - 1) / 2
                 matrix /= factor
-        return planes._warp_rgb(matrix, size)
+        return planes, matrix
 
     def _warp_rgb(self, matrix: F32, size: int) -> U8:
+        packed = self._warp(matrix, size)
+        if self.colour.full_range:
+            cv2.convertScaleAbs(packed[:size], packed[:size], 219 / 255, 16)
+        return as_u8(cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420))
+
+    def _warp(self, matrix: F32, size: int) -> U8:
+        """(size * 3 / 2, size): Y, then U and V of half the size, as I420 has them."""
         half = size // 2
         packed = np.empty((size + half, size), np.uint8)
         chroma = packed[size:].reshape(2, half, half)
@@ -117,9 +138,18 @@ class Planes:
         halved[:, 2] = (matrix[:, 2] + linear @ np.array([0.5, 0.5], np.float32) - 0.5) / 2
         cv2.warpAffine(self.u, halved, (half, half), chroma[0], flags, border)
         cv2.warpAffine(self.v, halved, (half, half), chroma[1], flags, border)
-        if self.colour.full_range:
-            cv2.convertScaleAbs(packed[:size], packed[:size], 219 / 255, 16)
-        return as_u8(cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420))
+        return packed
+
+
+def to_picture(luma: U8, u: U8, v: U8, colour: Colour) -> U8:
+    """(H, W, 3) RGB of luma and chroma, each (H, W): the opposite of `to_yuv`."""
+    kr, kb = _KR_KB[colour.matrix]
+    luma_gain, chroma_gain, black = (1.0, 1.0, 0.0) if colour.full_range else (255 / 219, 255 / 224, 16.0)
+    red_v, blue_u = 2 * (1 - kr) * chroma_gain, 2 * (1 - kb) * chroma_gain
+    green_u, green_v = -blue_u * kb / (1 - kr - kb), -red_v * kr / (1 - kr - kb)
+    matrix = np.array([[luma_gain, 0, red_v], [luma_gain, green_u, green_v], [luma_gain, blue_u, 0]])
+    offsets = -matrix @ np.array([black, 128, 128])
+    return as_u8(cv2.transform(cv2.merge((luma, u, v)), np.column_stack([matrix, offsets])))
 
 
 def to_yuv(picture: U8, colour: Colour) -> tuple[U8, U8]:

@@ -10,6 +10,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from faceswap.engine.engines import Engine
 from faceswap.engine.mapping import ONLY, chosen
 from faceswap.engine.options import Options
 from faceswap.engine.people import People, who_is_who
@@ -33,6 +34,7 @@ def preview(
     options: Options | None = None,
     at_s: float | None = None,
     people: Path | None = None,
+    engine: Engine | None = None,
 ) -> bytes:
     """JPEG of the picture, or of the frame at `at_s` seconds or of one near the middle that shows a face.
 
@@ -40,7 +42,7 @@ def preview(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options)
+    ready = Sources(sources, model, limits, options, engine)
     if kind == "image":
         picture = read_picture(target, limits)
         ready.swap_picture(picture, options)
@@ -74,12 +76,7 @@ def _swapped_frame(
             frame.make_writable()
             planes = Planes(*frame.planes(), reader.colour)
             swapper = ready.swapper(named.__getitem__)
-            done = 0
-            for track in named:
-                landmarks = faces[track].landmarks
-                swapper.meet(track, ready.mesh.pose(landmarks).to_neutral(landmarks))
-                done += swapper.swap(planes, track, landmarks)
-            if done:
+            if ready.swap_at_once(planes, swapper, {track: faces[track].landmarks for track in named}):
                 pixels = np.asarray(frame.video.to_ndarray(format="rgb24"), np.uint8)
                 return np.ascontiguousarray(np.rot90(pixels, round(reader.rotation / 90)))
     raise NoFaceFound(role="target")

@@ -47,6 +47,16 @@ class Texture:
     validity: U8
 
 
+@dataclass(frozen=True, slots=True)
+class SourcePhoto:
+    """(H, W, 3) RGB with even sides, turned so that its largest face is upright, and that face."""
+
+    picture: U8
+    found: Found
+    faces: int
+    """How many it shows."""
+
+
 class SourceFace:
     """A face cut out of a photo. Not for use by two threads at once: it keeps the textures last used."""
 
@@ -110,7 +120,13 @@ def _without_teeth(landmarks: F32) -> F32:
 
 
 def find_source(picture: U8, landmarker: Landmarker, mesh: FaceMesh) -> tuple[SourceFace, int]:
-    """The largest face of a photo, (H, W, 3) RGB, and how many there are.
+    """The largest face of a photo, (H, W, 3) RGB, and how many there are. Raises: NoFaceFound."""
+    photo = find_source_photo(picture, landmarker)
+    return SourceFace(photo.picture, photo.found, mesh), photo.faces
+
+
+def find_source_photo(picture: U8, landmarker: Landmarker) -> SourcePhoto:
+    """A photo, (H, W, 3) RGB, as it shows its largest face best.
 
     A face that fills the photo is looked for with a border around it, and one that lies on its side in the
     photo turned by quarters.
@@ -127,5 +143,5 @@ def find_source(picture: U8, landmarker: Landmarker, mesh: FaceMesh) -> tuple[So
             continue
         faces = landmarker.find_all(Planes.from_rgb(even))
         if faces:
-            return SourceFace(even, faces[0], mesh), len(faces)
+            return SourcePhoto(even, faces[0], len(faces))
     raise NoFaceFound(role="source")

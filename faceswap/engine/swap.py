@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from faceswap.engine.appearance import Appearance
-from faceswap.engine.blend import Blender
+from faceswap.engine.engines import Engine, MeshEngine
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.landmarks import Face, Landmarker
 from faceswap.engine.mapping import ONLY, EachItsOwn, chosen, reading_order
@@ -19,10 +19,17 @@ from faceswap.engine.mesh import FaceMesh
 from faceswap.engine.mouth import OwnMouth
 from faceswap.engine.options import Options
 from faceswap.engine.people import Cast, People, find_people
-from faceswap.engine.planes import U8, Planes, to_rgb
-from faceswap.engine.source import find_source
+from faceswap.engine.planes import F32, U8, Planes, to_rgb
+from faceswap.engine.source import find_source_photo
 from faceswap.engine.tracking import Tracker
-from faceswap.engine.video import FaceSwapper, Follower, RestingShapes, swap_frames
+from faceswap.engine.video import (
+    FaceInFrame,
+    FaceSwapper,
+    Follower,
+    RestingShapes,
+    swap_frames,
+    swap_together,
+)
 from faceswap.errors import NoFaceFound
 from faceswap.media import Frame, Limits, VideoReader, VideoWriter, read_picture, write_png
 
@@ -58,8 +65,16 @@ def detect_faces(picture: U8, model: Path) -> list[Face]:
 class Sources:
     """The faces to put in, each found in its photo once, and what puts them onto others."""
 
-    def __init__(self, sources: Mapping[str, Path], model: Path, limits: Limits, options: Options) -> None:
-        """Raises: NoFaceFound, role "source"; BadMedia."""
+    def __init__(
+        self,
+        sources: Mapping[str, Path],
+        model: Path,
+        limits: Limits,
+        options: Options,
+        engine: Engine | None = None,
+    ) -> None:
+        """The mesh engine unless another is given. Raises: NoFaceFound, role "source"; BadMedia."""
+        self.engine = engine or MeshEngine()
         self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
         self.appearance = Appearance(self.mesh)
         self.notes: list[str] = []
@@ -67,11 +82,10 @@ class Sources:
         made: dict[Path, FaceSwapper] = {}
         for face, path in sources.items():
             if path not in made:
-                photo = read_picture(path, limits)
-                found, faces_in_source = find_source(photo, self.landmarker, self.mesh)
-                swapper: FaceSwapper = Blender(found, self.mesh)
+                photo = find_source_photo(read_picture(path, limits), self.landmarker)
+                swapper = self.engine.swapper(photo, self.mesh)
                 made[path] = OwnMouth(swapper) if options.mouth_mask else swapper
-                if faces_in_source > 1 and not self.notes:
+                if photo.faces > 1 and not self.notes:
                     self.notes.append("several_faces_in_source")
             self._swappers[face] = made[path]
 
@@ -102,15 +116,16 @@ class Sources:
             wanted = dict.fromkeys(range(len(faces) if options.many_faces else min(1, len(faces))), ONLY)
         swapper = self.swapper(wanted.__getitem__)
         before = to_rgb(planes)
-        done = 0
-        for track in wanted:
-            landmarks = faces[track].landmarks
-            swapper.meet(track, self.mesh.pose(landmarks).to_neutral(landmarks))
-            done += swapper.swap(planes, track, landmarks)
-        if not done:
+        if not self.swap_at_once(planes, swapper, {track: faces[track].landmarks for track in wanted}):
             raise NoFaceFound(role="target")
         # Only what the swap changed is carried over, so that the rest keeps every bit and its full chroma.
         even[:] = np.rint(even + (to_rgb(planes) - before)).clip(0, 255).astype(np.uint8)
+
+    def swap_at_once(self, planes: Planes, swapper: FaceSwapper, faces: Mapping[int, F32]) -> bool:
+        """Swap the faces of a single picture, by track; False when none was changed."""
+        for track, landmarks in faces.items():
+            swapper.meet(track, self.mesh.pose(landmarks).to_neutral(landmarks))
+        return any(swap_together(swapper, [FaceInFrame(planes, *face) for face in faces.items()]))
 
 
 def swap_image(
@@ -120,6 +135,7 @@ def swap_image(
     model: Path,
     limits: Limits | None = None,
     options: Options | None = None,
+    engine: Engine | None = None,
 ) -> SwapResult:
     """Put the face of `sources[""]` onto the largest face of `target`, or onto all; or each of `sources` onto
     the face of its id. `result` is a PNG.
@@ -131,7 +147,7 @@ def swap_image(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options)
+    ready = Sources(sources, model, limits, options, engine)
     picture = read_picture(target, limits)
     ready.swap_picture(picture, options)
     with whole_or_not_at_all(result) as part:
@@ -148,6 +164,7 @@ def swap_video(
     options: Options | None = None,
     on_progress: Progress | None = None,
     people: Path | None = None,
+    engine: Engine | None = None,
 ) -> SwapResult:
     """Put the face of `sources[""]` onto the largest face of every frame of `target`, or onto all; or each of
     `sources` onto the person of its id, whom `people` may describe.
@@ -161,7 +178,7 @@ def swap_video(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options)
+    ready = Sources(sources, model, limits, options, engine)
     landmarker = ready.landmarker
     most = MANY if options.many_faces or ready.mapped else 1
     shapes = RestingShapes(ready.mesh)
@@ -169,7 +186,8 @@ def swap_video(
     wanted = chosen(len(known.persons), sources) if ready.mapped else {}
     with VideoReader(target, limits) as reader:
         upright = math.radians(reader.info().rotation)
-        shapes.sample(reader, landmarker, upright, most)
+        if ready.engine.samples_shapes:
+            shapes.sample(reader, landmarker, upright, most)
     notes = ready.notes
     with VideoReader(target, limits) as reader, whole_or_not_at_all(result) as part:
         if reader.depth_lost:

@@ -6,9 +6,10 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from itertools import islice
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +27,8 @@ _REACH = 3
 _SEEN_AT_LEAST = _REACH + 1
 """Frames within that reach in which a face must be seen: other things look like one for a moment only. A face
 that just came is seen in so many, if it stays."""
+_HELD_AT_MOST = 16
+"""Frames held back until there are enough faces for a swapper that likes several."""
 _SAMPLES = 24
 """Frames looked at beforehand to learn the faces' resting shapes."""
 _REACHED = 12
@@ -54,6 +57,34 @@ class FaceSwapper(Protocol):
     def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
         """Change writable `planes` in place; False when nothing was changed."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FaceInFrame:
+    """`planes` are those of its whole frame, writable."""
+
+    planes: Planes
+    track: int
+    landmarks: F32
+
+
+@runtime_checkable
+class BatchSwapper(FaceSwapper, Protocol):
+    """One that is faster with several faces together."""
+
+    at_once: int
+    """How many it likes to get; 1 when it does not matter."""
+
+    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
+        """As `swap`, for faces of one frame or several, in the order of the video."""
+        ...
+
+
+def swap_together(swapper: FaceSwapper, faces: Sequence[FaceInFrame]) -> list[bool]:
+    """Swap faces of one frame or several; whether each was changed."""
+    if isinstance(swapper, BatchSwapper):
+        return swapper.swap_all(faces)
+    return [swapper.swap(face.planes, face.track, face.landmarks) for face in faces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,56 +273,84 @@ def _encode(items: _Pipe, writer: VideoWriter) -> None:
     writer.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A frame whose faces are known, smoothed and about to be swapped."""
+
+    seen: _Seen
+    faces: list[FaceInFrame]
+
+
 class _Swapping:
-    """The third stage: holds back frames until those that smoothing looks ahead to are there."""
+    """The third stage: holds back frames until those that smoothing looks ahead to are there, and until there
+    are as many faces as the swapper likes."""
 
     def __init__(
         self, swapper: FaceSwapper, shapes: RestingShapes, on_frame: Callable[[Frame, int], None]
     ) -> None:
         self._swapper, self._shapes, self._on_frame = swapper, shapes, on_frame
+        self._at_once = swapper.at_once if isinstance(swapper, BatchSwapper) else 1
         self._past: deque[tuple[int, dict[int, Tracked]]] = deque()
         self._waiting: deque[_Seen] = deque()
+        self._due: list[_Due] = []
+        self._gone: set[int] = set()
         self.frames = 0
         self.changed = 0
 
     def run(self, items: _Pipe, out: _Pipe, reader: VideoReader) -> None:
         for item in items:
             if isinstance(item, AudioPacket):
-                if self._waiting:
-                    self._waiting[-1].audio.append(item)
+                last = self._waiting[-1] if self._waiting else self._due[-1].seen if self._due else None
+                if last is not None:
+                    last.audio.append(item)
                 else:
                     out.put(item)
             elif isinstance(item, _Seen):
                 self._waiting.append(item)
                 if len(self._waiting) > _REACH:
-                    self._finish(out, reader)
+                    self._settle(out, reader)
         while self._waiting:
-            self._finish(out, reader)
+            self._settle(out, reader)
+        self._finish(out)
         out.end()
 
-    def _finish(self, out: _Pipe, reader: VideoReader) -> None:
+    def _settle(self, out: _Pipe, reader: VideoReader) -> None:
         seen = self._waiting.popleft()
         faces = self._smoothed(seen)
+        due = _Due(seen, [])
         if faces:
             seen.frame.make_writable()
             planes = Planes(*seen.frame.planes(), reader.colour)
-            done = [self._swap(planes, track, landmarks) for track, landmarks in faces.items()]
-            self.changed += any(done)
+            due.faces.extend(self._met(planes, track, landmarks) for track, landmarks in faces.items())
+        self._due.append(due)
         if not self._past or self._past[-1][0] != seen.moment:
             self._past.append((seen.moment, seen.faces))
         while self._past and self._past[0][0] < seen.moment - _REACH:
             gone = set(self._past.popleft()[1])
-            self._swapper.forget(gone - self._in_view())
-        self.frames += 1
-        self._on_frame(seen.frame, self.frames)
-        out.put(seen.frame)
-        for packet in seen.audio:
-            out.put(packet)
+            self._gone |= gone - self._in_view()
+        if self._at_once == 1 or len(self._due) >= _HELD_AT_MOST or self._faces_due() >= self._at_once:
+            self._finish(out)
 
-    def _swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
+    def _faces_due(self) -> int:
+        return sum(len(due.faces) for due in self._due)
+
+    def _finish(self, out: _Pipe) -> None:
+        done = iter(swap_together(self._swapper, [face for due in self._due for face in due.faces]))
+        for due in self._due:
+            self.changed += any(list(islice(done, len(due.faces))))
+            self.frames += 1
+            self._on_frame(due.seen.frame, self.frames)
+            out.put(due.seen.frame)
+            for packet in due.seen.audio:
+                out.put(packet)
+        self._due.clear()
+        self._swapper.forget(self._gone - self._in_view())
+        self._gone.clear()
+
+    def _met(self, planes: Planes, track: int, landmarks: F32) -> FaceInFrame:
         if not self._swapper.knows(track):
             self._swapper.meet(track, self._shapes.of(landmarks))
-        return self._swapper.swap(planes, track, landmarks)
+        return FaceInFrame(planes, track, landmarks)
 
     def _in_view(self) -> set[int]:
         tracks = {track for _, faces in self._past for track in faces}

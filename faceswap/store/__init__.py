@@ -302,7 +302,15 @@ class JobStore:
             raise JobNotFound()
         return job_of(rows[0])
 
-    def complete(self, job: Job, notes: Sequence[str] = (), result: Result | None = None) -> Job | None:
+    def complete(
+        self,
+        job: Job,
+        notes: Sequence[str] = (),
+        result: Result | None = None,
+        *,
+        engine: str | None = None,
+        weights: Sequence[Mapping[str, Any]] = (),
+    ) -> Job | None:
         """Finish a run of ours; None when it is not ours any more and its result must go."""
         now = self._clock()
         with self._write() as db:
@@ -312,11 +320,13 @@ class JobStore:
                 Status.COMPLETED,
                 "completed",
                 "completed_at = :now, progress = 100, eta_s = NULL, lease_until = NULL, notes = :notes, "
-                "result = :result",
+                "result = :result, engine = :engine, weights = :weights",
                 {
                     "now": now,
                     "notes": json.dumps([*job.notes, *(n for n in notes if n not in job.notes)]),
                     "result": json_of(result),
+                    "engine": engine,
+                    "weights": json.dumps([dict(file) for file in weights]),
                 },
                 run_of=job,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, cast
 
@@ -109,6 +109,8 @@ class _Page:
             ("row_id", f"<code>{escape(receipt.job_id)}</code>"),
             ("row_kind", self._word(kind)),
             ("row_backend", self._word(f"backend_{receipt.backend}")),
+            ("row_engine", escape(receipt.engine or "")),
+            *(("row_model", self._model(file)) for file in receipt.weights),
             ("row_options", escape(options)),
             ("row_created", _time(receipt.created_at)),
             ("row_started", _time(receipt.started_at)),
@@ -120,6 +122,12 @@ class _Page:
                 f"{_time(forgotten.at)} · {escape(_because(receipt, self._language))}" if forgotten else "",
             ),
         )
+
+    def _model(self, file: Mapping[str, str | bool]) -> str:
+        """One file of a network and its terms; it may come from a worker in the cloud."""
+        licence = texts.WORDS.get(f"licence_{file.get('licence')}", texts.WORDS["licence_unknown"])
+        facts = f"{file.get('name')} ({file.get('file')}) · {licence.of(self._language)}"
+        return f"{escape(facts)}<br>{_hash(str(file.get('sha256')))}"
 
     def _consent(self, receipt: Receipt) -> str:
         consent = receipt.consent

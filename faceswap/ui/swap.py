@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from faceswap.errors import ConsentRequired, InvalidRequest
 from faceswap.jobs import JobType, SwapOptions
 from faceswap.ui import texts
+from faceswap.ui.engines import engine_choice, model_terms
 from faceswap.ui.frame import REFRESH_NOW, Frame, i18n
 from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
 from faceswap.ui.slot import slot
@@ -27,6 +28,8 @@ def swap_page(site: Site, frame: Frame, kind: Literal["image", "video"]) -> None
             1, 100, 80, step=1, label=i18n("video_quality"), info=i18n("video_quality_info"),
             visible=kind == "video", elem_id="fs-quality",
         )  # fmt: skip
+        engine, enhance = engine_choice(site, frame)
+    model_terms(site, frame)
     consent = gr.Checkbox(
         label=i18n("consent"), elem_id="fs-consent", elem_classes=["fs-consent"], container=False
     )
@@ -42,6 +45,8 @@ def swap_page(site: Site, frame: Frame, kind: Literal["image", "video"]) -> None
         agreed: object,
         many_faces: object,
         video_quality: object,
+        engine: object,
+        enhance: object,
         request: gr.Request,
     ) -> list[Any]:
         """Answers at once; consent is stated for each task anew."""
@@ -59,7 +64,12 @@ def swap_page(site: Site, frame: Frame, kind: Literal["image", "video"]) -> None
                 site.service.find_upload(source_id, owner=owner),
                 site.service.find_upload(target_id, owner=owner),
                 consent=True,
-                options=_options(many_faces, video_quality),
+                options=_options(
+                    many_faces=many_faces,
+                    video_quality=video_quality,
+                    engine=engine,
+                    use_face_enhancer=enhance,
+                ),
                 owner=owner,
             )
             return [message(texts.words("queued", language, title=job.title), "good"), False]
@@ -67,7 +77,7 @@ def swap_page(site: Site, frame: Frame, kind: Literal["image", "video"]) -> None
 
     go.click(
         start,
-        [frame.token, source.chosen, target.chosen, consent, many, quality],
+        [frame.token, source.chosen, target.chosen, consent, many, quality, engine, enhance],
         [said, consent],
         show_progress="hidden",
         concurrency_limit=None,
@@ -75,8 +85,8 @@ def swap_page(site: Site, frame: Frame, kind: Literal["image", "video"]) -> None
     ).then(None, js=REFRESH_NOW, show_progress="hidden", api_visibility="private")
 
 
-def _options(many_faces: object, video_quality: object) -> SwapOptions:
+def _options(**chosen: object) -> SwapOptions:
     try:
-        return SwapOptions.model_validate({"many_faces": many_faces, "video_quality": video_quality})
+        return SwapOptions.model_validate(chosen)
     except ValidationError as error:
         raise InvalidRequest(reason="an option is out of range") from error

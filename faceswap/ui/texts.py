@@ -92,6 +92,54 @@ WORDS: dict[str, Text] = {
     "many_faces_info": Text("不勾选时只替换最大的一张脸。", "Otherwise only the largest face is swapped."),
     "video_quality": Text("画质", "Quality"),
     "video_quality_info": Text("1 文件最小，100 画质最好。", "1 makes the smallest file, 100 looks best."),
+    "engine": Text("换脸引擎", "Engine"),
+    "engine_info": Text(
+        "自动：有模型和显卡时用神经网络，否则用网格。",
+        "Automatic: neural where models and a GPU are there, else mesh.",
+    ),
+    "engine_auto": Text("自动", "Automatic"),
+    "engine_mesh": Text("网格（无需显卡）", "Mesh (needs no GPU)"),
+    "engine_neural": Text("神经网络", "Neural"),
+    "enhancer": Text("面部增强", "Enhance the face"),
+    "enhancer_info": Text(
+        "换脸后再锐化面部，需要增强模型。", "Sharpens the swapped face; needs an enhancer model."
+    ),
+    "models_head": Text("神经网络引擎的模型", "Models of the neural engine"),
+    "models_own": Text(
+        "模型由你自备，本程序不下载也不附带。使用前请确认其许可条款：",
+        "Models are your own; none is downloaded or shipped. Check their terms before you use them:",
+    ),
+    "models_where": Text(
+        "缺少：{missing}。请把 .onnx 文件放进 {folder}，然后刷新页面。",
+        "Missing: {missing}. Put the .onnx files into {folder}, then reload the page.",
+    ),
+    "models_folder": Text("FACESWAP_MODELS_DIR 指定的文件夹", "the folder that FACESWAP_MODELS_DIR names"),
+    "models_bad": Text("无法使用：{files}", "Not usable: {files}"),
+    "models_runtime": Text(
+        "还需要安装 onnxruntime（NVIDIA 显卡用 onnxruntime-gpu）：pip install onnxruntime",
+        "It also needs onnxruntime (onnxruntime-gpu for an NVIDIA GPU): pip install onnxruntime",
+    ),
+    "models_remote": Text(
+        "任务在 RunPod 上运行：模型要放在那里的网络卷或镜像中（FACESWAP_WORKER_MODELS_DIR）。",
+        "Tasks run on RunPod: models belong on its network volume or in its image "
+        "(FACESWAP_WORKER_MODELS_DIR).",
+    ),
+    "model_swap model": Text("换脸模型", "swap model"),
+    "model_face embedding model": Text("人脸特征模型", "face embedding model"),
+    "model_embedding converter": Text("特征转换模型", "embedding converter"),
+    "model_face enhancer": Text("面部增强模型", "face enhancer"),
+    "licence_insightface": Text(
+        "InsightFace 条款：仅限非商业研究", "InsightFace's terms: non-commercial research only"
+    ),
+    "licence_researchrail-ms": Text(
+        "ResearchRAIL-MS：仅限研究，附使用限制", "ResearchRAIL-MS: research only, with restrictions on use"
+    ),
+    "licence_apache-2.0": Text(
+        "Apache-2.0：可商用，须保留声明", "Apache-2.0: commercial use allowed, keep the notice"
+    ),
+    "licence_unknown": Text(
+        "未识别的文件：以其发布者的条款为准", "not a file we recognise: its publisher's terms apply"
+    ),
     "go_video": Text("开始视频换脸", "Start the video swap"),
     "go_image": Text("开始图片换脸", "Start the picture swap"),
     "result": Text("结果", "Result"),
@@ -235,6 +283,8 @@ WORDS: dict[str, Text] = {
     "row_started": Text("开始", "Started"),
     "row_ended": Text("结束", "Ended"),
     "row_attempts": Text("运行次数", "Runs"),
+    "row_engine": Text("引擎", "Engine"),
+    "row_model": Text("模型", "Model"),
     "row_options": Text("选项", "Options"),
     "row_remarks": Text("备注", "Remarks"),
     "row_version": Text("声明版本", "Version"),
@@ -310,6 +360,43 @@ NOTES: dict[str, Text] = {
         "人脸图片里有多张脸，使用了最大的一张", "The face picture shows several faces; the largest was used"
     ),
     "audio_reencoded": Text("声音已转为 AAC", "The sound was converted to AAC"),
+    "enhancer_missing": Text(
+        "没有面部增强模型，结果未增强", "There is no face enhancer; the result was not enhanced"
+    ),
+    "enhancer_failed": Text(
+        "面部增强出错，结果未增强", "The face enhancer failed; the result was not enhanced"
+    ),
+    "mesh_instead_neural_unavailable": Text(
+        "神经网络引擎不可用，改用了网格引擎", "The neural engine cannot be used; the mesh engine was used"
+    ),
+    "mesh_instead_neural_not_installed": Text(
+        "没有安装 onnxruntime，改用了网格引擎", "onnxruntime is not installed; the mesh engine was used"
+    ),
+    "mesh_instead_neural_weights_missing": Text(
+        "神经网络引擎缺少模型，改用了网格引擎",
+        "A model of the neural engine is missing; the mesh engine was used",
+    ),
+    "mesh_instead_neural_weights_damaged": Text(
+        "神经网络引擎的模型文件已损坏，改用了网格引擎",
+        "A model file of the neural engine is damaged; the mesh engine was used",
+    ),
+    "mesh_instead_neural_weights_wrong": Text(
+        "模型文件与其 SHA-256 不符，改用了网格引擎",
+        "A model file is not the one that its SHA-256 states; the mesh engine was used",
+    ),
+    "mesh_instead_neural_weights_unsuitable": Text(
+        "模型文件不适用，改用了网格引擎", "A model file does not fit; the mesh engine was used"
+    ),
+    "mesh_instead_neural_without_gpu": Text(
+        "显卡无法使用，改用了网格引擎", "The GPU could not be used; the mesh engine was used"
+    ),
+    "mesh_instead_neural_out_of_memory": Text(
+        "神经网络引擎内存不足，改用了网格引擎",
+        "The neural engine ran out of memory; the mesh engine was used",
+    ),
+    "mesh_instead_neural_failed": Text(
+        "神经网络引擎计算出错，改用了网格引擎", "The neural engine failed; the mesh engine was used"
+    ),
     "hdr_lost": Text("HDR 画面已转为普通色彩", "HDR was converted to standard colours"),
     "encoder_replaced": Text(
         "浏览器不能播放所选编码，已使用 H.264", "Browsers cannot play the encoder asked for; H.264 was used"
@@ -353,6 +440,19 @@ CHINESE_ERRORS: dict[str, str] = {
     "weights_missing": "无法获取人脸关键点模型。请联网一次，或把 face_landmarker.task 放进数据目录的"
     " weights 文件夹。",
     "engine_crashed": "处理这个文件时引擎意外停止，请重新导出，或换一个文件。",
+    "neural_unavailable": "神经网络引擎无法使用，请选择网格引擎。",
+    "neural_not_installed": "神经网络引擎需要 Python 包 onnxruntime（NVIDIA 显卡用 onnxruntime-gpu），"
+    "请安装，或选择网格引擎。",
+    "neural_weights_missing": "神经网络引擎缺少{missing}。请把它放进模型文件夹（FACESWAP_MODELS_DIR），"
+    "或选择网格引擎。",
+    "neural_weights_damaged": "模型文件 {file} 已损坏或不完整。请换成完整的文件，或选择网格引擎。",
+    "neural_weights_wrong": "{file} 的 SHA-256 与 {file}.sha256 中的不符。请换成正确的文件，或选择网格引擎。",
+    "neural_weights_unsuitable": "{file} 不是神经网络引擎认识的模型，输入输出不符。"
+    "请换一个文件，或选择网格引擎。",
+    "neural_without_gpu": "神经网络引擎无法使用显卡。请查看日志，或选择网格引擎。",
+    "neural_out_of_memory": "运行 {file} 时内存不足。请调高 FACESWAP_ENGINE_MEMORY_MB、换更大的显卡，"
+    "或选择网格引擎。",
+    "neural_failed": "{file} 计算时出错。请查看日志，或选择网格引擎。",
     "bucket_unavailable": "存储桶不可用，请检查 FACESWAP_S3_* 后再试。",
     "cloud_refused": "云端拒绝了这个任务（HTTP {status}），请检查 RUNPOD_API_KEY 和 RUNPOD_ENDPOINT_ID。",
     "cloud_lost": "云端已没有这个任务的记录，请重新提交。",
@@ -389,6 +489,14 @@ CHINESE_WITHOUT_DETAILS: dict[str, str] = {
     "no_face": "在目标中没有找到人脸，请换一个人脸清晰、没有侧过去的。",
     "unknown_face": "目标中没有所选编号的人脸，请重新检测后再选择。",
     "backend_lost": "这个任务的运行多次中断，请重新提交。",
+    "neural_weights_missing": "神经网络引擎缺少模型。请把它放进模型文件夹（FACESWAP_MODELS_DIR），"
+    "或选择网格引擎。",
+    "neural_weights_damaged": "模型文件已损坏或不完整。请换成完整的文件，或选择网格引擎。",
+    "neural_weights_wrong": "模型文件的 SHA-256 与所写的不符。请换成正确的文件，或选择网格引擎。",
+    "neural_weights_unsuitable": "模型文件不适用于神经网络引擎。请换一个文件，或选择网格引擎。",
+    "neural_out_of_memory": "神经网络引擎内存不足。请调高 FACESWAP_ENGINE_MEMORY_MB、换更大的显卡，"
+    "或选择网格引擎。",
+    "neural_failed": "神经网络引擎计算时出错。请查看日志，或选择网格引擎。",
     "cloud_refused": "云端拒绝了这个任务，请检查 RUNPOD_API_KEY 和 RUNPOD_ENDPOINT_ID。",
     "timeout": "任务运行时间太长，已停止。请剪短视频后再试。",
     "network_disk": "数据目录在网络文件系统上，任务数据库在那里不安全，请选择本地磁盘上的目录。",
@@ -419,6 +527,7 @@ _DETAILS: dict[str, Text] = {
     "video": Text("视频", "video"),
     "source": Text("人脸图片", "face picture"),
     "target": Text("目标", "target"),
+    **{key.removeprefix("model_"): text for key, text in WORDS.items() if key.startswith("model_")},
     "completed": Text("已完成", "completed"),
     "failed": Text("失败", "failed"),
 }

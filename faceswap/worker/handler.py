@@ -11,6 +11,7 @@ import os
 import signal
 import tempfile
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,7 +20,7 @@ import runpod
 from runpod.serverless.modules.rp_scale import JobScaler
 
 from faceswap.engine.models import landmarker_path
-from faceswap.engine.process import EngineProcess
+from faceswap.engine.process import EngineProcess, EngineReport
 from faceswap.errors import EngineCrashed, NoFaceFound
 from faceswap.worker.run import Config, Run
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _KEPT_STOPS = 1000
 _FITNESS_S = 60.0
+_NETWORKS_FITNESS_S = 240.0
+"""A gigabyte is read from a network volume, and a GPU is woken."""
 
 
 class EarlyStops:
@@ -92,38 +95,56 @@ class Worker:
 
 
 def check_fitness(config: Config) -> None:
-    """Raise unless this machine can swap: the weights are right, and the engine says that grey is no face.
+    """Raise unless this machine can swap: the weights are right, the engine says that grey is no face, and
+    the user's networks, where there are any, run.
 
     The SDK ends a worker whose check raises, and RunPod starts another one elsewhere.
     """
     from PIL import Image
 
     landmarker_path(config.weights_dir)
+    limits = {
+        "memory_mb": config.memory_mb,
+        "cpu_s": None,
+        "max_megapixels": 1,
+        "max_video_megapixels": 1,
+        "max_duration_s": 1,
+    }
     with tempfile.TemporaryDirectory(prefix="fitness-") as folder:
         grey = Path(folder) / "grey.png"
         Image.new("RGB", (64, 64), (128, 128, 128)).save(grey)
-        engine = EngineProcess(
+        report = _asked(
             {
                 "task": "swap",
                 "kind": "image",
                 "sources": {"": str(grey)},
                 "target": str(grey),
                 "result": str(Path(folder) / "result.png"),
-                "options": {},
+                "options": {"engine": "mesh"},
                 "weights_dir": str(config.weights_dir),
-                "limits": {
-                    "memory_mb": config.memory_mb,
-                    "cpu_s": None,
-                    "max_megapixels": 1,
-                    "max_video_megapixels": 1,
-                    "max_duration_s": 1,
-                },
-            }
+                "limits": limits,
+            },
+            _FITNESS_S,
         )
-        report = engine.wait(_FITNESS_S)
-        engine.kill()
     if not isinstance(report.error, NoFaceFound):
         raise report.error or EngineCrashed()
+    if config.models_dir is None or not any(config.models_dir.glob("*.onnx")):
+        log.info("no networks: every swap is the mesh engine's")
+        return
+    report = _asked(
+        {"task": "neural", "models_dir": str(config.models_dir), "limits": limits}, _NETWORKS_FITNESS_S
+    )
+    if report.error:
+        raise report.error
+    log.info("%s on %s", report.result.get("engine"), report.result.get("provider"))
+
+
+def _asked(spec: Mapping[str, object], timeout_s: float) -> EngineReport:
+    engine = EngineProcess(spec)
+    try:
+        return engine.wait(timeout_s)
+    finally:
+        engine.kill()
 
 
 def main() -> None:

@@ -40,6 +40,8 @@ STOP_TIMEOUT_S = 7.0
 """For what a stopped run has under way; longer than a cancelled upload waits for its answer."""
 INLINE_LIMIT_BYTES = 7_000_000
 """Of a result that goes back inside the answer, as base64, whose limit is 10 MB."""
+NETWORK_VOLUME = Path("/runpod-volume/faceswap-models")
+"""Where RunPod mounts a network volume, and a folder on it."""
 
 Tell = Callable[[dict[str, object]], None]
 """Sends one progress update."""
@@ -56,16 +58,28 @@ class Config:
     """Of the engine's process."""
     max_download_mb: int
     """Of each file."""
+    models_dir: Path | None = None
+    """The operator's weights for the neural engine. A folder that is not there is an empty one."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
         hosts = environ.get("FACESWAP_WORKER_ALLOW_HOSTS", "").split(",")
+        weights_dir = Path(environ.get("FACESWAP_WORKER_WEIGHTS_DIR", "~/.cache/faceswap")).expanduser()
         return cls(
-            weights_dir=Path(environ.get("FACESWAP_WORKER_WEIGHTS_DIR", "~/.cache/faceswap")).expanduser(),
+            weights_dir=weights_dir,
             allow_hosts=frozenset(host.strip() for host in hosts if host.strip()),
             memory_mb=int(environ.get("FACESWAP_WORKER_MEMORY_MB", "8192")),
             max_download_mb=int(environ.get("FACESWAP_WORKER_MAX_DOWNLOAD_MB", "2000")),
+            models_dir=_models_dir(environ, weights_dir),
         )
+
+
+def _models_dir(environ: Mapping[str, str], weights_dir: Path) -> Path:
+    """As told; else a folder of the network volume, if there is one; else where the image's own layer is."""
+    told = environ.get("FACESWAP_WORKER_MODELS_DIR")
+    if told:
+        return Path(told)
+    return NETWORK_VOLUME if NETWORK_VOLUME.is_dir() else weights_dir
 
 
 class Engine(Protocol):
@@ -173,7 +187,7 @@ class Run:
     def _spec(
         self, order: Order, sources: Mapping[str, Path], target: Path, result: Path
     ) -> Mapping[str, object]:
-        """What the engine is asked to do. The one place where another engine would be chosen."""
+        """What the engine is asked to do."""
         return {
             "task": "swap",
             "kind": order.kind,
@@ -182,6 +196,7 @@ class Run:
             "result": str(result),
             "options": dataclasses.asdict(order.options),
             "weights_dir": str(self._config.weights_dir),
+            "models_dir": str(self._config.models_dir) if self._config.models_dir else None,
             "limits": {
                 "memory_mb": self._config.memory_mb,
                 "cpu_s": None,
@@ -246,7 +261,8 @@ async def _handed_back(
     """Put the result where it belongs and describe it."""
     size = result.stat().st_size
     output: dict[str, object] = {"size_bytes": size}
-    output |= {name: said.get(name) for name in ("frames", "swapped_frames", "notes")}
+    told = ("frames", "swapped_frames", "notes", "engine", "weights")
+    output |= {name: said.get(name) for name in told}
     if order.result_url is None:
         if size > INLINE_LIMIT_BYTES:
             raise ResultTooLarge(limit_mb=INLINE_LIMIT_BYTES / 1e6)

@@ -18,15 +18,18 @@ from tests.emulator.server import Emulator
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "faceswap" / "worker" / "requirements.txt"
+RUNTIME = "onnxruntime>=1.21,<1.27"
+"""Instead of the onnxruntime-gpu of `requirements-gpu.txt`, the same without 3 GB for GPUs."""
 CACHE = platformdirs.user_cache_path("faceswap-tests", appauthor=False)
 
 
 def worker_python() -> Path:
-    """A Python with exactly what `worker/requirements.txt` lists, made once and kept in the user's cache.
+    """A Python with exactly what `worker/requirements.txt` lists, and `RUNTIME`, made once and kept in the
+    user's cache.
 
     The SDK cannot be installed beside gradio, and the image has no more than this either.
     """
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    key = hashlib.sha256(REQUIREMENTS.read_bytes() + f"{sys.version} {RUNTIME}".encode()).hexdigest()[:16]
     home = CACHE / f"worker-{key}"
     python, done = home / "bin" / "python", home / "complete"
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -35,7 +38,7 @@ def worker_python() -> Path:
         if not done.exists():
             venv.create(home, clear=True, with_pip=True)
             command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            command += ["--requirement", str(REQUIREMENTS)]
+            command += ["--requirement", str(REQUIREMENTS), RUNTIME]
             made = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
             assert made.returncode == 0, made.stderr[-2000:]
             done.touch()

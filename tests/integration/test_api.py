@@ -42,7 +42,17 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
     assert shown == job.public()
     assert set(shown) == {
         *("id", "type", "status", "progress", "stage", "eta_s", "title", "backend", "source_file"),
-        *("target_file", "face_mappings", "options", "notes", "created_at", "updated_at", "started_at"),
+        *(
+            "target_file",
+            "face_mappings",
+            "options",
+            "notes",
+            "engine",
+            "weights",
+            "created_at",
+            "updated_at",
+            "started_at",
+        ),
         *("completed_at", "cancelled_at", "error_message", "error_code", "result_url", "runpod_id"),
         *("remote_stop", "attempt", "position"),
     }

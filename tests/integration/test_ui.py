@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests import graphs
 from tests.browser.app import App
 from tests.browser.tasks import finish, queue
 from tests.waiting import wait_until
@@ -50,12 +51,29 @@ class Caller:
 
     def call(self, element: str, event: str, data: list[Any], event_data: Any = None) -> Any:
         """The outputs of the first such event of any page, or None when it ended in an error."""
-        wanted = next(
-            each["id"]
-            for each in self._events
-            for target, name in each["targets"]
-            if (self._names.get(target), name) == (element, event) and each["backend_fn"]
+        return self._run(
+            next(
+                each["id"]
+                for each in self._events
+                for target, name in each["targets"]
+                if (self._names.get(target), name) == (element, event) and each["backend_fn"]
+            ),
+            data,
+            event_data,
         )
+
+    def loaded(self, element: str, data: list[Any]) -> str:
+        """What a page puts into an element when it has been opened."""
+        return self._run(
+            next(
+                each["id"]
+                for each in self._events
+                if [self._names.get(output) for output in each["outputs"]] == [element]
+            ),
+            data,
+        )[0]
+
+    def _run(self, wanted: int, data: list[Any], event_data: Any = None) -> Any:
         session = secrets.token_hex(8)
         body = {"data": data, "fn_index": wanted, "session_hash": session, "event_data": event_data}
         self._api.post("/gradio_api/queue/join", json=body, headers={"Accept-Language": "zh-CN"})
@@ -106,7 +124,7 @@ def test_a_file_of_the_server_cannot_be_taken_in(public_app: App, caller: Caller
 
 @pytest.mark.parametrize("token", [None, "", "local", "u" + "A" * 22 + "." + "B" * 43, {"owner": "local"}, 5])
 def test_every_event_asks_who_is_calling(public_app: App, caller: Caller, token: object) -> None:
-    started = caller.call("fs-go", "click", [token, "A" * 22, "B" * 22, True, False, 80])
+    started = caller.call("fs-go", "click", [token, "A" * 22, "B" * 22, True, False, 80, "auto", False])
     assert SIGNED_OUT in started[0]
     drawn = caller.call("fs-search", "change", [token, "", "all", None])
     assert "<" not in json.dumps(drawn)
@@ -132,14 +150,22 @@ def test_another_owners_files_and_tasks_are_as_unknown_as_none(
     assert job["id"] in caller.call("fs-search", "change", [mine, "", "all", None])[0]
     assert job["id"] not in caller.call("fs-search", "change", [theirs, "", "all", None])[0]
     files = [job["source_file"], job["target_file"]]
-    assert "找不到这个文件" in caller.call("fs-go", "click", [theirs, *files, True, False, 80])[0]
+    assert (
+        "找不到这个文件" in caller.call("fs-go", "click", [theirs, *files, True, False, 80, "auto", False])[0]
+    )
 
 
 @pytest.mark.parametrize(
-    ("many_faces", "quality"), [(False, 0), (False, 101), ("perhaps", 80), (False, "best"), (None, None)]
+    ("many_faces", "quality", "engine"),
+    [
+        *((False, quality, "auto") for quality in (0, 101, "best")),
+        ("perhaps", 80, "auto"),
+        (None, None, None),
+        (False, 80, "warp drive"),
+    ],
 )
 def test_options_out_of_range_queue_nothing(
-    public_app: App, caller: Caller, portrait: Path, many_faces: object, quality: object
+    public_app: App, caller: Caller, portrait: Path, many_faces: object, quality: object, engine: object
 ) -> None:
     token = new_token(public_app)
     public_app.api.headers["Authorization"] = f"Bearer {token}"
@@ -149,7 +175,7 @@ def test_options_out_of_range_queue_nothing(
     ]
     del public_app.api.headers["Authorization"]
     files = [upload["fileId"] for upload in uploads]
-    answer = caller.call("fs-go", "click", [token, *files, True, many_faces, quality])
+    answer = caller.call("fs-go", "click", [token, *files, True, many_faces, quality, engine, False])
     assert answer is None or 'data-mood="bad"' in answer[0]
     public_app.api.headers["Authorization"] = f"Bearer {token}"
     assert public_app.tasks() == []
@@ -182,3 +208,24 @@ def test_a_terminated_app_ends_well_and_gives_its_run_back(
     assert "Traceback" not in app.log.read_text()
     app.start()
     assert app.api.get(f"/api/status/{job_id}").json()["data"]["attempt"] <= 1, "a hand-over costs no attempt"
+
+
+def test_a_page_says_which_models_are_there_under_which_terms_and_what_is_missing(
+    start_app: Callable[..., App], tmp_path: Path
+) -> None:
+    """The answer to the page's own loading: in Chinese, as the caller asks for."""
+    graphs.inswapper(tmp_path / "my<model>.onnx")
+    (tmp_path / "broken.onnx").write_bytes(b"broken")
+    caller = Caller(start_app(FACESWAP_MODELS_DIR=str(tmp_path)))
+    terms, said = (caller.loaded(element, [None]) for element in ("fs-terms", "fs-models"))
+    assert "my&lt;model&gt;.onnx" in terms
+    assert "以其发布者的条款为准" in terms
+    assert "无法使用：broken.onnx" in said
+    assert f"缺少：人脸特征模型。请把 .onnx 文件放进 {tmp_path}" in said
+
+
+def test_a_server_for_many_does_not_show_where_its_files_lie(public_app: App, caller: Caller) -> None:
+    said = caller.loaded("fs-models", [new_token(public_app)])
+    assert "FACESWAP_MODELS_DIR 指定的文件夹" in said
+    assert "/" not in said.replace("</", "").replace("<br>", "")
+    assert not caller.loaded("fs-models", [None]), "nobody is told anything"

@@ -71,7 +71,7 @@ def test_video_quality_maps_to_a_rate_factor(quality: int, crf: int) -> None:
 
 
 def test_unknown_options_are_ignored() -> None:
-    options = SwapOptions.model_validate({"execution_provider": "cuda", "many_faces": True})
+    options = SwapOptions.model_validate({"face_detector_score": 0.5, "many_faces": True})
     assert options == SwapOptions(many_faces=True)
 
 

@@ -114,3 +114,18 @@ def test_words_that_are_not_todays_are_not_shown_as_what_was_agreed_to() -> None
     assert "an earlier version of the statement" in shown
     assert "d" * 64 in shown
     assert STATEMENT["en"] not in shown
+
+
+def test_a_receipt_names_the_engine_and_the_terms_of_each_model() -> None:
+    files = (
+        {"name": "w600k_r50", "file": "r50.onnx", "sha256": "d" * 64, "licence": "insightface"},
+        {"name": HOSTILE, "file": HOSTILE, "sha256": HOSTILE, "licence": HOSTILE},
+    )
+    receipt = made(engine="neural:inswapper_128", weights=files)
+    assert receipt.weights == list(files)
+    shown = _Page("en").of(receipt)
+    assert "neural:inswapper_128" in shown
+    assert "w600k_r50 (r50.onnx) · InsightFace&#x27;s terms: non-commercial research only" in shown
+    assert "d" * 64 in shown
+    assert "<img" not in shown
+    assert "Engine" not in _Page("en").of(made()), "a task that made nothing has none"

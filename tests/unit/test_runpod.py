@@ -491,3 +491,11 @@ def test_a_forgotten_job_is_looked_after_until_no_url_can_bring_anything_back(ma
 def test_without_a_bucket_nothing_lies_anywhere_that_could_be_erased(make_rig: Any) -> None:
     rig = make_rig(has_bucket=False)
     assert rig.backend.erase(rig.submit())
+
+
+def test_what_a_worker_says_of_its_engine_is_taken_as_far_as_it_makes_sense() -> None:
+    fact = {"role": "swap model", "file": "a.onnx", "recognised": True}
+    told = outcome_of({"stored": True, "engine": "neural:a", "weights": [fact | {"deep": [1]}, "b", 3, None]})
+    assert (told.engine, told.weights) == ("neural:a", (fact,))
+    silent = outcome_of({"stored": True, "engine": ["x"], "weights": {"role": "swap model"}})
+    assert (silent.engine, silent.weights) == (None, ())

@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import pytest
 
 from faceswap.backends.runpod_wire import Address, Order
 from faceswap.errors import InvalidRequest
 from faceswap.jobs import JobType, SwapOptions
+from faceswap.worker import run
 from faceswap.worker.order import Order as ReadOrder
+from faceswap.worker.run import Config
 from faceswap.worker.transfer import is_public
 from tests.factories import NOON, make_job
 
@@ -93,3 +97,16 @@ def test_addresses_inside_are_not_public(address: str) -> None:
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"])
 def test_addresses_outside_are_public(address: str) -> None:
     assert is_public(address)
+
+
+def test_the_networks_lie_where_it_is_said_or_on_the_network_volume_or_in_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, volume = tmp_path / "weights", tmp_path / "volume"
+    monkeypatch.setattr(run, "NETWORK_VOLUME", volume)
+    environ = {"FACESWAP_WORKER_WEIGHTS_DIR": str(weights)}
+    assert Config.from_env(environ).models_dir == weights
+    volume.mkdir()
+    assert Config.from_env(environ).models_dir == volume
+    told = environ | {"FACESWAP_WORKER_MODELS_DIR": str(tmp_path)}
+    assert Config.from_env(told).models_dir == tmp_path

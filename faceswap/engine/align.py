@@ -1,0 +1,69 @@
+"""Turning a face so that its eyes, nose and mouth lie where a network expects them."""
+
+from __future__ import annotations
+
+import cmath
+from dataclasses import dataclass
+
+import numpy as np
+
+from faceswap.engine.planes import F32, Region
+from faceswap.engine.topology import LEFT_IRIS, MOUTH_CORNERS, NOSE_TIP, RIGHT_IRIS
+
+_FIVE = [RIGHT_IRIS, LEFT_IRIS, NOSE_TIP, *MOUTH_CORNERS]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Where the two irises, the tip of the nose and the corners of the mouth lie in a square picture, in
+    parts of its side; what is left in the picture first."""
+
+    points: tuple[complex, complex, complex, complex, complex]
+
+
+def _template(side: float, *points: tuple[float, float], right: float = 0.0) -> Template:
+    a, b, c, d, e = (complex(x + right, y) / side for x, y in points)
+    return Template((a, b, c, d, e))
+
+
+_ARCFACE = (
+    (38.2946, 51.6963),
+    (73.5318, 51.5014),
+    (56.0252, 71.7366),
+    (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)
+ARCFACE_112 = _template(112, *_ARCFACE)
+"""Source: `face_align.py` of InsightFace."""
+ARCFACE_128 = _template(128, *_ARCFACE, right=8)
+"""The same in a picture of 128 px, 8 px to the right."""
+GHOST = _template(
+    112, (39.730, 51.138), (72.270, 51.138), (56.000, 68.493), (42.463, 87.010), (69.537, 87.010)
+)
+"""Source: the alignment that GHOST was trained with (SimSwap's, frontal)."""
+FFHQ = _template(
+    512,
+    (192.98138, 239.94708),
+    (318.90277, 240.1936),
+    (256.63416, 314.01935),
+    (201.26117, 371.41043),
+    (313.08905, 371.15118),
+)
+"""Source: `face_restoration_helper.py` of facexlib, as GFPGAN uses it."""
+
+
+def aligned(landmarks: F32, template: Template) -> Region:
+    """The square of the picture, turned, that shows a face, (478, 3), as the template has it: the similarity
+    of the least squares between the five points.
+
+    As complex numbers, a similarity without reflection is z -> a z + b, and least squares have one line.
+    """
+    face = landmarks[_FIVE, 0] + 1j * landmarks[_FIVE, 1].astype(np.complex128)
+    wanted = np.array(template.points)
+    face_middle, wanted_middle = complex(face.mean()), complex(wanted.mean())
+    around = face - face_middle
+    turn = complex(np.vdot(around, wanted - wanted_middle)) / float((np.abs(around) ** 2).sum() or 1.0)
+    if not turn:
+        return Region(face_middle.real, face_middle.imag, 1.0)
+    centre = (0.5 + 0.5j - wanted_middle) / turn + face_middle
+    return Region(centre.real, centre.imag, 1 / abs(turn), -cmath.phase(turn))

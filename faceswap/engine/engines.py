@@ -1,0 +1,208 @@
+"""Which engine swaps: the mesh engine, always there, or the neural one, where weights and a runtime are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+
+from faceswap.engine.blend import Blender
+from faceswap.engine.graphs import Graph
+from faceswap.engine.mesh import FaceMesh
+from faceswap.engine.neural import Enhancing, Identity, Network, Repainter
+from faceswap.engine.onnx_file import NotOnnx
+from faceswap.engine.options import Options
+from faceswap.engine.providers import CPU, installed, provider_for
+from faceswap.engine.source import SourceFace, SourcePhoto
+from faceswap.engine.video import FaceSwapper
+from faceswap.engine.weights import EMBEDDING, Fact, Role, Shelf, WeightsFile, fact_of, read_shelf
+from faceswap.errors import (
+    NeuralNotInstalled,
+    NeuralUnavailable,
+    NeuralWeightsDamaged,
+    NeuralWithoutGpu,
+)
+
+log = logging.getLogger(__name__)
+
+EngineChoice = Literal["auto", "mesh", "neural"]
+
+
+class Engine(Protocol):
+    name: str
+    """`mesh`, or `neural:` and the name of the swap model."""
+    facts: Sequence[Fact]
+    """The weights it uses."""
+    provider: str | None
+    """Where its networks are computed."""
+    samples_shapes: bool
+    """Whether `meet` needs the resting shapes of a video's faces, sampled beforehand."""
+
+    def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
+        """What puts this face onto others. Several of one engine share its networks."""
+        ...
+
+
+class MeshEngine:
+    name = "mesh"
+    facts: Sequence[Fact] = ()
+    provider: str | None = None
+    samples_shapes = True
+
+    def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
+        return Blender(SourceFace(source.picture, source.found, mesh), mesh)
+
+
+class NeuralEngine:
+    samples_shapes = False
+
+    def __init__(self, shelf: Shelf, provider: str) -> None:
+        """Load what swapping needs. Raises: NeuralUnavailable."""
+        if not installed():
+            raise NeuralNotInstalled
+        swap, embed = shelf.need(Role.SWAPPER), shelf.need(Role.EMBEDDER)
+        convert = shelf.need(Role.CONVERTER) if swap.model == "ghost_256" else None
+        self.facts: Sequence[Fact] = [fact_of(file) for file in (swap, embed, convert) if file is not None]
+        self.name = f"neural:{self.facts[0].name}"
+        for fact in self.facts:
+            log.info("%s: %s, SHA-256 %s, licence: %s", fact.file, fact.name, fact.sha256, fact.licence)
+        self._network = Network(Graph(swap, provider), swap.model)
+        self._identity = Identity(
+            Graph(embed, provider),
+            Graph(convert, provider) if convert else None,
+            _projection(swap) if swap.model == "inswapper_128" else None,
+        )
+        self.provider: str | None = self._network.graph.provider
+
+    def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
+        return Repainter(self._network, mesh, self._identity.of(source))
+
+    def try_out(self) -> None:
+        """Raises: NeuralUnavailable."""
+        self._network.try_out(self._identity.from_embedding(np.ones(EMBEDDING, np.float32)))
+
+
+class EnhancingEngine:
+    """Another engine, whose work a face enhancer repaints."""
+
+    def __init__(self, engine: Engine, enhancer: WeightsFile, provider: str) -> None:
+        """Raises: NeuralUnavailable."""
+        self.name, self.samples_shapes = engine.name, engine.samples_shapes
+        self.facts: Sequence[Fact] = [*engine.facts, fact_of(enhancer)]
+        self._engine = engine
+        self._network = Network(Graph(enhancer, provider), enhancer.model)
+        self.provider: str | None = self._network.graph.provider
+
+    def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
+        return Enhancing(self._engine.swapper(source, mesh), Repainter(self._network, mesh))
+
+    def try_out(self) -> None:
+        """Only the enhancer. Raises: NeuralUnavailable."""
+        self._network.try_out(None)
+
+
+def _projection(swap: WeightsFile) -> Any:
+    constant = swap.signature.last_constant
+    try:
+        return constant.read(swap.path) if constant else None
+    except (NotOnnx, OSError) as error:
+        raise NeuralWeightsDamaged(file=swap.path.name) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which engine a job asked for."""
+
+    engine: EngineChoice = "auto"
+    enhance: bool = False
+    provider: str = ""
+    """A client's word for where to compute, such as `cpu`; "" is the best there is."""
+    models_dir: Path | None = None
+
+    @classmethod
+    def of(cls, options: Options, models_dir: Path | None) -> Wish:
+        engine: EngineChoice = "mesh" if options.engine == "mesh" else "auto"
+        if options.engine == "neural":
+            engine = "neural"
+        return cls(engine, options.use_face_enhancer, options.execution_provider, models_dir)
+
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[R]):
+    """What was done, by which engine, and what of the wish was not to be had."""
+
+    result: R
+    engine: str
+    facts: Sequence[Fact]
+    notes: tuple[str, ...]
+    provider: str | None = None
+    """Where the networks were computed."""
+
+
+def with_engine(wish: Wish, run: Callable[[Engine], R]) -> Done[R]:
+    """`run` with the engine that was wished for.
+
+    `auto` is the neural engine where weights and a GPU are there. When that fails, in a way of its own, the
+    mesh engine does the work, and a note says why. An enhancer that is not there is a note, too.
+
+    Raises:
+        NeuralUnavailable: `neural` was asked for and cannot be used.
+    """
+    shelf, provider = read_shelf(wish.models_dir), provider_for(wish.provider)
+    notes: list[str] = []
+    enhancer = shelf.find(Role.ENHANCER) if wish.enhance and installed() else None
+    if wish.enhance and enhancer is None:
+        notes.append("enhancer_missing")
+
+    def attempt(make: Callable[[], Engine]) -> Done[R]:
+        engine = make()
+        if enhancer is not None:
+            engine = EnhancingEngine(engine, enhancer, provider)
+        return Done(run(engine), engine.name, engine.facts, tuple(notes), engine.provider)
+
+    try:
+        if wish.engine == "neural":
+            return attempt(lambda: NeuralEngine(shelf, provider))
+        if wish.engine == "auto" and provider != CPU and shelf.worth_a_try:
+            return attempt(lambda: _on_gpu(NeuralEngine(shelf, provider)))
+    except NeuralUnavailable as error:
+        if wish.engine == "neural":
+            raise
+        log.warning("the mesh engine takes over: %s", error)
+        notes.append(f"mesh_instead_{error.code}")
+        return Done(run(MeshEngine()), MeshEngine.name, (), tuple(notes))
+    try:
+        return attempt(MeshEngine)
+    except NeuralUnavailable as error:
+        log.warning("the face is not enhanced: %s", error)
+        return Done(run(MeshEngine()), MeshEngine.name, (), (*notes, "enhancer_failed"))
+
+
+def _on_gpu(engine: NeuralEngine) -> NeuralEngine:
+    if engine.provider == CPU:
+        raise NeuralWithoutGpu
+    return engine
+
+
+def check(models_dir: Path | None) -> Done[None]:
+    """Load every graph that would be used and run it once, on nothing that anybody knows.
+
+    Raises: NeuralUnavailable.
+    """
+    shelf, provider = read_shelf(models_dir), provider_for("")
+    enhancer = shelf.find(Role.ENHANCER)
+    engine: NeuralEngine | MeshEngine | EnhancingEngine = MeshEngine()
+    if enhancer is None or shelf.worth_a_try:
+        engine = NeuralEngine(shelf, provider)
+        engine.try_out()
+    if enhancer is not None:
+        engine = EnhancingEngine(engine, enhancer, provider)
+        engine.try_out()
+    return Done(None, engine.name, engine.facts, (), engine.provider)

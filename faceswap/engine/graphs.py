@@ -1,0 +1,103 @@
+"""Running a user's ONNX graphs with onnxruntime, which is an optional install.
+
+Whatever the runtime raises becomes an error of ours here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faceswap.engine.planes import F32, as_f32
+from faceswap.engine.providers import CPU, CUDA, installed
+from faceswap.engine.weights import WeightsFile
+from faceswap.errors import (
+    FaceSwapError,
+    NeuralFailed,
+    NeuralNotInstalled,
+    NeuralOutOfMemory,
+    NeuralWeightsDamaged,
+    NeuralWeightsUnsuitable,
+)
+
+if TYPE_CHECKING:
+    from onnxruntime import SessionOptions
+
+log = logging.getLogger(__name__)
+
+_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    # Trying every algorithm takes half a minute at the start; doubling the arena wastes memory.
+    CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
+}
+_NO_MEMORY = ("alloc", "out of memory", "out_of_memory")
+
+
+class Graph:
+    """One file, loaded. Not for use by two threads at once."""
+
+    def __init__(self, weights: WeightsFile, provider: str) -> None:
+        """Raises: NeuralNotInstalled, NeuralWeightsDamaged, NeuralOutOfMemory."""
+        if not installed():
+            raise NeuralNotInstalled
+        import onnxruntime
+
+        if provider == CUDA:
+            onnxruntime.preload_dlls()  # CUDA and cuDNN may lie in packages beside it
+        self.file = weights.path.name
+        self._inputs = weights.signature.inputs
+        chosen = [(provider, _OPTIONS.get(provider, {}))] if provider != CPU else []
+        with self._in_our_words(NeuralWeightsDamaged(file=self.file)):
+            self._session = onnxruntime.InferenceSession(
+                str(weights.path), _session_options(), [*chosen, CPU]
+            )
+        self.provider = self._session.get_providers()[0]
+        log.info("%s (%s) runs on %s", self.file, weights.model, self.provider)
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether it takes several pictures at once."""
+        return all(shape[0] is None for shape in self._inputs.values())
+
+    def __call__(self, inputs: Sequence[F32], shape: tuple[int, ...]) -> F32:
+        """The first output, which must have that shape. `inputs` are matched to the graph's by their number
+        of dimensions: pictures (N, 3, S, S), embeddings (N, 512).
+
+        Raises: NeuralWeightsUnsuitable, NeuralOutOfMemory, NeuralFailed.
+        """
+        by_rank = {one.ndim: np.ascontiguousarray(one, np.float32) for one in inputs}
+        feed = {name: by_rank[len(wanted)] for name, wanted in self._inputs.items()}
+        with self._in_our_words(NeuralFailed(file=self.file)):
+            found = as_f32(self._session.run(None, feed)[0])
+        if found.shape != shape:
+            log.error("%s: output %s instead of %s", self.file, found.shape, shape)
+            raise NeuralWeightsUnsuitable(file=self.file)
+        if not np.isfinite(found).all():
+            log.error("%s: its output is no number", self.file)
+            raise NeuralFailed(file=self.file)
+        return found
+
+    @contextmanager
+    def _in_our_words(self, otherwise: FaceSwapError) -> Generator[None]:
+        try:
+            yield
+        except MemoryError as error:
+            raise NeuralOutOfMemory(file=self.file) from error
+        except Exception as error:
+            log.error("%s: %s: %s", self.file, type(error).__name__, str(error)[:500])
+            if any(words in str(error).lower() for words in _NO_MEMORY):
+                raise NeuralOutOfMemory(file=self.file) from error
+            raise otherwise from error
+
+
+def _session_options() -> SessionOptions:
+    from onnxruntime import SessionOptions
+
+    options = SessionOptions()
+    options.log_severity_level = 3
+    # Threads that wait by spinning would take the processor from the decoder and the encoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options

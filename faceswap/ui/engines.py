@@ -1,0 +1,82 @@
+"""Choosing the engine, and what there is to know of the user's own models."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from html import escape
+
+import gradio as gr
+
+from faceswap.ui import texts
+from faceswap.ui.frame import Frame, i18n
+from faceswap.ui.site import Site, in_words, language_of, markup
+from faceswap.ui.texts import Language
+
+
+def engine_choice(site: Site, frame: Frame) -> tuple[gr.Radio, gr.Checkbox]:
+    """The engine (`auto`, `mesh` or `neural`) and whether the face is enhanced; below, which models are
+    missing."""
+    engine = gr.Radio(
+        choices=[(i18n(f"engine_{name}"), name) for name in ("auto", "mesh", "neural")],
+        value="auto",
+        label=i18n("engine"),
+        info=i18n("engine_info"),
+        elem_id="fs-engine",
+    )
+    enhance = gr.Checkbox(label=i18n("enhancer"), info=i18n("enhancer_info"), elem_id="fs-enhance")
+    _told(site, frame, "fs-models", _missing)
+    return engine, enhance
+
+
+def model_terms(site: Site, frame: Frame) -> None:
+    """The models that are there and their terms: for where everybody sees it who starts a swap."""
+    _told(site, frame, "fs-terms", _terms)
+
+
+def _told(site: Site, frame: Frame, element: str, write: Callable[[Site, Language], str]) -> None:
+    """Markup that is written each time the page is opened."""
+    shown = markup("", elem_id=element)
+
+    def tell(token: object, request: gr.Request) -> str:
+        language = language_of(request)
+        with in_words(language):
+            site.owner_of(token)
+            return write(site, language)
+        return ""
+
+    frame.opened.then(
+        tell, frame.token, shown, show_progress="hidden", concurrency_limit=None, api_visibility="private"
+    )
+
+
+def _terms(site: Site, language: Language) -> str:
+    if site.service.settings.backend_name != "local":
+        return ""
+    facts = site.service.models().facts
+    lines = [texts.words("models_own", language)] + [
+        f"{fact.name} ({fact.file}): {texts.words(f'licence_{fact.licence}', language)}" for fact in facts
+    ]
+    return f"<small>{'<br>'.join(map(escape, lines))}</small>" if facts else ""
+
+
+def _missing(site: Site, language: Language) -> str:
+    settings = site.service.settings
+    lines: list[str] = []
+    if settings.backend_name != "local":
+        lines.append(texts.words("models_remote", language))
+    else:
+        found = site.service.models()
+        if found.unusable:
+            lines.append(texts.words("models_bad", language, files=", ".join(found.unusable)))
+        if found.missing:
+            names = "、" if language == "zh" else ", "
+            missing = names.join(texts.words(f"model_{role}", language) for role in found.missing)
+            # On a server for many, where its files lie is nobody's business.
+            shared = texts.words("models_folder", language)
+            folder = shared if settings.multi_user else str(settings.neural_models_dir)
+            lines.append(texts.words("models_where", language, missing=missing, folder=folder))
+        if importlib.util.find_spec("onnxruntime") is None:
+            lines.append(texts.words("models_runtime", language))
+    head = escape(texts.words("models_head", language))
+    return f"<small><b>{head}</b><br>{'<br>'.join(map(escape, lines))}</small>" if lines else ""
