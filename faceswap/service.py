@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import re
 import secrets
 import threading
@@ -20,26 +22,30 @@ from faceswap.backends.local import LocalBackend
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.consent import Consent
 from faceswap.disks import network_file_system
-from faceswap.dispatcher import Dispatcher, write_summary
+from faceswap.dispatcher import Dispatcher, Seal, write_summary
 from faceswap.errors import (
     BackendUnavailable,
     ConsentRequired,
+    EmptyFile,
     InvalidRequest,
     JobAlreadyFinished,
+    LabelRequired,
     NetworkDisk,
     NoFaceChosen,
     NoFaceFound,
     ResultNotReady,
+    TooLarge,
     UnknownFace,
     WrongKind,
 )
 from faceswap.folders import Folders
-from faceswap.jobs import LOCAL_OWNER, Job, JobType, Status, SwapOptions
+from faceswap.jobs import LOCAL_OWNER, Job, JobType, Status, SwapOptions, isoformat
+from faceswap.provenance import Provenance, Verification
 from faceswap.receipt import Receipt
 from faceswap.settings import Settings
 from faceswap.snapshots import Snapshots, prepare, remove_unowned, restore
 from faceswap.store import Event, JobStore, Upload
-from faceswap.uploads import DetectedFace, Intake
+from faceswap.uploads import MEGABYTE, DetectedFace, Intake
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +89,9 @@ class Service:
         backends: Mapping[str, Backend] | None = None,
         clock: Callable[[], float] = time.time,
         dispatch: bool = True,
+        seal: Seal | None = None,
     ) -> None:
+        """`seal` puts the last marks on results; it defaults to that of `provenance`."""
         self.settings = settings or Settings()
         self._clock = clock
         self._folders = Folders(self.settings.data_dir)
@@ -94,8 +102,15 @@ class Service:
         self._archive = Archive(
             self._store, self._folders, self._intake, self._backends, self._now, on_erased=self._keep_without
         )
+        self._provenance = Provenance(self.settings, self._folders, self._now)
         self._dispatcher = Dispatcher(
-            self._store, self._backends, self._folders, self.settings, slots, on_change=self._keep
+            self._store,
+            self._backends,
+            self._folders,
+            self.settings,
+            slots,
+            on_change=self._keep,
+            seal=seal or self._provenance.seal,
         )
         self._closing = threading.Event()
         self._rounds = 0
@@ -162,6 +177,18 @@ class Service:
         """
         return self._intake.find_faces(self._store.upload(upload_id, owner))
 
+    def verify(self, file: Path) -> Verification:
+        """What the marks of any file say; takes about a second. It is not kept.
+
+        Raises: BadMedia: no picture and no video, or over the limits of an upload.
+        """
+        size = file.stat().st_size
+        if size > self.settings.max_upload_mb * MEGABYTE:
+            raise TooLarge(limit_mb=self.settings.max_upload_mb)
+        if size == 0:
+            raise EmptyFile()
+        return self._provenance.verify(file)
+
     # -- jobs --------------------------------------------------------------------------------------------
 
     def submit(
@@ -184,6 +211,7 @@ class Service:
 
         Raises:
             ConsentRequired: `consent` is not True.
+            LabelRequired: no visible label was asked for, which this server does not allow.
             InvalidRequest: an unknown type, or no source; `NoFaceChosen`, `UnknownFace`.
             BadMedia: a file cannot be used; `NoFaceFound` when a picture shows no face.
             TooManyJobs, DiskFull, BackendUnavailable: try later.
@@ -192,6 +220,9 @@ class Service:
             raise ConsentRequired()
         job_type = _job_type(type)
         given = _sources(job_type, source, face_mappings)
+        options = options or SwapOptions()
+        if not (options.visible_label or self.settings.allow_unlabelled):
+            raise LabelRequired()
         backend = self.settings.backend_name
         if backend not in self._backends:
             raise BackendUnavailable()
@@ -214,10 +245,15 @@ class Service:
             source_file=next(iter(sources.values())).id,
             target_file=target.id,
             face_mappings={face: upload.id for face, upload in sources.items() if face},
-            options=options or SwapOptions(),
-            notes=("several_faces_in_source",)
-            if any((one.faces or 0) > 1 for one in different.values())
-            else (),
+            options=options,
+            notes=(
+                *(
+                    ["several_faces_in_source"]
+                    if any((one.faces or 0) > 1 for one in different.values())
+                    else []
+                ),
+                *([] if options.visible_label else ["unlabelled"]),
+            ),
             created_at=now,
             updated_at=now,
         )
@@ -227,6 +263,8 @@ class Service:
             max_active=self.settings.max_active,
             max_queue=self.settings.max_queue,
         )
+        if not options.visible_label:
+            self._log_unlabelled(job)
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)
         self._dispatcher.wake()
         self._keep()
@@ -438,6 +476,14 @@ class Service:
         return {
             face: taken[file.id if isinstance(file, Upload) else Path(file)] for face, file in files.items()
         }
+
+    def _log_unlabelled(self, job: Job) -> None:
+        """Outlives the job: such a choice is to be kept for half a year at least. Source: GB 45438-2025."""
+        log.warning("job %s: asked for no visible label", job.id)
+        line = json.dumps({"at": isoformat(job.created_at), "job": job.id, "owner": job.owner})
+        descriptor = os.open(self._folders.unlabelled, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(descriptor, "a", encoding="utf-8") as file:  # noqa: PTH123 - with a mode of its own
+            file.write(line + "\n")
 
     def _keep_house(self) -> None:
         while not self._closing.is_set():

@@ -45,6 +45,7 @@ _JOB: dict[str, Any] = {
     "face_mappings": {},
     "options": SwapOptions().model_dump(),
     "notes": [],
+    "marks": None,
     "created_at": _TIME,
     "updated_at": _TIME,
     "started_at": _TIME,
@@ -175,6 +176,10 @@ class JobView(BaseModel):
     face_mappings: dict[str, str]
     options: SwapOptions
     notes: list[str] = Field(description="Codes of things worth telling that are no errors.")
+    marks: dict[str, Any] | None = Field(
+        description="Of a completed task: the marks that were read back from its result before it was handed "
+        "out: visible label, metadata label, manifest, signer, SHA-256."
+    )
     created_at: str
     updated_at: str
     started_at: str | None

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from faceswap.errors import FaceSwapError
 from faceswap.jobs import Job, Stage
+from faceswap.provenance import CLASSICAL_ENGINE
 
 
 class RunState(StrEnum):
@@ -58,6 +59,8 @@ class Report:
     frames: int | None = None
     swapped_frames: int | None = None
     """Both of a run that SUCCEEDED, where they are known."""
+    engine: str = CLASSICAL_ENGINE
+    """What made the pixels of a SUCCEEDED run."""
     error: FaceSwapError | None = None
     """Set exactly when `state` is FAILED."""
     stop_needed: bool = False

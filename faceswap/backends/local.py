@@ -14,6 +14,7 @@ from faceswap.engine.process import EngineProcess
 from faceswap.errors import BackendLost, DiskFull, JobTimeout
 from faceswap.folders import Folders
 from faceswap.jobs import Job, Stage
+from faceswap.provenance import CLASSICAL_ENGINE, marking_of
 from faceswap.settings import Settings
 from faceswap.uploads import engine_limits, people_path
 
@@ -44,6 +45,7 @@ class LocalBackend:
                     "result": str(media.work_dir / job.type.result_name),
                     "people": str(people_path(media.target)),
                     "options": job.options.for_engine(),
+                    "marking": marking_of(job, self._settings).as_spec(),
                 }
             ),
             media.work_dir / job.type.result_name,
@@ -68,6 +70,7 @@ class LocalBackend:
                 notes=tuple(cast("list[str]", said.get("notes") or [])),
                 frames=said.get("frames"),
                 swapped_frames=said.get("swapped_frames"),
+                engine=str(said.get("engine") or CLASSICAL_ENGINE),
             )
         limit_s = self._settings.engine_timeout_s
         if time.monotonic() - run.started_s > limit_s:

@@ -19,6 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
+from faceswap.engine.marking import Marking
 from faceswap.errors import CloudFailed, FaceSwapError, ResultMissing, from_code
 from faceswap.jobs import Job, Stage, isoformat
 
@@ -90,6 +91,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     frames: int | None = None
     swapped_frames: int | None = None
+    engine: str | None = None
     error: FaceSwapError | None = None
 
     def as_output(self) -> Fields:
@@ -110,6 +112,7 @@ def outcome_of(output: object) -> Outcome:
         notes=_words(said.get("notes")),
         frames=_count(said.get("frames")),
         swapped_frames=_count(said.get("swapped_frames")),
+        engine=_text(said.get("engine")),
     )
     if said.get("stored") is True:
         return replace(known, stored=True)
@@ -203,6 +206,8 @@ class Order:
     deadline: datetime
     """When the run must be over, whatever RunPod does; the worker stops itself then."""
     limits: Fields = field(default_factory=dict[str, object])
+    marking: Marking | None = None
+    """What the worker marks the result with; it has its own default."""
     result_url: str | None = None
     receipt_url: str | None = None
     cancel_url: str | None = None
@@ -223,6 +228,7 @@ class Order:
             },
             "options": self.job.options.for_engine(),
             "limits": dict(self.limits),
+            "marking": self.marking.as_spec() if self.marking else None,
             "deadline": isoformat(self.deadline),
             "result_url": self.result_url,
             "receipt_url": self.receipt_url,

@@ -5,11 +5,15 @@ events, then one `done` or `error`. Exit status 0 after `done`, 1 after `error`.
 parent is gone: partial output is removed and the process ends at once.
 
     {"task": "swap", "kind": "image" | "video", "sources": {face: path}, "target": path, "result": path,
-     "options": {see `Options`}, "people": path | null, "weights_dir": path | null, "limits": {…}}
-    {"task": "preview", as "swap" without "result", "at_s": float | null}
+     "options": {see `Options`}, "people": path | null, "marking": {see `Marking`} | null,
+     "weights_dir": path | null, "limits": {…}}
+    {"task": "preview", as "swap" without "result" and with "at_s": float | null}
     {"task": "inspect", "path": path, "detect_faces": bool, "normalised": path | null,
      "weights_dir": path | null, "limits": {…}}
     {"task": "faces", "path": path, "people": path | null, "weights_dir": path | null, "limits": {…}}
+    {"task": "seal", "path": path, "result": path, "manifest": {…}, "key": PEM, "chain": PEM, "anchors": PEM,
+     "label": {see `Label`} | null, "limits": {…}}
+    {"task": "marks", "path": path, "anchors": PEM, "limits": {…}}
     sources: {"": path} for the largest face, or for all with many_faces; {"face_0": path, …} for each face
     that is to be swapped, by the ids that "faces" gives them
     people: where "faces" leaves what it learned about a video's faces, and the others look for it
@@ -34,6 +38,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from faceswap.engine.marking import Label, Marking
 from faceswap.errors import BadMedia, DiskFull, FaceSwapError, TooManyPixels
 
 _REPORT_EVERY_S = 0.2
@@ -148,10 +153,43 @@ def _swap(spec: Spec, reporter: _Reporter) -> Event:
     target, result = Path(spec["target"]), Path(spec["result"])
     model, limits = _model(spec), _media_limits(spec)
     if spec["kind"] == "image":
-        done = swap_image(sources, target, result, model, limits, options)
+        done = swap_image(sources, target, result, model, limits, options, marking=_marking(spec))
     else:
-        done = swap_video(sources, target, result, model, limits, options, reporter.progress, _people(spec))
-    return {"frames": done.frames, "swapped_frames": done.swapped_frames, "notes": list(done.notes)}
+        done = swap_video(
+            sources,
+            target,
+            result,
+            model,
+            limits,
+            options,
+            reporter.progress,
+            _people(spec),
+            marking=_marking(spec),
+        )
+    return {
+        "frames": done.frames,
+        "swapped_frames": done.swapped_frames,
+        "notes": list(done.notes),
+        "engine": "mesh",
+    }
+
+
+def _marking(spec: Spec) -> Marking | None:
+    return Marking.of(spec["marking"]) if spec.get("marking") else None
+
+
+def _seal(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.marks import seal
+
+    label = Label.of(spec["label"]) if spec["label"] else None
+    paths, words = (Path(spec["path"]), Path(spec["result"])), (spec["key"], spec["chain"], spec["anchors"])
+    return {"marks": seal(*paths, spec["manifest"], *words, label, _media_limits(spec))}
+
+
+def _marks(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.marks import read_marks
+
+    return {"marks": read_marks(Path(spec["path"]), spec["anchors"], _media_limits(spec))}
 
 
 def _people(spec: Spec) -> Path | None:
@@ -197,6 +235,8 @@ _TASKS: dict[str, Callable[[Spec, _Reporter], Event]] = {
     "preview": _preview,
     "inspect": _inspect,
     "faces": _faces,
+    "seal": _seal,
+    "marks": _marks,
 }
 
 

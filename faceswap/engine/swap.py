@@ -12,8 +12,10 @@ import numpy as np
 
 from faceswap.engine.blend import Blender
 from faceswap.engine.files import whole_or_not_at_all
+from faceswap.engine.label import Labeller, Shown, opening_stamp
 from faceswap.engine.landmarks import Face, Landmarker
 from faceswap.engine.mapping import ONLY, EachItsOwn, chosen, reading_order
+from faceswap.engine.marking import Label, Marking
 from faceswap.engine.mesh import FaceMesh
 from faceswap.engine.options import Options
 from faceswap.engine.people import Cast, People, find_people
@@ -112,9 +114,11 @@ def swap_image(
     model: Path,
     limits: Limits | None = None,
     options: Options | None = None,
+    *,
+    marking: Marking | None = None,
 ) -> SwapResult:
     """Put the face of `sources[""]` onto the largest face of `target`, or onto all; or each of `sources` onto
-    the face of its id. `result` is a PNG.
+    the face of its id. `result` is a PNG with the marks of `marking`.
 
     Raises:
         NoFaceFound: role "source" or "target".
@@ -126,8 +130,10 @@ def swap_image(
     ready = Sources(sources, model, limits, options)
     picture = read_picture(target, limits)
     ready.swap_picture(picture, options)
+    if marking and marking.label:
+        opening_stamp(marking.label, Shown(picture.shape[1], picture.shape[0])).on_rgb(picture)
     with whole_or_not_at_all(result) as part:
-        write_png(part, picture)
+        write_png(part, picture, marking.aigc if marking else None)
     return SwapResult(1, 1, tuple(ready.notes))
 
 
@@ -140,11 +146,13 @@ def swap_video(
     options: Options | None = None,
     on_progress: Progress | None = None,
     people: Path | None = None,
+    *,
+    marking: Marking | None = None,
 ) -> SwapResult:
     """Put the face of `sources[""]` onto the largest face of every frame of `target`, or onto all; or each of
     `sources` onto the person of its id, whom `people` may describe.
 
-    `result` is an MP4 with the target's clock, size, rotation and sound.
+    `result` is an MP4 with the target's clock, size, rotation and sound, and the marks of `marking`.
 
     Raises:
         NoFaceFound: role "source"; or "target" when no frame shows a face that can be swapped.
@@ -167,17 +175,21 @@ def swap_video(
         if reader.depth_lost:
             notes.append("hdr_lost")
 
-        def tell(frame: Frame, count: int) -> None:
+        label = _Labelling(marking.label, reader) if marking and marking.label else None
+
+        def finish(frame: Frame, count: int) -> None:
+            if label:
+                label.put_on(frame)
             if on_progress:
                 on_progress(_share(frame, count, reader), count)
 
-        with VideoWriter(part, reader, options.crf) as writer:
+        with VideoWriter(part, reader, options.crf, marking.aigc if marking else None) as writer:
             tracker = Tracker(landmarker, most, upright)
             if ready.mapped:
                 cast = Cast(tracker, known, wanted)
-                counts = swap_frames(reader, writer, cast, ready.swapper(cast.face_of), shapes, tell)
+                counts = swap_frames(reader, writer, cast, ready.swapper(cast.face_of), shapes, finish)
             else:
-                counts = swap_frames(reader, writer, tracker, ready.swapper(str), shapes, tell)
+                counts = swap_frames(reader, writer, tracker, ready.swapper(str), shapes, finish)
         if not counts.swapped_frames:
             raise NoFaceFound(role="target")
     if counts.audio_reencoded:
@@ -185,6 +197,20 @@ def swap_video(
     if counts.skipped_packets:
         notes.append("damaged_parts_skipped")
     return SwapResult(counts.frames, counts.swapped_frames, tuple(notes))
+
+
+class _Labelling:
+    """Labels the frames of a video. How they are shown is known with the first one."""
+
+    def __init__(self, label: Label, reader: VideoReader) -> None:
+        self._label, self._reader = label, reader
+        self._labeller: Labeller | None = None
+
+    def put_on(self, frame: Frame) -> None:
+        if self._labeller is None:
+            self._labeller = Labeller(self._label, Shown.of(self._reader), self._reader.colour)
+        frame.make_writable()
+        self._labeller.stamp(Planes(*frame.planes(), self._reader.colour), frame.time_s)
 
 
 def _share(frame: Frame, count: int, reader: VideoReader) -> float:

@@ -11,6 +11,7 @@ import av.audio
 import av.error
 import av.video
 
+from faceswap.media.aigc import KEY as AIGC_KEY
 from faceswap.media.reading import AudioPacket, Frame, VideoReader
 
 _COPIED_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
@@ -29,15 +30,18 @@ _open: Any = av.open
 class VideoWriter:
     """An MP4 being written: the size, clock, colour tags, display matrix and audio tracks of the reader.
 
-    Metadata such as the place of recording is left out. Use from one thread; the reader must stay open.
-    Without `close` the file is not playable.
+    Metadata such as the place of recording is left out; `aigc` is put in. Use from one thread; the reader
+    must stay open. Without `close` the file is not playable.
     """
 
-    def __init__(self, path: Path, reader: VideoReader, crf: int = 20) -> None:
+    def __init__(self, path: Path, reader: VideoReader, crf: int = 20, aigc: str | None = None) -> None:
         # Late tracks begin with a pause in units of the movie's time scale; its default of 1 ms moves them.
         time_scale = reader.audio[0].codec_context.sample_rate if reader.audio else 90_000
-        options = {"movflags": "+faststart", "movie_timescale": str(time_scale)}
+        movflags = "+faststart" if aigc is None else "+faststart+use_metadata_tags"  # else unknown keys go
+        options = {"movflags": movflags, "movie_timescale": str(time_scale)}
         self._container = _open(str(path.absolute()), "w", format="mp4", options=options)
+        if aigc is not None:
+            self._container.metadata[AIGC_KEY] = aigc
         preset = "veryfast" if reader.width * reader.height <= _SMALL_FRAME else "superfast"
         rate = reader.stream.average_rate or reader.stream.guessed_rate or 30
         self._stream = self._container.add_stream(

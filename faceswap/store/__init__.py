@@ -108,7 +108,8 @@ class JobStore:
                     consent.stated_at.timestamp(),
                 ),
             )
-            self._record(db, job.id, Status.PENDING, "submitted")
+            label = "" if job.options.visible_label else ", asked for no visible label"
+            self._record(db, job.id, Status.PENDING, f"submitted{label}")
         return self.get(job.id)
 
     def get(self, job_id: str, owner: str | None = None) -> Job:
@@ -301,7 +302,13 @@ class JobStore:
             raise JobNotFound()
         return job_of(rows[0])
 
-    def complete(self, job: Job, notes: Sequence[str] = (), result: Result | None = None) -> Job | None:
+    def complete(
+        self,
+        job: Job,
+        notes: Sequence[str] = (),
+        result: Result | None = None,
+        marks: Mapping[str, Any] | None = None,
+    ) -> Job | None:
         """Finish a run of ours; None when it is not ours any more and its result must go."""
         now = self._clock()
         with self._write() as db:
@@ -311,11 +318,12 @@ class JobStore:
                 Status.COMPLETED,
                 "completed",
                 "completed_at = :now, progress = 100, eta_s = NULL, lease_until = NULL, notes = :notes, "
-                "result = :result",
+                "result = :result, marks = :marks",
                 {
                     "now": now,
                     "notes": json.dumps([*job.notes, *(n for n in notes if n not in job.notes)]),
                     "result": json_of(result),
+                    "marks": None if marks is None else json.dumps(dict(marks)),
                 },
                 run_of=job,
             )

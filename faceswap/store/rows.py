@@ -79,6 +79,7 @@ def row_of(job: Job) -> dict[str, Any]:
     row["face_mappings"] = json.dumps(dict(job.face_mappings))
     row["notes"] = json.dumps(job.notes)
     row["result"] = json_of(job.result)
+    row["marks"] = None if job.marks is None else json.dumps(dict(job.marks))
     return row
 
 
@@ -94,6 +95,7 @@ def job_of(row: sqlite3.Row) -> Job:
     values["face_mappings"] = json.loads(values["face_mappings"])
     values["notes"] = tuple(json.loads(values["notes"]))
     values["result"] = Result(**json.loads(values["result"])) if values["result"] else None
+    values["marks"] = json.loads(values["marks"]) if values["marks"] else None
     return Job(**values)
 
 

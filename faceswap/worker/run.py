@@ -181,6 +181,7 @@ class Run:
             "target": str(target),
             "result": str(result),
             "options": dataclasses.asdict(order.options),
+            "marking": order.marking.as_spec() if order.marking else None,
             "weights_dir": str(self._config.weights_dir),
             "limits": {
                 "memory_mb": self._config.memory_mb,
@@ -246,7 +247,7 @@ async def _handed_back(
     """Put the result where it belongs and describe it."""
     size = result.stat().st_size
     output: dict[str, object] = {"size_bytes": size}
-    output |= {name: said.get(name) for name in ("frames", "swapped_frames", "notes")}
+    output |= {name: said.get(name) for name in ("frames", "swapped_frames", "notes", "engine")}
     if order.result_url is None:
         if size > INLINE_LIMIT_BYTES:
             raise ResultTooLarge(limit_mb=INLINE_LIMIT_BYTES / 1e6)
