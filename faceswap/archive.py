@@ -8,7 +8,6 @@ names in the store's log, copies in the bucket.
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import threading
@@ -18,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
 
 from faceswap.backends import Backend, Handle
 from faceswap.errors import FaceSwapError, JobNotFound, UploadNotFound
@@ -99,15 +97,7 @@ class Archive:
             with suppress(UploadNotFound):
                 uploads[upload_id] = self._store.upload(upload_id)
         events, consent = self._store.events(job.id), self._store.consent(job.id)
-        return receipt_of(job, events, consent, uploads, self._marks(job))
-
-    def _marks(self, job: Job) -> dict[str, Any] | None:
-        """How the result is marked, as who marked it left it beside it."""
-        try:
-            marks = json.loads(self._folders.marks(job).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return cast("dict[str, Any]", marks) if isinstance(marks, dict) else None
+        return receipt_of(job, events, consent, uploads, job.marks)
 
     # -- forgetting --------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """The command line, over the same service and the same jobs as the app: `python -m faceswap --help`.
 
 Exit codes: 0 done; 1 failed or refused, and why is on standard error; 2 command line or setting is wrong; 130
-interrupted. With `--json` one object in the API's envelope is on standard output, whatever happened.
+interrupted. `verify` answers 0 for a file that is as it was signed, and 1 for every other. With `--json` one
+object in the API's envelope is on standard output, whatever happened.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 
 from faceswap.errors import ConsentRequired, FaceSwapError
 from faceswap.jobs import LIVE, Job, JobType, Stage, Status, SwapOptions
+from faceswap.provenance import Verdict, Verification
 from faceswap.service import Service
 from faceswap.settings import Settings
 
@@ -76,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     swap.add_argument("--enhance", action="store_true", help="sharpen the face, with an enhancer's weights")
     swap.add_argument("--quality", type=int, default=80, metavar="1..100", help="of a video; 80 if not given")
+    swap.add_argument(
+        "--no-label",
+        action="store_true",
+        help="leave the visible label out; this is logged, other marks stay",
+    )
     swap.add_argument("--quiet", action="store_true", help="show no progress")
     swap.set_defaults(run=_swap)
 
@@ -100,7 +107,17 @@ def _parser() -> argparse.ArgumentParser:
     receipt.add_argument("id")
     receipt.set_defaults(run=_receipt)
 
-    for command in (swap, jobs, cancel, delete, revoke, receipt):
+    verify = commands.add_parser("verify", help="tell who made a file, and whether it was changed since")
+    verify.add_argument("file", type=Path, help="a picture or video")
+    verify.add_argument(
+        "--ca",
+        type=Path,
+        metavar="PEM",
+        help="certificate of an installation to vouch for: its signing/ca.pem",
+    )
+    verify.set_defaults(run=_verify)
+
+    for command in (swap, jobs, cancel, delete, revoke, receipt, verify):
         command.add_argument("--json", action="store_true", help="answer with one JSON object")
     return parser
 
@@ -186,6 +203,17 @@ def _receipt(given: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _verify(given: argparse.Namespace, settings: Settings) -> int:
+    from faceswap.provenance import verify
+
+    for path in filter(None, (given.file, given.ca)):
+        if not path.is_file():
+            raise _Refused(f"There is no file {path}.")
+    found = verify(given.file, settings, given.ca.read_text() if given.ca else "")
+    _say(given, found.as_json() | {"unchanged": found.good}, _told(found))
+    return 0 if found.good else FAILED
+
+
 # -- parts -------------------------------------------------------------------------------------------------
 
 
@@ -196,9 +224,37 @@ def _options(given: argparse.Namespace) -> SwapOptions:
             video_quality=given.quality,
             engine=given.engine,
             use_face_enhancer=given.enhance,
+            visible_label=not given.no_label,
         )
     except ValidationError as error:
         raise _Refused("--quality is 1 to 100.") from error
+
+
+_VERDICTS = {
+    Verdict.GENUINE: "Made by this installation or one that you named, and unchanged.",
+    Verdict.SIGNED: "Made by another installation of faceswap, and unchanged. Nobody here vouches for it.",
+    Verdict.OTHER: "Signed by another program, and unchanged. It was not made with faceswap.",
+    Verdict.CHANGED: "CHANGED after it was signed, or damaged. What follows cannot be relied on.",
+    Verdict.STRIPPED: "STRIPPED: labelled as synthetic, but its signature is missing or destroyed.",
+    Verdict.UNMARKED: "UNMARKED: none of the marks was found. That does not prove it a recording.",
+}
+
+
+def _told(found: Verification) -> str:
+    label = f"found ({found.label})" if found.label else "none"
+    facts = {
+        "made by": " of ".join(filter(None, (found.signer, found.producer))),
+        "when": found.made_at,
+        "with": ", ".join(filter(None, (found.generator, found.engine, found.source_type))),
+        "task": found.job,
+        "visible label": "left out on request" if found.label_left_out else label,
+        "AIGC labels": str(found.aigc_count),
+        **{f"{each.role} {number}": each.sha256 for number, each in enumerate(found.ingredients)},
+        "file": found.sha256,
+        "findings": ", ".join(found.problems),
+    }
+    lines = [f"{name + ':':<15} {value}" for name, value in facts.items() if value]
+    return "\n".join([_VERDICTS[found.verdict], *lines])
 
 
 def _watched(service: Service, job: Job, progress: _Progress) -> Job:

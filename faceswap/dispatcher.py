@@ -10,7 +10,6 @@ cleans up after its own run only.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -19,15 +18,17 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
 from faceswap.errors import BackendLost, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, RemoteStop, Result, Stage, Status, isoformat
+from faceswap.provenance import Ingredient, Marks, Provenance, ingredients_of, made_by
 from faceswap.settings import Settings
 from faceswap.store import JobStore
 
@@ -41,6 +42,21 @@ STOP_BACKOFF_S = (1.0, 60.0)
 STOPS_AT_ONCE = 8
 GIVE_UP_AFTER_S = 7 * 86_400.0
 """The longest time RunPod lets any job live."""
+
+
+class Seal(Protocol):
+    """Writes a fetched result with all its marks, see `Provenance.seal`; None once it is not `wanted`."""
+
+    def __call__(
+        self,
+        job: Job,
+        result: Path,
+        sealed: Path,
+        ingredients: Sequence[Ingredient],
+        *,
+        engine: str,
+        wanted: Callable[[], bool],
+    ) -> Marks | None: ...
 
 
 @dataclass
@@ -73,7 +89,9 @@ class Dispatcher:
         slots: Mapping[str, int],
         monotonic: Callable[[], float] = time.monotonic,
         on_change: Callable[[], None] = lambda: None,
+        seal: Seal | None = None,
     ) -> None:
+        """`seal` defaults to that of `Provenance`."""
         self._store = store
         self._backends = backends
         self._folders = folders
@@ -81,6 +99,7 @@ class Dispatcher:
         self._slots = slots
         self._monotonic = monotonic
         self._on_change = on_change
+        self._seal: Seal = seal or Provenance(settings, folders).seal
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._runs: dict[str, _Run] = {}
         self._stops: dict[str, _Stop] = {}
@@ -281,13 +300,33 @@ class Dispatcher:
         )
 
     def _finish(self, run: _Run, handle: Handle, report: Report) -> None:
-        fetched = self._folders.work(run.job) / f"fetched-{run.job.type.result_name}"
+        """What was fetched lacks the last of its marks: it becomes the result once it has them all."""
+        name = run.job.type.result_name
+        fetched, sealed = (self._folders.work(run.job) / f"{stage}-{name}" for stage in ("fetched", "sealed"))
         fetched.parent.mkdir(parents=True, exist_ok=True)
         run.backend.fetch(handle, report, fetched)
-        made = _result(fetched, report)
+        marks = self._seal(
+            run.job,
+            fetched,
+            sealed,
+            self._ingredients(run.job),
+            engine=made_by(report.engine, report.weights),
+            wanted=lambda: self._is_ours(run.job),
+        )
+        if marks is None:
+            log.debug("job %s: not ours any more", run.job.id)
+            return
+        made = Result(marks.sha256, marks.size_bytes, report.frames, report.swapped_frames)
         result = self._folders.result(run.job)
-        fetched.replace(result)
-        done = self._store.complete(run.job, report.notes, made, engine=report.engine, weights=report.weights)
+        sealed.replace(result)
+        done = self._store.complete(
+            run.job,
+            report.notes,
+            made,
+            engine=report.engine,
+            weights=report.weights,
+            marks=marks.as_json(),
+        )
         if done is not None:
             log.debug("job %s: completed by %s", run.job.id, report.engine)
             run.backend.forget(handle)
@@ -297,6 +336,18 @@ class Dispatcher:
                 return  # another process took the run over and owns the result now
         result.unlink(missing_ok=True)
         log.debug("job %s: a result came after the cancel and was deleted", run.job.id)
+
+    def _ingredients(self, job: Job) -> tuple[Ingredient, ...]:
+        sources = job.face_mappings or {"": job.source_file}
+        uploads = {face: self._store.upload(name) for face, name in sources.items()}
+        return ingredients_of(uploads, self._store.upload(job.target_file))
+
+    def _is_ours(self, job: Job) -> bool:
+        try:
+            now = self._store.get(job.id)
+        except JobNotFound:
+            return False
+        return now.status is Status.PROCESSING and (now.worker, now.attempt) == (job.worker, job.attempt)
 
     def _hand_over(self, run: _Run) -> None:
         if run.backend.survives_restart:
@@ -362,12 +413,6 @@ class Dispatcher:
 
 def _handle(job: Job) -> Handle:
     return Handle(job.id, job.runpod_id, job.submitted_at)
-
-
-def _result(file: Path, report: Report) -> Result:
-    with file.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return Result(sha256, file.stat().st_size, report.frames, report.swapped_frames)
 
 
 def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:

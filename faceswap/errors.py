@@ -10,6 +10,7 @@ FaceSwapError
 │   └── QueueFull
 ├── ConsentRequired
 ├── NotSignedIn
+├── LabelRequired
 ├── InvalidRequest
 │   ├── NoFaceChosen
 │   └── UnknownFace
@@ -49,6 +50,8 @@ FaceSwapError
 │   ├── WorkerShutDown
 │   ├── ResultMissing
 │   └── ResultDamaged
+├── MarksMissing
+├── SigningKeyUnusable
 ├── JobTimeout
 ├── JobStopped
 ├── DiskFull
@@ -377,6 +380,26 @@ class ResultDamaged(BackendUnavailable):
     """The result was damaged on its way from the cloud. Submit it again."""
 
     code = "result_damaged"
+
+
+class LabelRequired(FaceSwapError):
+    """This server makes no results without the visible label. Leave visible_label as it is."""
+
+    code = "label_required"
+
+
+class MarksMissing(FaceSwapError):
+    """The result did not carry the marks that tell it from a recording ({mark}), so it is not handed out.
+    Submit it again; if it happens again, look at the log."""
+
+    code = "marks_missing"
+
+
+class SigningKeyUnusable(FaceSwapError):
+    """The key that results are signed with cannot be used: {reason}. Check FACESWAP_SIGNING_KEY and
+    FACESWAP_SIGNING_CERT, or the folder signing in the data folder."""
+
+    code = "signing_key"
 
 
 class JobStopped(FaceSwapError):

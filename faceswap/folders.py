@@ -1,11 +1,12 @@
 """Where everything lies below the data folder. Pure paths: nothing is created or deleted here.
 
 jobs.sqlite3            the store
+signing/                the key that results are signed with, see `signing.py`
 weights/                model files, checked by SHA-256
+unlabelled.jsonl        who asked for a result without the visible label, and when
 uploads/<id>/media.*    what passed the intake
 jobs/<id>/result.*      what can be downloaded
 jobs/<id>/job.json      the finished job, for people
-jobs/<id>/marks.json    how the result is labelled and signed
 jobs/<id>/attempt-…/    the work of a run; gone with it
 """
 
@@ -35,6 +36,14 @@ class Folders:
         return self.root / "weights"
 
     @property
+    def unlabelled(self) -> Path:
+        return self.root / "unlabelled.jsonl"
+
+    @property
+    def signing(self) -> Path:
+        return self.root / "signing"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 
@@ -59,9 +68,6 @@ class Folders:
 
     def result(self, job: Job) -> Path:
         return self.job(job.id) / job.type.result_name
-
-    def marks(self, job: Job) -> Path:
-        return self.job(job.id) / "marks.json"
 
     def work(self, job: Job) -> Path:
         """Of one attempt by one worker, so that nobody removes the work of another."""

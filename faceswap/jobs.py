@@ -95,6 +95,8 @@ class SwapOptions(BaseModel):
 
     many_faces: bool = False
     """Swap every face of the target, not only the largest. Of no effect where each has its own source."""
+    visible_label: bool = True
+    """False leaves the visible label out, where the server allows it; the other marks stay. It is logged."""
     mouth_mask: bool = False
     """Keep the target's own mouth: lips and teeth move exactly as they did, the likeness is a little less."""
     keep_fps: bool = True
@@ -127,7 +129,7 @@ class SwapOptions(BaseModel):
 
     def for_engine(self) -> Mapping[str, object]:
         """The options as the engine's spec and the cloud worker's order have them."""
-        return self.model_dump(exclude={"video_quality"}) | {"crf": self.crf}
+        return self.model_dump(exclude={"video_quality", "visible_label"}) | {"crf": self.crf}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,8 @@ class Job:
     weights: tuple[Mapping[str, Any], ...] = ()
     """Of a completed job: the user's weights that were used, each with role, name, file, sha256, recognised
     (by its SHA-256) and licence."""
+    marks: Mapping[str, Any] | None = None
+    """Of a completed job: the marks read back from its result, see `provenance.Marks`."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     cancelled_at: datetime | None = None
@@ -206,6 +210,7 @@ class Job:
             "notes": list(self.notes),
             "engine": self.engine,
             "weights": [dict(file) for file in self.weights],
+            "marks": None if self.marks is None else dict(self.marks),
             "created_at": isoformat(self.created_at),
             "updated_at": isoformat(self.updated_at),
             "started_at": isoformat(self.started_at),

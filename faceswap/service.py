@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import re
 import secrets
 import threading
@@ -20,29 +22,33 @@ from faceswap.backends.local import LocalBackend
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.consent import Consent
 from faceswap.disks import network_file_system
-from faceswap.dispatcher import Dispatcher, write_summary
+from faceswap.dispatcher import Dispatcher, Seal, write_summary
 from faceswap.engine.gate import require as require_gate
 from faceswap.engine.weights import Inventory, Stock
 from faceswap.errors import (
     BackendUnavailable,
     ConsentRequired,
+    EmptyFile,
     FaceSwapError,
     InvalidRequest,
     JobAlreadyFinished,
+    LabelRequired,
     NetworkDisk,
     NoFaceChosen,
     NoFaceFound,
     ResultNotReady,
+    TooLarge,
     UnknownFace,
     WrongKind,
 )
 from faceswap.folders import Folders
-from faceswap.jobs import LOCAL_OWNER, Job, JobType, Status, SwapOptions
+from faceswap.jobs import LOCAL_OWNER, Job, JobType, Status, SwapOptions, isoformat
+from faceswap.provenance import Provenance, Verification, label_of
 from faceswap.receipt import Receipt
 from faceswap.settings import Settings
 from faceswap.snapshots import Snapshots, prepare, remove_unowned, restore
 from faceswap.store import Event, JobStore, Upload
-from faceswap.uploads import DetectedFace, Intake
+from faceswap.uploads import MEGABYTE, DetectedFace, Intake
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +94,9 @@ class Service:
         backends: Mapping[str, Backend] | None = None,
         clock: Callable[[], float] = time.time,
         dispatch: bool = True,
+        seal: Seal | None = None,
     ) -> None:
+        """`seal` puts the last marks on results; it defaults to that of `provenance`."""
         self.settings = settings or Settings()
         self._clock = clock
         if self.settings.content_gate:
@@ -102,8 +110,15 @@ class Service:
         self._archive = Archive(
             self._store, self._folders, self._intake, self._backends, self._now, on_erased=self._keep_without
         )
+        self._provenance = Provenance(self.settings, self._folders, self._now)
         self._dispatcher = Dispatcher(
-            self._store, self._backends, self._folders, self.settings, slots, on_change=self._keep
+            self._store,
+            self._backends,
+            self._folders,
+            self.settings,
+            slots,
+            on_change=self._keep,
+            seal=seal or self._provenance.seal,
         )
         self._closing = threading.Event()
         self._rounds = 0
@@ -174,6 +189,18 @@ class Service:
         """The user's weights for the neural engine on this machine; takes a second for each new file."""
         return self._stock.inventory(self.settings.neural_models_dir)
 
+    def verify(self, file: Path) -> Verification:
+        """What the marks of any file say; takes about a second. It is not kept.
+
+        Raises: BadMedia: no picture and no video, or over the limits of an upload.
+        """
+        size = file.stat().st_size
+        if size > self.settings.max_upload_mb * MEGABYTE:
+            raise TooLarge(limit_mb=self.settings.max_upload_mb)
+        if size == 0:
+            raise EmptyFile()
+        return self._provenance.verify(file)
+
     # -- jobs --------------------------------------------------------------------------------------------
 
     def submit(
@@ -196,6 +223,7 @@ class Service:
 
         Raises:
             ConsentRequired: `consent` is not True.
+            LabelRequired: no visible label was asked for, which this server does not allow.
             InvalidRequest: an unknown type, or no source; `NoFaceChosen`, `UnknownFace`.
             BadMedia: a file cannot be used; `NoFaceFound` when a picture shows no face; `ContentRefused`.
             TooManyJobs, DiskFull, BackendUnavailable: try later.
@@ -204,6 +232,9 @@ class Service:
             raise ConsentRequired()
         job_type = _job_type(type)
         given = _sources(job_type, source, face_mappings)
+        options = options or SwapOptions()
+        if not (options.visible_label or self.settings.allow_unlabelled):
+            raise LabelRequired()
         backend = self.settings.backend_name
         if backend not in self._backends:
             raise BackendUnavailable()
@@ -228,10 +259,15 @@ class Service:
             source_file=next(iter(sources.values())).id,
             target_file=target.id,
             face_mappings={face: upload.id for face, upload in sources.items() if face},
-            options=options or SwapOptions(),
-            notes=("several_faces_in_source",)
-            if any((one.faces or 0) > 1 for one in different.values())
-            else (),
+            options=options,
+            notes=(
+                *(
+                    ["several_faces_in_source"]
+                    if any((one.faces or 0) > 1 for one in different.values())
+                    else []
+                ),
+                *([] if options.visible_label else ["unlabelled"]),
+            ),
             created_at=now,
             updated_at=now,
         )
@@ -241,6 +277,8 @@ class Service:
             max_active=self.settings.max_active,
             max_queue=self.settings.max_queue,
         )
+        if not options.visible_label:
+            self._log_unlabelled(job)
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)
         self._dispatcher.wake()
         self._keep()
@@ -279,7 +317,9 @@ class Service:
         self._require_content({upload.id: upload for upload in sources.values()}, target, own)
         if self.settings.backend_name != "local" and options.engine == "neural":
             options = options.model_copy(update={"engine": "auto"})  # the networks may be in the cloud only
-        return self._intake.preview(job_type.target_kind, sources, target, options.for_engine(), at_s)
+        return self._intake.preview(
+            job_type.target_kind, sources, target, options.for_engine(), label_of(self.settings), at_s
+        )
 
     def get(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
         """Raises: JobNotFound."""
@@ -464,6 +504,14 @@ class Service:
         return {
             face: taken[file.id if isinstance(file, Upload) else Path(file)] for face, file in files.items()
         }
+
+    def _log_unlabelled(self, job: Job) -> None:
+        """Outlives the job: such a choice is to be kept for half a year at least. Source: GB 45438-2025."""
+        log.warning("job %s: asked for no visible label", job.id)
+        line = json.dumps({"at": isoformat(job.created_at), "job": job.id, "owner": job.owner})
+        descriptor = os.open(self._folders.unlabelled, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(descriptor, "a", encoding="utf-8") as file:  # noqa: PTH123 - with a mode of its own
+            file.write(line + "\n")
 
     def _keep_house(self) -> None:
         while not self._closing.is_set():

@@ -74,6 +74,19 @@ class Settings(BaseSettings):
     engine_timeout_s: float = Field(default_factory=_sized(3600.0, 900.0), gt=0)
     min_free_mb: int = Field(default=200, ge=0)
 
+    producer: str = Field(default="faceswap", min_length=1, max_length=128)
+    """Who runs this service: `ContentProducer` of the metadata label."""
+    label_words: Literal["both", "zh", "en"] = "both"
+    label_place: Literal["top-left", "top-right", "bottom-left", "bottom-right"] = "bottom-right"
+    label_style: Literal["plate", "outline"] = "plate"
+    label_opening_s: float = Field(default=3, ge=2)
+    """How long a video opens with all words of the visible label; after that a short mark stays."""
+    allow_unlabelled: bool = Field(default_factory=lambda read: not read["multi_user"])
+    """Whether a task may ask for a result without the visible label. Each one is logged."""
+    signing_key: SecretStr = SecretStr("")
+    signing_cert: str = ""
+    """PEM: a P-256 key and its certificates, leaf first; without them a pair is made in the data folder."""
+
     runpod_api_key: SecretStr = Field(
         default=SecretStr(""), validation_alias=AliasChoices("RUNPOD_API_KEY", "RUNPOD_TOKEN")
     )

@@ -14,11 +14,12 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from faceswap.engine.marking import Label
 from faceswap.engine.process import EngineProcess
 from faceswap.errors import (
     ContentRefused,
@@ -138,9 +139,10 @@ class Intake:
         sources: Mapping[str, Upload],
         target: Upload,
         options: Mapping[str, object],
+        label: Label,
         at_s: float | None,
     ) -> bytes:
-        """One swapped frame as JPEG, made in a child process that writes no file.
+        """One swapped frame as JPEG with the visible label, made in a child process that writes no file.
 
         Raises:
             UnknownFace, NoFaceFound, BadMedia, BackendUnavailable: the engine could not do it.
@@ -154,6 +156,7 @@ class Intake:
                 "target": str(path),
                 "people": str(people_path(path)),
                 "options": dict(options),
+                "label": asdict(label),
                 "at_s": at_s,
             },
             FACES_CPU_S[kind],

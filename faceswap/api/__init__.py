@@ -108,7 +108,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         "/process/{type}",
         response_model=Success[ProcessView],
         responses=closed
-        | failures(400, 404, 413, 429, 503, 507)
+        | failures(400, 403, 404, 413, 429, 503, 507)
         | links("jobId", "status", "cancel", "download", "receipt", "revoke", "delete"),
         summary="Queue a swap",
     )
@@ -122,6 +122,9 @@ def router(service: Service, owners: Owners) -> APIRouter:
 
         Consent is demanded: `consent: true` in the body or in `options`. The server's administrator may
         accept it from a header (`X-FaceSwap-Consent: true`) or answer for it.
+
+        `options.visible_label: false` leaves the visible label out; that is logged and shown on the task.
+        Where the administrator does not allow it, the answer is 403. The other marks cannot be left out.
         """
         job_type = JobType.SINGLE_VIDEO if type == "video" else JobType(type)
         source, target, mapped = _files(service, job_type, body, owner)

@@ -47,6 +47,7 @@ _JOB: dict[str, Any] = {
     "notes": [],
     "engine": None,
     "weights": [],
+    "marks": None,
     "created_at": _TIME,
     "updated_at": _TIME,
     "started_at": _TIME,
@@ -182,6 +183,10 @@ class JobView(BaseModel):
     )
     weights: list[dict[str, str | bool]] = Field(
         description="The operator's weights that were used: role, name, file, sha256, recognised, licence."
+    )
+    marks: dict[str, Any] | None = Field(
+        description="Of a completed task: the marks that were read back from its result before it was handed "
+        "out: visible label, metadata label, manifest, signer, SHA-256."
     )
     created_at: str
     updated_at: str

@@ -15,6 +15,7 @@ from faceswap.engine.process import EngineProcess
 from faceswap.errors import BackendLost, DiskFull, JobTimeout
 from faceswap.folders import Folders
 from faceswap.jobs import Job, Stage
+from faceswap.provenance import marking_of
 from faceswap.settings import Settings
 from faceswap.uploads import engine_limits, people_path
 
@@ -46,6 +47,7 @@ class LocalBackend:
                     "result": str(media.work_dir / job.type.result_name),
                     "people": str(people_path(media.target)),
                     "options": job.options.for_engine(),
+                    "marking": marking_of(job, self._settings).as_spec(),
                 }
             ),
             media.work_dir / job.type.result_name,

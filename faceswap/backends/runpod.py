@@ -51,6 +51,7 @@ from faceswap.errors import (
     SubmissionUnknown,
 )
 from faceswap.jobs import Job, Stage
+from faceswap.provenance import marking_of
 from faceswap.settings import Settings
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ class RunPodBackend:
                     "max_video_megapixels": self._settings.max_video_megapixels,
                     "max_duration_s": self._settings.max_duration_s,
                 },
+                marking=marking_of(job, self._settings),
                 **self._carrier.return_addresses(job.id, expires_in),
             )
             policy = {"executionTimeout": int(execution_s * 1000), "ttl": int(ttl_s * 1000)}

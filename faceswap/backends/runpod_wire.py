@@ -19,6 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
+from faceswap.engine.marking import Marking
 from faceswap.errors import CloudFailed, FaceSwapError, ResultMissing, from_code
 from faceswap.jobs import Job, Stage, isoformat
 
@@ -215,6 +216,8 @@ class Order:
     deadline: datetime
     """When the run must be over, whatever RunPod does; the worker stops itself then."""
     limits: Fields = field(default_factory=dict[str, object])
+    marking: Marking | None = None
+    """What the worker marks the result with; it has its own default."""
     result_url: str | None = None
     receipt_url: str | None = None
     cancel_url: str | None = None
@@ -235,6 +238,7 @@ class Order:
             },
             "options": self.job.options.for_engine(),
             "limits": dict(self.limits),
+            "marking": self.marking.as_spec() if self.marking else None,
             "deadline": isoformat(self.deadline),
             "result_url": self.result_url,
             "receipt_url": self.receipt_url,

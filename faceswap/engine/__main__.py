@@ -5,13 +5,17 @@ events, then one `done` or `error`. Exit status 0 after `done`, 1 after `error`.
 parent is gone: partial output is removed and the process ends at once.
 
     {"task": "swap", "kind": "image" | "video", "sources": {face: path}, "target": path, "result": path,
-     "options": {see `Options`}, "people": path | null, "weights_dir": path | null,
-     "models_dir": path | null, "limits": {…}}
-    {"task": "preview", as "swap" without "result", "at_s": float | null}
+     "options": {see `Options`}, "people": path | null, "marking": {see `Marking`} | null,
+     "weights_dir": path | null, "models_dir": path | null, "limits": {…}}
+    {"task": "preview", as "swap" without "result", "label": {see `Label`} | null,
+     "at_s": float | null}
     {"task": "inspect", "path": path, "detect_faces": bool, "normalised": path | null,
      "weights_dir": path | null, "limits": {…}}
     {"task": "gate", "gate": name, "path": path, "limits": {…}}
     {"task": "faces", "path": path, "people": path | null, "weights_dir": path | null, "limits": {…}}
+    {"task": "seal", "path": path, "result": path, "manifest": {…}, "key": PEM, "chain": PEM, "anchors": PEM,
+     "label": {see `Label`} | null, "limits": {…}}
+    {"task": "marks", "path": path, "anchors": PEM, "limits": {…}}
     sources: {"": path} for the largest face, or for all with many_faces; {"face_0": path, …} for each face
     that is to be swapped, by the ids that "faces" gives them
     people: where "faces" leaves what it learned about a video's faces, and the others look for it
@@ -39,6 +43,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from faceswap.engine.marking import Label, Marking
 from faceswap.errors import BadMedia, DiskFull, FaceSwapError, TooManyPixels
 
 _REPORT_EVERY_S = 0.2
@@ -168,12 +173,15 @@ def _swap(spec: Spec, reporter: _Reporter) -> Event:
     options = Options.of(spec["options"])
     target, result = Path(spec["target"]), Path(spec["result"])
     model, limits, people = _model(spec), _media_limits(spec), _path(spec, "people")
+    marking = Marking.of(spec["marking"]) if spec.get("marking") else None
 
     def run(engine: Engine) -> SwapResult:
         if spec["kind"] == "image":
-            return swap_image(sources, target, result, model, limits, options, engine)
+            return swap_image(sources, target, result, model, limits, options, engine, marking=marking)
         progress = reporter.progress
-        return swap_video(sources, target, result, model, limits, options, progress, people, engine)
+        return swap_video(
+            sources, target, result, model, limits, options, progress, people, engine, marking=marking
+        )
 
     done = with_engine(Wish.of(options, _path(spec, "models_dir")), run)
     return {
@@ -184,6 +192,20 @@ def _swap(spec: Spec, reporter: _Reporter) -> Event:
         "provider": done.provider,
         "weights": [dataclasses.asdict(fact) for fact in done.facts],
     }
+
+
+def _seal(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.marks import seal
+
+    label = Label.of(spec["label"]) if spec["label"] else None
+    paths, words = (Path(spec["path"]), Path(spec["result"])), (spec["key"], spec["chain"], spec["anchors"])
+    return {"marks": seal(*paths, spec["manifest"], *words, label, _media_limits(spec))}
+
+
+def _marks(spec: Spec, reporter: _Reporter) -> Event:
+    from faceswap.engine.marks import read_marks
+
+    return {"marks": read_marks(Path(spec["path"]), spec["anchors"], _media_limits(spec))}
 
 
 def _path(spec: Spec, name: str) -> Path | None:
@@ -217,6 +239,7 @@ def _preview(spec: Spec, reporter: _Reporter) -> Event:
             spec.get("at_s"),
             _path(spec, "people"),
             engine,
+            Label.of(spec["label"]) if spec.get("label") else None,
         ),
     )
     return {"jpeg": base64.b64encode(done.result).decode()}
@@ -251,6 +274,8 @@ _TASKS: dict[str, Callable[[Spec, _Reporter], Event]] = {
     "inspect": _inspect,
     "faces": _faces,
     "gate": _gate,
+    "seal": _seal,
+    "marks": _marks,
 }
 
 

@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 
 from faceswap.engine.engines import Engine
+from faceswap.engine.label import Shown, opening_stamp
 from faceswap.engine.mapping import ONLY, chosen
+from faceswap.engine.marking import Label
 from faceswap.engine.options import Options
 from faceswap.engine.people import People, who_is_who
 from faceswap.engine.planes import U8, Planes
@@ -35,6 +37,7 @@ def preview(
     at_s: float | None = None,
     people: Path | None = None,
     engine: Engine | None = None,
+    label: Label | None = None,
 ) -> bytes:
     """JPEG of the picture, or of the frame at `at_s` seconds or of one near the middle that shows a face.
 
@@ -48,7 +51,7 @@ def preview(
         ready.swap_picture(picture, options)
     else:
         picture = _swapped_frame(ready, sources, target, limits, options, at_s, people)
-    return _jpeg(picture)
+    return _jpeg(picture, label)
 
 
 def _swapped_frame(
@@ -95,12 +98,15 @@ def _frames(reader: VideoReader, at_s: float | None) -> Iterator[Frame]:
             yield last
 
 
-def _jpeg(picture: U8) -> bytes:
+def _jpeg(picture: U8, label: Label | None) -> bytes:
     scale = min(1.0, LONGEST_PX / max(picture.shape[:2]))
     if scale < 1:
         picture = np.asarray(
             cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
         )
+    if label:
+        picture = picture.copy()
+        opening_stamp(label, Shown(picture.shape[1], picture.shape[0])).on_rgb(picture)
     bgr = np.ascontiguousarray(picture[:, :, ::-1])
     _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     return jpeg.tobytes()

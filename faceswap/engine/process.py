@@ -23,7 +23,7 @@ from faceswap.errors import EngineCrashed, FaceSwapError, JobTimeout, from_code
 
 log = logging.getLogger(__name__)
 
-_SECRETS = ("RUNPOD_", "FACESWAP_S3_", "HF_", "AWS_")
+_SECRETS = ("RUNPOD_", "FACESWAP_S3_", "FACESWAP_SIGNING_", "HF_", "AWS_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,11 @@ class EngineProcess:
     def poll(self) -> EngineReport:
         """The newest report, at once. Once `done`, the process has ended."""
         return self._report
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait that long at most. Whether the process has ended, and `poll` has its last word."""
+        self._readers[0].join(timeout_s)
+        return self._report.done
 
     def wait(self, timeout_s: float) -> EngineReport:
         """The final report. A run that outlasts `timeout_s` is killed and reported as `JobTimeout`."""

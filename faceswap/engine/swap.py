@@ -13,8 +13,10 @@ import numpy as np
 from faceswap.engine.appearance import Appearance
 from faceswap.engine.engines import Engine, MeshEngine
 from faceswap.engine.files import whole_or_not_at_all
+from faceswap.engine.label import Labeller, Shown, opening_stamp
 from faceswap.engine.landmarks import Face, Landmarker
 from faceswap.engine.mapping import ONLY, EachItsOwn, chosen, reading_order
+from faceswap.engine.marking import Label, Marking
 from faceswap.engine.mesh import FaceMesh
 from faceswap.engine.mouth import OwnMouth
 from faceswap.engine.options import Options
@@ -136,9 +138,11 @@ def swap_image(
     limits: Limits | None = None,
     options: Options | None = None,
     engine: Engine | None = None,
+    *,
+    marking: Marking | None = None,
 ) -> SwapResult:
     """Put the face of `sources[""]` onto the largest face of `target`, or onto all; or each of `sources` onto
-    the face of its id. `result` is a PNG.
+    the face of its id. `result` is a PNG with the marks of `marking`.
 
     Raises:
         NoFaceFound: role "source" or "target".
@@ -150,8 +154,10 @@ def swap_image(
     ready = Sources(sources, model, limits, options, engine)
     picture = read_picture(target, limits)
     ready.swap_picture(picture, options)
+    if marking and marking.label:
+        opening_stamp(marking.label, Shown(picture.shape[1], picture.shape[0])).on_rgb(picture)
     with whole_or_not_at_all(result) as part:
-        write_png(part, picture)
+        write_png(part, picture, marking.aigc if marking else None)
     return SwapResult(1, 1, tuple(ready.notes))
 
 
@@ -165,11 +171,13 @@ def swap_video(
     on_progress: Progress | None = None,
     people: Path | None = None,
     engine: Engine | None = None,
+    *,
+    marking: Marking | None = None,
 ) -> SwapResult:
     """Put the face of `sources[""]` onto the largest face of every frame of `target`, or onto all; or each of
     `sources` onto the person of its id, whom `people` may describe.
 
-    `result` is an MP4 with the target's clock, size, rotation and sound.
+    `result` is an MP4 with the target's clock, size, rotation and sound, and the marks of `marking`.
 
     Raises:
         NoFaceFound: role "source"; or "target" when no frame shows a face that can be swapped.
@@ -193,12 +201,17 @@ def swap_video(
         if reader.depth_lost:
             notes.append("hdr_lost")
 
-        def tell(frame: Frame, count: int) -> None:
+        label = _Labelling(marking.label, reader) if marking and marking.label else None
+
+        def finish(frame: Frame, count: int) -> None:
+            if label:
+                label.put_on(frame)
             if on_progress:
                 on_progress(_share(frame, count, reader), count)
 
         most_fps = None if options.keep_fps else REDUCED_FPS
-        with VideoWriter(part, reader, options.crf, options.video_encoder, most_fps) as writer:
+        aigc = marking.aigc if marking else None
+        with VideoWriter(part, reader, options.crf, options.video_encoder, most_fps, aigc) as writer:
             if writer.encoder_replaced:
                 notes.append("encoder_replaced")
             tracker: Follower = Tracker(landmarker, most, upright)
@@ -207,7 +220,7 @@ def swap_video(
                 tracker = cast = Cast(Tracker(landmarker, most, upright), ready.appearance, known, wanted)
                 face_of = cast.face_of
             swapper = ready.swapper(face_of)
-            counts = swap_frames(reader, writer, tracker, swapper, shapes, tell, most_fps)
+            counts = swap_frames(reader, writer, tracker, swapper, shapes, finish, most_fps)
         if not counts.swapped_frames:
             raise NoFaceFound(role="target")
     if counts.audio_reencoded:
@@ -215,6 +228,20 @@ def swap_video(
     if counts.skipped_packets:
         notes.append("damaged_parts_skipped")
     return SwapResult(counts.frames, counts.swapped_frames, tuple(notes))
+
+
+class _Labelling:
+    """Labels the frames of a video. How they are shown is known with the first one."""
+
+    def __init__(self, label: Label, reader: VideoReader) -> None:
+        self._label, self._reader = label, reader
+        self._labeller: Labeller | None = None
+
+    def put_on(self, frame: Frame) -> None:
+        if self._labeller is None:
+            self._labeller = Labeller(self._label, Shown.of(self._reader), self._reader.colour)
+        frame.make_writable()
+        self._labeller.stamp(Planes(*frame.planes(), self._reader.colour), frame.time_s)
 
 
 def _share(frame: Frame, count: int, reader: VideoReader) -> float:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from faceswap.media.aigc import FoundAigc, aigc_text, read_aigc, xmp_packet
     from faceswap.media.kinds import Limits, MediaInfo, sniff
     from faceswap.media.pictures import RGB, picture_info, read_picture, write_png
     from faceswap.media.reading import AudioPacket, Colour, Frame, VideoReader, video_size
@@ -21,19 +22,24 @@ __all__ = [
     "RGB",
     "AudioPacket",
     "Colour",
+    "FoundAigc",
     "Frame",
     "Limits",
     "MediaInfo",
     "VideoReader",
     "VideoWriter",
+    "aigc_text",
     "picture_info",
+    "read_aigc",
     "read_picture",
     "sniff",
     "video_size",
     "write_png",
+    "xmp_packet",
 ]
 
 _HOME = {
+    **dict.fromkeys(("FoundAigc", "aigc_text", "read_aigc", "xmp_packet"), "aigc"),
     **dict.fromkeys(("Limits", "MediaInfo", "sniff"), "kinds"),
     **dict.fromkeys(("RGB", "picture_info", "read_picture", "write_png"), "pictures"),
     **dict.fromkeys(("AudioPacket", "Colour", "Frame", "VideoReader", "video_size"), "reading"),

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from faceswap.errors import UnsupportedMedia
+from faceswap.media.aigc import xmp_packet
 from faceswap.media.kinds import Limits, MediaInfo, damage_is_bad_media, sniff
 
 _colour: Any = ImageCms  # not fully annotated
@@ -20,6 +22,8 @@ RGB = npt.NDArray[np.uint8]
 
 _UPRIGHT_TRANSPOSES = (5, 6, 7, 8)
 _ORIENTATION_TAG = 0x0112
+_XMP = "XML:com.adobe.xmp"
+"""Keyword of the PNG chunk. Source: XMP specification, part 3."""
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 # Our own limit is judged at the same moment, before a pixel is decoded, and can be set; Pillow's only warns.
@@ -62,12 +66,15 @@ def read_picture(path: Path, limits: Limits) -> RGB:
         return np.array(picture.convert("RGB"), np.uint8)
 
 
-def write_png(path: Path, picture: RGB) -> None:
-    """Write a picture without loss and without metadata, so that what was not changed stays exact.
+def write_png(path: Path, picture: RGB, aigc: str | None = None) -> None:
+    """Write a picture without loss, so that what was not changed stays exact; its only metadata is `aigc`.
 
     Compression level 1: higher levels cost seconds on phone photos and save a few percent.
     """
-    Image.fromarray(picture).save(path, format="PNG", compress_level=1)
+    chunks = PngInfo()
+    if aigc is not None:
+        chunks.add_itxt(_XMP, xmp_packet(aigc))
+    Image.fromarray(picture).save(path, format="PNG", compress_level=1, pnginfo=chunks)
 
 
 class _opened:

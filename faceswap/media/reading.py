@@ -161,6 +161,11 @@ class VideoReader:
         self._container.close()
 
     @property
+    def metadata(self) -> dict[str, str]:
+        """Of the container."""
+        return dict(self._container.metadata)
+
+    @property
     def time_base(self) -> Fraction:
         return self.stream.time_base or Fraction(1, 90_000)
 

@@ -14,6 +14,7 @@ import av.audio
 import av.error
 import av.video
 
+from faceswap.media.aigc import KEY as AIGC_KEY
 from faceswap.media.reading import AudioPacket, Frame, VideoReader
 
 _COPIED_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
@@ -67,8 +68,8 @@ _open: Any = av.open
 class VideoWriter:
     """An MP4 being written: the size, clock, colour tags, display matrix and audio tracks of the reader.
 
-    Metadata such as the place of recording is left out. Use from one thread; the reader must stay open.
-    Without `close` the file is not playable.
+    Metadata such as the place of recording is left out; `aigc` is put in. Use from one thread; the reader
+    must stay open. Without `close` the file is not playable.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class VideoWriter:
         crf: int = 20,
         encoder: str = _USUAL,
         most_fps: float | None = None,
+        aigc: str | None = None,
     ) -> None:
         """`crf` as x264 counts it. An `encoder` that is not known becomes H.264. `most_fps` is the most that
         will be written of a second.
@@ -88,8 +90,11 @@ class VideoWriter:
         coding = _ENCODERS[name]
         # Late tracks begin with a pause in units of the movie's time scale; its default of 1 ms moves them.
         time_scale = reader.audio[0].codec_context.sample_rate if reader.audio else 90_000
-        options = {"movflags": "+faststart", "movie_timescale": str(time_scale)}
+        movflags = "+faststart" if aigc is None else "+faststart+use_metadata_tags"  # else unknown keys go
+        options = {"movflags": movflags, "movie_timescale": str(time_scale)}
         self._container = _open(str(path.absolute()), "w", format="mp4", options=options)
+        if aigc is not None:
+            self._container.metadata[AIGC_KEY] = aigc
         speed = coding.speeds[reader.width * reader.height > _SMALL_FRAME]
         rate = reader.stream.average_rate or reader.stream.guessed_rate or 30
         if most_fps is not None:

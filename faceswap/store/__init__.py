@@ -108,7 +108,8 @@ class JobStore:
                     consent.stated_at.timestamp(),
                 ),
             )
-            self._record(db, job.id, Status.PENDING, "submitted")
+            label = "" if job.options.visible_label else ", asked for no visible label"
+            self._record(db, job.id, Status.PENDING, f"submitted{label}")
         return self.get(job.id)
 
     def get(self, job_id: str, owner: str | None = None) -> Job:
@@ -310,6 +311,7 @@ class JobStore:
         *,
         engine: str | None = None,
         weights: Sequence[Mapping[str, Any]] = (),
+        marks: Mapping[str, Any] | None = None,
     ) -> Job | None:
         """Finish a run of ours; None when it is not ours any more and its result must go."""
         now = self._clock()
@@ -320,13 +322,14 @@ class JobStore:
                 Status.COMPLETED,
                 "completed",
                 "completed_at = :now, progress = 100, eta_s = NULL, lease_until = NULL, notes = :notes, "
-                "result = :result, engine = :engine, weights = :weights",
+                "result = :result, engine = :engine, weights = :weights, marks = :marks",
                 {
                     "now": now,
                     "notes": json.dumps([*job.notes, *(n for n in notes if n not in job.notes)]),
                     "result": json_of(result),
                     "engine": engine,
                     "weights": json.dumps([dict(file) for file in weights]),
+                    "marks": None if marks is None else json.dumps(dict(marks)),
                 },
                 run_of=job,
             )

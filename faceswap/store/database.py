@@ -28,8 +28,8 @@ CREATE INDEX uploads_by_age ON uploads (created_at);
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, type TEXT NOT NULL, status TEXT NOT NULL, backend TEXT NOT NULL,
     title TEXT NOT NULL, source_file TEXT NOT NULL, target_file TEXT NOT NULL, face_mappings TEXT NOT NULL,
-    options TEXT NOT NULL, notes TEXT NOT NULL, engine TEXT, weights TEXT NOT NULL, progress REAL NOT NULL,
-    stage TEXT NOT NULL, eta_s REAL,
+    options TEXT NOT NULL, notes TEXT NOT NULL, engine TEXT, weights TEXT NOT NULL, marks TEXT,
+    progress REAL NOT NULL, stage TEXT NOT NULL, eta_s REAL,
     attempt INTEGER NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL, started_at REAL,
     completed_at REAL, cancelled_at REAL, error_code TEXT, error_message TEXT, submitted_at REAL,
     runpod_id TEXT, remote_stop TEXT NOT NULL, worker TEXT, lease_until REAL, result TEXT

@@ -80,6 +80,7 @@ def row_of(job: Job) -> dict[str, Any]:
     row["notes"] = json.dumps(job.notes)
     row["result"] = json_of(job.result)
     row["weights"] = json.dumps([dict(file) for file in job.weights])
+    row["marks"] = None if job.marks is None else json.dumps(dict(job.marks))
     return row
 
 
@@ -96,6 +97,7 @@ def job_of(row: sqlite3.Row) -> Job:
     values["notes"] = tuple(json.loads(values["notes"]))
     values["result"] = Result(**json.loads(values["result"])) if values["result"] else None
     values["weights"] = tuple(json.loads(values["weights"]))
+    values["marks"] = json.loads(values["marks"]) if values["marks"] else None
     return Job(**values)
 
 

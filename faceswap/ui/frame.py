@@ -21,13 +21,14 @@ from faceswap.errors import NotSignedIn
 from faceswap.ui import texts
 from faceswap.ui.site import UNCHANGED, Site, both, markup
 
-PageName = Literal["start", "video", "image", "tasks", "receipt", "diagnostics"]
+PageName = Literal["start", "video", "image", "tasks", "receipt", "verify", "diagnostics"]
 PATHS: dict[PageName, str] = {
     "start": "./",
     "video": "video",
     "image": "image",
     "tasks": "tasks",
     "receipt": "receipt",
+    "verify": "verify",
     "diagnostics": "diagnostics",
 }
 REFRESH_S = 1
@@ -125,7 +126,7 @@ def _signer(site: Site) -> Callable[[object], object]:
 
 
 def _head(site: Site, current: PageName) -> str:
-    shown: list[PageName] = ["start", "video", "image", "tasks"]
+    shown: list[PageName] = ["start", "video", "image", "tasks", "verify"]
     if not site.owners.multi_user:
         shown.append("diagnostics")
     links = "".join(

@@ -21,6 +21,7 @@ from faceswap.ui.start import start_page
 from faceswap.ui.swap import swap_page
 from faceswap.ui.texts import WORDS
 from faceswap.ui.tools import offer_tools, require_mcp
+from faceswap.ui.verify import verify_page
 
 LEFTOVERS_S = (600, 3600)
 """How often files that Gradio still holds are looked for, and how old they may get: what was uploaded is
@@ -43,6 +44,8 @@ def build(service: Service, owners: Owners) -> gr.Blocks:
         history_page(site, parts)
     with demo.route("回执 Receipt", "/receipt") as page, frame(site, page, "receipt") as parts:
         receipt_page(site, parts)
+    with demo.route("验证 Verify", "/verify") as page, frame(site, page, "verify") as parts:
+        verify_page(site, parts)
     return demo
 
 

@@ -39,11 +39,13 @@ WORDS: dict[str, Text] = {
     "nav_video": Text("视频换脸", "Video"),
     "nav_image": Text("图片换脸", "Picture"),
     "nav_tasks": Text("任务", "Tasks"),
+    "nav_verify": Text("验证", "Verify"),
     "nav_diagnostics": Text("诊断", "Diagnostics"),
     "title_start": Text("换脸", "FaceSwap"),
     "title_video": Text("视频换脸", "Video face swap"),
     "title_image": Text("图片换脸", "Picture face swap"),
     "title_tasks": Text("任务记录", "Tasks"),
+    "title_verify": Text("验证文件", "Verify a file"),
     "title_diagnostics": Text("诊断", "Diagnostics"),
     "title_receipt": Text("回执", "Receipt"),
     # start page
@@ -305,6 +307,57 @@ WORDS: dict[str, Text] = {
     "audio_none": Text("目标没有声音", "The target has none"),
     "audio_kept": Text("原样保留", "Kept as it was"),
     "audio_converted": Text("已转为 AAC", "Converted to AAC"),
+    # verify
+    "lead_verify": Text(
+        "看看一个文件是谁、何时、用什么合成的，之后有没有被改动。文件看完即删，不会保存。",
+        "See who made a file, when and with what, and whether it was changed since. The file is removed as "
+        "soon as it was looked at.",
+    ),
+    "verify_file": Text("图片或视频", "Picture or video"),
+    "verify_genuine": Text(
+        "由本程序在这里合成，此后没有任何改动。", "Made here with this app, and not changed by one bit since."
+    ),
+    "verify_signed": Text(
+        "由另一处安装的本程序合成并签名，此后没有任何改动；无法确认签名者是谁。",
+        "Made and signed by another installation of this app, and not changed by one bit since. Who runs "
+        "that one cannot be told.",
+    ),
+    "verify_other": Text(
+        "由另一个程序签名，签名所保护的内容没有改动；不是本程序合成的。",
+        "Signed by another program; what it signed has not changed. It was not made with this app.",
+    ),
+    "verify_changed": Text(
+        "签名之后被改动过，或文件已损坏：下面的信息不能再相信。",
+        "Changed after it was signed, or damaged: what is said below cannot be relied on.",
+    ),
+    "verify_stripped": Text(
+        "带有合成标识，但签名缺失或已毁坏：文件被复制、转码或裁剪过，不能确认之后有没有改动。",
+        "It is labelled as synthetic, but its signature is missing or destroyed: it was copied, converted or "
+        "cut, and whether it was changed cannot be told.",
+    ),
+    "verify_unmarked": Text(
+        "没有找到任何标识。这不能证明它是真实的拍摄。",
+        "None of the marks was found. That does not prove that it is a recording.",
+    ),
+    "verify_made_by": Text("制作者", "Made by"),
+    "verify_made_at": Text("时间", "When"),
+    "verify_made_with": Text("方式", "With"),
+    "verify_label": Text("可见标识", "Visible label"),
+    "verify_label_there": Text("在开头画面中找到", "found in the opening picture"),
+    "verify_label_left_out": Text("制作者要求不加", "left out: its maker asked for that"),
+    "verify_label_none": Text("没有找到", "not found"),
+    "verify_aigc": Text("元数据标识 AIGC", "Metadata label AIGC"),
+    "verify_aigc_one": Text("有，格式正确", "there, in the prescribed form"),
+    "verify_aigc_bad": Text("有，但格式不正确或不止一个", "there, but malformed or more than one"),
+    "verify_job": Text("任务编号", "Task"),
+    "verify_sources": Text("所用素材 (SHA-256)", "Made from (SHA-256)"),
+    "verify_hash": Text("本文件 (SHA-256)", "This file (SHA-256)"),
+    "verify_problems": Text("检查结果", "Findings"),
+    "made_compositeCapture": Text("拍摄素材的合成，不含生成模型的像素", "a composite of recordings"),
+    "made_compositeWithTrainedAlgorithmicMedia": Text(
+        "用训练过的模型合成", "a composite with a trained model"
+    ),
+    "engine_named": Text("{engine} 引擎", "engine {engine}"),
     # diagnostics
     "lead_diagnostics": Text(
         "这台机器上的任务、状态变化和服务健康状况。", "Tasks, state changes and health on this machine."
@@ -343,6 +396,9 @@ REMOTE_STOP: dict[str, Text] = {
 
 EVENTS: dict[str, Text] = {
     "submitted": Text("已提交", "Submitted"),
+    "submitted, asked for no visible label": Text(
+        "已提交，要求不加可见标识", "Submitted; asked for no visible label"
+    ),
     "claimed": Text("开始运行", "A run began"),
     "adopted": Text("程序重启后继续跟进", "Taken up again after a restart"),
     "submitting to the remote backend": Text("正在提交到云端", "Being sent to the cloud"),
@@ -397,6 +453,7 @@ NOTES: dict[str, Text] = {
     "mesh_instead_neural_failed": Text(
         "神经网络引擎计算出错，改用了网格引擎", "The neural engine failed; the mesh engine was used"
     ),
+    "unlabelled": Text("按要求未加可见标识", "Without the visible label, as was asked for"),
     "hdr_lost": Text("HDR 画面已转为普通色彩", "HDR was converted to standard colours"),
     "encoder_replaced": Text(
         "浏览器不能播放所选编码，已使用 H.264", "Browsers cannot play the encoder asked for; H.264 was used"
@@ -417,6 +474,11 @@ CHINESE_ERRORS: dict[str, str] = {
     "invalid_request": "请求有误，请刷新页面后再试。",
     "no_face_chosen": "还没有为任何一张脸选择替换的人脸，请至少选择一张。",
     "unknown_face": "目标中没有编号为 {face} 的人脸，请重新检测后再选择。",
+    "label_required": "这台服务器上的结果必须带可见标识，请保留该选项。",
+    "marks_missing": "结果缺少用来与真实拍摄区分的标识（{mark}），因此没有交付。"
+    "请重新提交；如果再次出现，请查看日志。",
+    "signing_key": "签名密钥不可用，请检查 FACESWAP_SIGNING_KEY 和 FACESWAP_SIGNING_CERT，"
+    "或数据目录中的 signing 文件夹。",
     "bad_media": "文件已损坏或不完整，无法读取。请重新导出，或换一个文件。",
     "empty_file": "文件是空的，请换一个文件。",
     "unsupported_media": "不支持这种{expected}文件。图片请用 JPEG、PNG、WebP；"
@@ -497,6 +559,7 @@ CHINESE_WITHOUT_DETAILS: dict[str, str] = {
     "neural_out_of_memory": "神经网络引擎内存不足。请调高 FACESWAP_ENGINE_MEMORY_MB、换更大的显卡，"
     "或选择网格引擎。",
     "neural_failed": "神经网络引擎计算时出错。请查看日志，或选择网格引擎。",
+    "marks_missing": "结果缺少用来与真实拍摄区分的标识，因此没有交付。请重新提交；如果再次出现，请查看日志。",
     "cloud_refused": "云端拒绝了这个任务，请检查 RUNPOD_API_KEY 和 RUNPOD_ENDPOINT_ID。",
     "timeout": "任务运行时间太长，已停止。请剪短视频后再试。",
     "network_disk": "数据目录在网络文件系统上，任务数据库在那里不安全，请选择本地磁盘上的目录。",
@@ -528,6 +591,9 @@ _DETAILS: dict[str, Text] = {
     "source": Text("人脸图片", "face picture"),
     "target": Text("目标", "target"),
     **{key.removeprefix("model_"): text for key, text in WORDS.items() if key.startswith("model_")},
+    "visible label": Text("可见标识", "visible label"),
+    "metadata label": Text("元数据标识", "metadata label"),
+    "signature": Text("签名", "signature"),
     "completed": Text("已完成", "completed"),
     "failed": Text("失败", "failed"),
 }
@@ -577,6 +643,14 @@ def event(reason: str, language: Language) -> str:
     if language == "zh":
         return _failed_in_chinese(reason) if reason in CHINESE_ERRORS else reason
     return _ENGLISH_BY_CODE.get(reason, reason)
+
+
+def made_with(generator: str, engine: str, source_type: str, language: Language) -> str:
+    """How a file was made, as its marks say; "" when they do not."""
+    said = [generator, words("engine_named", language, engine=engine) if engine else ""]
+    if f"made_{source_type}" in WORDS:
+        said.append(words(f"made_{source_type}", language))
+    return " · ".join(filter(None, said))
 
 
 def duration(seconds: float, language: Language) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from faceswap.engine.marking import Label, Marking
 from faceswap.engine.options import Options
 from faceswap.errors import InvalidRequest
+from faceswap.media import aigc_text
 
 _KINDS: Mapping[str, Literal["image", "video"]] = {
     "single-image": "image",
@@ -35,6 +37,8 @@ class Order:
     options: Options = field(default_factory=Options)
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
     """`max_megapixels`, `max_video_megapixels` and `max_duration_s`, where the app has its own."""
+    marking: Marking | None = None
+    """What the result is marked with; `parse` sees to it that there is something."""
     deadline: datetime | None = None
     """When the run must be over."""
     result_url: str | None = None
@@ -69,11 +73,19 @@ class Order:
             target=Address(_text(said.get("target_file"), "target_file"), _optional(sums, "target_file")),
             options=_options(_fields(said.get("options") or {}, "options")),
             limits={name: float(value) for name, value in limits.items() if _is_number(value)},
+            marking=_marking(said),
             deadline=_time(said.get("deadline")),
             result_url=_optional(said, "result_url"),
             receipt_url=_optional(said, "receipt_url"),
             cancel_url=_optional(said, "cancel_url"),
         )
+
+
+def _marking(said: Mapping[str, Any]) -> Marking:
+    """An order that says nothing of marks gets the usual ones: no picture leaves here without."""
+    if said.get("marking") is not None:
+        return Marking.of(said["marking"])
+    return Marking(Label(), aigc_text("faceswap", str(said.get("job_id") or "")))
 
 
 def _fields(value: object, name: str) -> dict[str, Any]:

@@ -195,6 +195,7 @@ class Run:
             "target": str(target),
             "result": str(result),
             "options": dataclasses.asdict(order.options),
+            "marking": order.marking.as_spec() if order.marking else None,
             "weights_dir": str(self._config.weights_dir),
             "models_dir": str(self._config.models_dir) if self._config.models_dir else None,
             "limits": {

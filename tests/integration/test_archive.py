@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -60,8 +59,7 @@ def finished(serving: Serving, title: str = "a-private-title.mp4") -> Job:
     result = serving.folders.result(job)
     result.parent.mkdir(parents=True)
     result.write_bytes(b"the result")
-    serving.folders.marks(job).write_text(json.dumps({"label": {"style": "both"}}))
-    assert serving.store.complete(running, ["audio_reencoded"], MADE)
+    assert serving.store.complete(running, ["audio_reencoded"], MADE, {"label": "both"})
     write_summary(serving.store, serving.folders, job.id)
     return serving.store.get(job.id)
 
@@ -90,7 +88,7 @@ def test_a_receipt_tells_what_was_done_with_which_files_by_whose_word(
         **{"sha256": MADE.sha256, "size_bytes": 4321, "frames": 72, "swapped_frames": 70},
         "audio": "converted",
     }
-    assert receipt.marks == {"label": {"style": "both"}}
+    assert receipt.marks == {"label": "both"}
     assert receipt.forgotten is None
 
 
@@ -102,13 +100,6 @@ def test_a_live_job_has_a_receipt_too(serving: Serving, service: Service) -> Non
         None,
         None,
     )
-
-
-def test_marks_that_cannot_be_read_are_none(serving: Serving, service: Service) -> None:
-    job = finished(serving)
-    for damaged in ("", "[1]", "{", '"x"'):
-        serving.folders.marks(job).write_text(damaged)
-        assert service.receipt(job.id).marks is None
 
 
 @pytest.mark.parametrize("end", ["deleted", "revoked", "expired"])

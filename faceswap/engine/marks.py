@@ -1,0 +1,86 @@
+"""The marks of a finished file: the last of them put on, all of them read back. For the child process.
+
+What is said here are facts; `faceswap.provenance` says what they mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faceswap.engine.files import whole_or_not_at_all
+from faceswap.engine.label import Shown, find_label
+from faceswap.engine.marking import Label
+from faceswap.errors import BadMedia
+from faceswap.media import Limits, VideoReader, read_aigc, read_picture, sniff
+from faceswap.media.manifest import read_manifest, sign
+
+
+def seal(
+    source: Path,
+    result: Path,
+    manifest: Mapping[str, object],
+    key: str,
+    chain: str,
+    anchors: str,
+    label: Label | None,
+    limits: Limits,
+) -> dict[str, Any]:
+    """Sign a result, which nothing may change afterwards, and read all its marks back.
+
+    Raises: MarksMissing, BadMedia.
+    """
+    with whole_or_not_at_all(result) as part:
+        sign(source, part, manifest, key, chain)
+    return read_marks(result, anchors, limits, label)
+
+
+def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = None) -> dict[str, Any]:
+    """What a file carries, as JSON types. `label` is the one to look for, where it is known.
+
+    Raises: UnsupportedMedia; damage behind the first bytes is a fact, not an error.
+    """
+    kind, name = sniff(path)
+    manifest = read_manifest(path, anchors)
+    if label is None and manifest is not None and manifest.swap.get("label"):
+        label = Label.of(manifest.swap["label"])
+    facts: dict[str, Any] = {
+        "kind": kind,
+        "format": name,
+        "manifest": asdict(manifest) if manifest else None,
+        "readable": True,
+        "aigc_count": 0,
+        "aigc": "",
+        "label": None,
+        "sha256": _sha256(path),
+        "size_bytes": path.stat().st_size,
+    }
+    try:
+        aigc = read_aigc(path, limits)
+        facts |= {"aigc_count": aigc.count, "aigc": aigc.text}
+        found = find_label(*_opening(path, kind, limits), label)
+    except BadMedia:
+        return facts | {"readable": False}
+    return facts | {"label": {**asdict(found[0]), "likeness": round(found[1], 3)} if found else None}
+
+
+def _opening(path: Path, kind: str, limits: Limits) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Shown]:
+    """The picture, or the first one of a video, as stored, and how it is shown."""
+    if kind == "image":
+        picture = read_picture(path, limits)
+        return picture, Shown(picture.shape[1], picture.shape[0])
+    with VideoReader(path, limits) as reader:
+        first = next(reader.frames(), None)
+        if first is None:
+            raise BadMedia
+        return first.planes()[0].copy(), Shown.of(reader)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

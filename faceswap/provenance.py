@@ -1,0 +1,368 @@
+"""Where a file comes from: which marks a result gets, whether it has them, and what a file's marks say.
+
+This is the one place that decides. The pixels of the label and the metadata label are put on by the engine
+while it encodes, here or in the cloud, because later would mean encoding again: `marking_of` tells it which.
+The C2PA manifest is signed last and here, with a key that never leaves this machine. Then all three are read
+back from the file, and a result that lacks one is not handed out.
+
+Files are opened in the engine's child process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, cast
+
+from faceswap.engine.marking import Label, Marking, Words
+from faceswap.engine.process import EngineProcess
+from faceswap.engine.weights import Role
+from faceswap.errors import BadMedia, JobTimeout, MarksMissing
+from faceswap.folders import Folders
+from faceswap.jobs import Job, isoformat
+from faceswap.media import FoundAigc, aigc_text
+from faceswap.media.manifest import SWAP_ASSERTION
+from faceswap.settings import Settings
+from faceswap.signing import SigningKey
+from faceswap.store import Upload
+from faceswap.uploads import INSPECTION_CPU_S, engine_limits
+
+GENERATOR, VERSION = "faceswap", "0.1.0"
+CLASSICAL_ENGINE = "mesh"
+
+_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+_CAPTURES, _TRAINED = "compositeCapture", "compositeWithTrainedAlgorithmicMedia"
+"""Two recordings put together; the same with pixels out of a trained model. Source: IPTC NewsCodes."""
+_SEALING_LIMIT_S = 300.0
+_LOOKING_LIMIT_S = 120.0
+_LOOK_S = 0.1
+
+
+class Verdict(StrEnum):
+    """What the marks of a file amount to."""
+
+    GENUINE = "genuine"
+    """Made and signed by this installation, or one that was named; not a bit has changed since."""
+    SIGNED = "signed"
+    """Made and signed by an installation that nobody here vouches for; not a bit has changed since."""
+    OTHER = "other"
+    """Signed by another program; what is signed has not changed."""
+    CHANGED = "changed"
+    """Signed, and changed afterwards."""
+    STRIPPED = "stripped"
+    """It carries a label, but the signature is missing or destroyed: it was copied, converted or cut."""
+    UNMARKED = "unmarked"
+    """None of the marks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The marks of a delivered result, as they were read back from it."""
+
+    label: Words | None
+    """The words of the visible label; None when its maker asked for none."""
+    aigc: Mapping[str, str]
+    manifest: str
+    """The name (URN) of the C2PA manifest."""
+    signer: str
+    source_type: str
+    signed_at: str
+    sha256: str
+    """Of the file as it is handed out."""
+    size_bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredient:
+    """What went into a result, without a name: its role, and the SHA-256 of the file as it was sent."""
+
+    role: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is known of a file by its marks. Empty texts where nothing is said."""
+
+    verdict: Verdict
+    format: str
+    sha256: str
+    size_bytes: int
+    signer: str = ""
+    generator: str = ""
+    """The program that signed."""
+    made_at: str = ""
+    """As the signer's clock had it; ISO 8601."""
+    engine: str = ""
+    source_type: str = ""
+    producer: str = ""
+    """Of the metadata label: who runs the service."""
+    job: str = ""
+    label: Words | None = None
+    """The visible label that was found in the opening picture."""
+    label_left_out: bool = False
+    """Whether the manifest says that its maker asked for no visible label."""
+    aigc_count: int = 0
+    aigc: Mapping[str, str] | None = None
+    ingredients: tuple[Ingredient, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Codes of the C2PA specification, and `seal` when a byte changed that C2PA does not cover."""
+
+    @property
+    def good(self) -> bool:
+        """Whether the file is as it was signed."""
+        return self.verdict in (Verdict.GENUINE, Verdict.SIGNED, Verdict.OTHER)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def marking_of(job: Job, settings: Settings) -> Marking:
+    """What the engine puts onto the result of a job, wherever it runs."""
+    label = label_of(settings) if job.options.visible_label else None
+    return Marking(label, aigc_text(settings.producer, job.id))
+
+
+def label_of(settings: Settings) -> Label:
+    """Of this installation; also on every preview, which has no other mark."""
+    return Label(settings.label_words, settings.label_place, settings.label_style, settings.label_opening_s)
+
+
+def made_by(engine: str | None, weights: Sequence[Mapping[str, object]]) -> str:
+    """What made the pixels, as the manifest names it: the engine, and whose networks repainted its work."""
+    repainted = [str(file.get("name")) for file in weights if file.get("role") == Role.ENHANCER]
+    return "+".join([engine or CLASSICAL_ENGINE, *repainted])
+
+
+class Provenance:
+    """Signs and checks with the key of one installation, made when it is first needed. Thread-safe."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        folders: Folders,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._settings = settings
+        self._folders = folders
+        self._now = now
+
+    def seal(
+        self,
+        job: Job,
+        result: Path,
+        sealed: Path,
+        ingredients: Sequence[Ingredient],
+        *,
+        engine: str = CLASSICAL_ENGINE,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Marks | None:
+        """Write a fetched result to `sealed`, signed and with all its marks read back.
+
+        None once it is not `wanted` any more, which is asked again and again; nothing is written then.
+
+        Raises:
+            MarksMissing: a mark is missing or wrong.
+            SigningKeyUnusable, JobTimeout, EngineCrashed, DiskFull, BadMedia.
+        """
+        signing = self._key()
+        marking, now = marking_of(job, self._settings), self._now()
+        spec: dict[str, object] = {
+            "task": "seal",
+            "path": str(result),
+            "result": str(sealed),
+            "manifest": _manifest(marking.label, ingredients, engine, now),
+            "key": signing.key,
+            "chain": signing.chain,
+            "anchors": signing.anchor,
+            "label": asdict(marking.label) if marking.label else None,
+            "limits": engine_limits(self._settings),
+        }
+        facts = _asked(spec, _SEALING_LIMIT_S, wanted)
+        return None if facts is None else _require_marks(facts, marking, now)
+
+    def verify(self, path: Path, anchors: str = "") -> Verification:
+        """What the marks of a file say. `anchors`: certificates, PEM, of other installations to vouch for.
+
+        Raises: BadMedia when it is no picture and no video; EngineCrashed, JobTimeout.
+        """
+        spec: dict[str, object] = {
+            "task": "marks",
+            "path": str(path.absolute()),
+            "anchors": SigningKey.anchor_of(self._folders.signing, self._settings.signing_cert) + anchors,
+            "limits": engine_limits(self._settings) | {"cpu_s": 2 * INSPECTION_CPU_S},
+        }
+        return judged(_asked(spec, _LOOKING_LIMIT_S) or {})
+
+    def _key(self) -> SigningKey:
+        return SigningKey.load(
+            self._folders.signing,
+            self._settings.signing_key.get_secret_value(),
+            self._settings.signing_cert,
+        )
+
+
+def verify(path: Path | str, settings: Settings | None = None, anchors: str = "") -> Verification:
+    """What the marks of a file say: who made it, when, with what, and whether it was changed.
+
+    Raises: as `Provenance.verify`; BadMedia when there is no such file.
+    """
+    settings, path = settings or Settings(), Path(path)
+    if not path.is_file():
+        raise BadMedia()
+    return Provenance(settings, Folders(settings.data_dir)).verify(path, anchors)
+
+
+def ingredients_of(sources: Mapping[str, Upload], target: Upload) -> tuple[Ingredient, ...]:
+    """Of a job: its target, then its sources by the id of the face that they were put on."""
+    return (
+        Ingredient("target", target.sha256),
+        *(Ingredient("source", upload.sha256) for _, upload in sorted(sources.items())),
+    )
+
+
+def judged(facts: Mapping[str, Any]) -> Verification:
+    """The meaning of what `engine.marks.read_marks` found. Raises: BadMedia: nothing could be read at all."""
+    manifest: Mapping[str, Any] | None = facts["manifest"]
+    aigc = FoundAigc(facts["aigc_count"], facts["aigc"]).fields
+    label: Mapping[str, Any] | None = facts["label"]
+    if manifest is None and not facts["readable"]:
+        raise BadMedia()
+    found = Verification(
+        verdict=_verdict(facts, manifest),
+        format=facts["format"],
+        sha256=facts["sha256"],
+        size_bytes=facts["size_bytes"],
+        producer=aigc["ContentProducer"] if aigc else "",
+        job=aigc["ProduceID"] if aigc else "",
+        label=label["words"] if label else None,
+        aigc_count=facts["aigc_count"],
+        aigc=aigc,
+    )
+    if manifest is None:
+        return found
+    swap: Mapping[str, Any] = manifest["swap"]
+    seal = ("seal",) if swap and not manifest["sealed"] else ()
+    return replace(
+        found,
+        signer=manifest["signer"],
+        generator=manifest["generator"],
+        made_at=manifest["when"],
+        engine=str(swap.get("engine") or ""),
+        source_type=manifest["source_type"],
+        label_left_out=bool(swap) and swap.get("label") is None,
+        ingredients=_ingredients(swap.get("ingredients")),
+        problems=(*manifest["problems"], *seal),
+    )
+
+
+def _verdict(facts: Mapping[str, Any], manifest: Mapping[str, Any] | None) -> Verdict:
+    if manifest is None:
+        return Verdict.STRIPPED if facts["aigc_count"] or facts["label"] else Verdict.UNMARKED
+    ours = bool(manifest["swap"])
+    if not manifest["valid"] or (ours and not manifest["sealed"]):
+        return Verdict.CHANGED
+    if not ours:
+        return Verdict.OTHER
+    return Verdict.GENUINE if manifest["trusted"] else Verdict.SIGNED
+
+
+def _ingredients(said: object) -> tuple[Ingredient, ...]:
+    listed = cast("list[object]", said) if isinstance(said, list) else []
+    fields = [cast("dict[str, object]", each) for each in listed if isinstance(each, dict)]
+    return tuple(Ingredient(str(each.get("role")), str(each.get("sha256"))) for each in fields)
+
+
+def _manifest(
+    label: Label | None, ingredients: Sequence[Ingredient], engine: str, now: datetime
+) -> dict[str, object]:
+    """The definition of a C2PA manifest. It says what was done, and names nobody."""
+    when = (isoformat(now) or "").partition(".")[0] + "Z"
+    agent = {"name": f"{GENERATOR} {engine}", "version": VERSION}
+    source_type = _CAPTURES if engine == CLASSICAL_ENGINE else _TRAINED
+    names = [f"{each.role}-{number}" for number, each in enumerate(ingredients)]
+    return {
+        "claim_generator_info": [{"name": GENERATOR, "version": VERSION}],
+        "ingredients": [
+            {
+                "title": each.role,
+                "label": name,
+                "instance_id": f"urn:sha256:{each.sha256}",
+                "relationship": "componentOf",
+            }
+            for name, each in zip(names, ingredients, strict=True)
+        ],
+        "assertions": [
+            {
+                "label": "c2pa.actions.v2",
+                "data": {
+                    "actions": [
+                        {
+                            "action": "c2pa.created",
+                            "digitalSourceType": _SOURCE_TYPES + source_type,
+                            "softwareAgent": agent,
+                            "when": when,
+                        },
+                        {"action": "c2pa.placed", "parameters": {"ingredientIds": names}},
+                    ]
+                },
+            },
+            {
+                "label": SWAP_ASSERTION,
+                "data": {
+                    "engine": engine,
+                    "ingredients": [asdict(each) for each in ingredients],
+                    "label": asdict(label) if label else None,
+                },
+            },
+        ],
+    }
+
+
+def _asked(
+    spec: Mapping[str, object], limit_s: float, wanted: Callable[[], bool] = lambda: True
+) -> Mapping[str, Any] | None:
+    """The facts that one child process finds; None when they are not wanted any more."""
+    child = EngineProcess(spec)
+    try:
+        waited_s = 0.0
+        while not child.join(_LOOK_S):
+            waited_s += _LOOK_S
+            if not wanted():
+                return None
+            if waited_s >= limit_s:
+                raise JobTimeout(limit_s=limit_s)
+        report = child.poll()
+    finally:
+        child.kill()
+    if report.error:
+        raise report.error
+    return report.result["marks"]
+
+
+def _require_marks(facts: Mapping[str, Any], marking: Marking, now: datetime) -> Marks:
+    """Raises: MarksMissing."""
+    manifest: Mapping[str, Any] | None = facts["manifest"]
+    aigc = FoundAigc(facts["aigc_count"], facts["aigc"])
+    if aigc.count != 1 or aigc.text != marking.aigc or aigc.fields is None:
+        raise MarksMissing(mark="metadata label")
+    if manifest is None or not (manifest["valid"] and manifest["trusted"] and manifest["sealed"]):
+        raise MarksMissing(mark="signature")
+    if marking.label and not facts["label"]:
+        raise MarksMissing(mark="visible label")
+    return Marks(
+        label=marking.label.words if marking.label else None,
+        aigc=aigc.fields,
+        manifest=manifest["urn"],
+        signer=manifest["signer"],
+        source_type=manifest["source_type"],
+        signed_at=isoformat(now) or "",
+        sha256=facts["sha256"],
+        size_bytes=facts["size_bytes"],
+    )

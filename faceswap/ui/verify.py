@@ -1,0 +1,77 @@
+"""The page that tells where a file comes from. What is sent here is looked at and removed at once."""
+
+from __future__ import annotations
+
+from html import escape
+
+import gradio as gr
+
+from faceswap.provenance import Verification
+from faceswap.ui import texts
+from faceswap.ui.frame import Frame, i18n
+from faceswap.ui.site import Site, both, in_words, language_of, markup, message
+from faceswap.ui.slot import INTAKES_AT_ONCE, arrived
+from faceswap.ui.texts import Language
+
+
+def verify_page(site: Site, frame: Frame) -> None:
+    markup(f'<div class="fs-lead"><h1>{both("title_verify")}</h1><p>{both("lead_verify")}</p></div>')
+    file = gr.File(label=i18n("verify_file"), file_count="single", height=220, elem_id="fs-verify-file")
+    said = markup("", elem_id="fs-verified")
+
+    def look(sent: object, token: object, request: gr.Request) -> list[object]:
+        language = language_of(request)
+        with in_words(language) as outcome:
+            site.owner_of(token)
+            path, name = arrived(sent)
+            try:
+                return [gr.File(value=None), _shown(site.service.verify(path), name, language)]
+            finally:
+                path.unlink(missing_ok=True)
+        return [gr.File(value=None), message(outcome.problem, "bad")]
+
+    file.upload(
+        look,
+        [file, frame.token],
+        [file, said],
+        preprocess=False,
+        concurrency_limit=INTAKES_AT_ONCE,
+        concurrency_id="intake",
+        show_progress_on=[file],
+        api_visibility="private",
+    )
+
+
+def _shown(found: Verification, name: str, language: Language) -> str:
+    def word(key: str) -> str:
+        return texts.words(key, language)
+
+    rows = [
+        ("verify_made_by", " · ".join(filter(None, (found.signer, found.producer)))),
+        ("verify_made_at", found.made_at.replace("T", " ").replace("Z", " UTC")),
+        ("verify_made_with", texts.made_with(found.generator, found.engine, found.source_type, language)),
+        ("verify_job", found.job),
+        ("verify_label", word(_label_key(found))),
+        ("verify_aigc", word(_aigc_key(found))),
+        ("verify_sources", " · ".join(each.sha256 for each in found.ingredients)),
+        ("verify_hash", found.sha256),
+        ("verify_problems", " · ".join(found.problems)),
+    ]
+    facts = "".join(f"<dt>{escape(word(key))}</dt><dd>{escape(value)}</dd>" for key, value in rows if value)
+    mood = "good" if found.good else "bad"
+    return (
+        f'<section class="fs-verified" data-verdict="{found.verdict}"><h2>{escape(name)}</h2>'
+        f"{message(word(f'verify_{found.verdict}'), mood)}<dl>{facts}</dl></section>"
+    )
+
+
+def _label_key(found: Verification) -> str:
+    if found.label:
+        return "verify_label_there"
+    return "verify_label_left_out" if found.label_left_out else "verify_label_none"
+
+
+def _aigc_key(found: Verification) -> str:
+    if not found.aigc_count:
+        return "verify_label_none"
+    return "verify_aigc_one" if found.aigc_count == 1 and found.aigc else "verify_aigc_bad"
