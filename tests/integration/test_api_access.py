@@ -91,8 +91,20 @@ PRIVATE = [
         "POST",
         "/api/detect-faces",
         lambda _: "/api/detect-faces",
-        lambda s: {"fileId": s.video},
-        400,  # it is a video: the owner is told, without a run of the engine
+        lambda s: {"fileId": s.picture.id},
+        missing=NO_FILE,
+    ),
+    Request(
+        "POST",
+        "/api/preview",
+        lambda _: "/api/preview",
+        lambda s: {
+            "type": "single-video",
+            "source_file": s.picture.id,
+            "target_file": s.picture.id,
+            "consent": True,
+        },
+        400,  # the target is a picture: the owner is told, without a run of the engine
         NO_FILE,
     ),
     Request("POST", "/api/cancel/{jobId}", lambda s: f"/api/cancel/{s.live.id}"),
