@@ -34,7 +34,8 @@ REFRESH_S = 1
 PUBLIC_SECRET = "faceswap"
 """BrowserState wants one and publishes it: what is stored with it proves nothing by itself."""
 TICK = "(token) => window.faceswap.tick(token)"
-REFRESH_NOW = "() => document.getElementById('fs-refresh').click()"
+QUEUED = "() => window.faceswap.queued()"
+"""For after an event that answered with `message(…, job)`."""
 
 i18n = gr.I18n(
     **{

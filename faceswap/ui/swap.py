@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from faceswap.errors import ConsentRequired, InvalidRequest
 from faceswap.jobs import JobType, SwapOptions
 from faceswap.ui import texts
-from faceswap.ui.frame import REFRESH_NOW, Frame, i18n
+from faceswap.ui.frame import QUEUED, Frame, i18n
 from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
 from faceswap.ui.slot import slot
 from faceswap.ui.viewer import viewer
@@ -62,7 +62,7 @@ def swap_page(site: Site, frame: Frame, kind: Literal["image", "video"]) -> None
                 options=_options(many_faces, video_quality),
                 owner=owner,
             )
-            return [message(texts.words("queued", language, title=job.title), "good"), False]
+            return [message(texts.words("queued", language, title=job.title), "good", [job]), False]
         return [message(outcome.problem, "bad"), UNCHANGED]
 
     go.click(
@@ -72,7 +72,7 @@ def swap_page(site: Site, frame: Frame, kind: Literal["image", "video"]) -> None
         show_progress="hidden",
         concurrency_limit=None,
         api_visibility="private",
-    ).then(None, js=REFRESH_NOW, show_progress="hidden", api_visibility="private")
+    ).then(None, js=QUEUED, show_progress="hidden", api_visibility="private")
 
 
 def _options(many_faces: object, video_quality: object) -> SwapOptions:

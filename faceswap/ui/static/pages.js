@@ -19,7 +19,9 @@ window.faceswap = (() => {
   let etag = null;
   let jobs = [];
   let busy = false;
+  let wanted = false;
   let connected = true;
+  const fresh = new Map();
   let watched = new Set(JSON.parse(sessionStorage.getItem("faceswap-watched") || "[]"));
 
   const word = (key, values = {}) =>
@@ -69,7 +71,10 @@ window.faceswap = (() => {
   /** For Gradio's timer: [table, signature], or "unchanged" for both. One request at most, none when hidden. */
   async function tick(sent) {
     token = sent || "";
-    if (busy || document.hidden) return [unchanged, unchanged];
+    if (busy || document.hidden) {
+      wanted ||= busy;
+      return [unchanged, unchanged];
+    }
     busy = true;
     localise();
     try {
@@ -90,6 +95,8 @@ window.faceswap = (() => {
       return [unchanged, unchanged];
     } finally {
       busy = false;
+      if (wanted) setTimeout(refresh);
+      wanted = false;
     }
   }
 
@@ -253,8 +260,24 @@ window.faceswap = (() => {
       toast([word(key, { title: job.title }), reason].filter(Boolean).join(" "), job.status === "completed" ? "good" : "bad");
       if (job.status === "completed") offer(job);
     }
-    watched = new Set(jobs.filter(live).map((job) => job.id));
+    for (const [id, answers] of fresh) {
+      if (answers === 0 || jobs.some((job) => job.id === id)) fresh.delete(id);
+      else fresh.set(id, answers - 1);
+    }
+    watched = new Set([...jobs.filter(live).map((job) => job.id), ...fresh.keys()]);
     sessionStorage.setItem("faceswap-watched", JSON.stringify([...watched]));
+  }
+
+  /** A form of this page has queued tasks, whose ids it shows: one that is over within a second is told, too. */
+  function queued() {
+    for (const said of document.querySelectorAll("[data-queued]")) {
+      for (const id of said.dataset.queued.split(" ")) {
+        fresh.set(id, 1); // the next answer may have been on its way before
+        watched.add(id);
+      }
+      said.removeAttribute("data-queued");
+    }
+    refresh();
   }
 
   function toast(text, mood) {
@@ -501,5 +524,5 @@ window.faceswap = (() => {
   }
 
   speakOneLanguage();
-  return { tick, start, lendViewer, view, localise, toast };
+  return { tick, start, queued, lendViewer, view, localise, toast };
 })();
