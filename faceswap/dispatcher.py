@@ -267,6 +267,8 @@ class Dispatcher:
         work = self._folders.work(job)
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
+        if job.backend == "simulated":
+            return Media(sources={}, target=work, work_dir=work)
         sources = job.face_mappings or {"": job.source_file}
         target = self._store.upload(job.target_file)
         return Media(

@@ -127,6 +127,16 @@ class SwapOptions(BaseModel):
         return self.model_dump(exclude={"video_quality"}) | {"crf": self.crf}
 
 
+class Simulation(SwapOptions):
+    """What a job of the backend `simulated` pretends to do: it reads no media and swaps nothing."""
+
+    duration_s: float = Field(default=20.0, gt=0, le=600)
+    outcome: Literal["completed", "failed"] = "completed"
+
+
+BackendName = Literal["local", "runpod", "simulated"]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One row of the store. Times are aware UTC datetimes; `progress` is 0..100 within the attempt."""
@@ -135,7 +145,8 @@ class Job:
     owner: str
     type: JobType
     status: Status
-    backend: Literal["local", "runpod"]
+    backend: BackendName
+    """A simulated job has no files (`source_file` and `target_file` are "") and a `Simulation` as options."""
     title: str
     source_file: str
     """Upload id of the face to put in; of several faces, that of the first one mapped."""

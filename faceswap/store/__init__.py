@@ -19,6 +19,7 @@ from typing import Any
 
 from faceswap.consent import Consent
 from faceswap.errors import (
+    ConsentRequired,
     JobAlreadyFinished,
     JobNotFound,
     QueueFull,
@@ -75,13 +76,16 @@ class JobStore:
 
     # -- jobs: create and read ---------------------------------------------------------------------------
 
-    def add(self, job: Job, consent: Consent, *, max_active: int, max_queue: int) -> Job:
-        """Insert a pending job with its consent, unless a limit is reached.
+    def add(self, job: Job, consent: Consent | None, *, max_active: int, max_queue: int) -> Job:
+        """Insert a pending job with its consent, unless a limit is reached. Only a simulated one has none.
 
         Raises:
+            ConsentRequired: it needs one.
             TooManyJobs: its owner has `max_active` live jobs.
             QueueFull: `max_queue` jobs of all owners wait.
         """
+        if consent is None and job.backend != "simulated":
+            raise ConsentRequired()
         with self._write() as db:
             counts = db.execute(
                 f"SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
@@ -96,18 +100,19 @@ class JobStore:
             names = ", ".join(row)
             marks = ", ".join(f":{name}" for name in row)
             db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", row)
-            db.execute(
-                "INSERT INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    job.id,
-                    consent.owner,
-                    consent.version,
-                    consent.statement_sha256,
-                    json.dumps(consent.sources_sha256),
-                    consent.target_sha256,
-                    consent.stated_at.timestamp(),
-                ),
-            )
+            if consent is not None:
+                db.execute(
+                    "INSERT INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        job.id,
+                        consent.owner,
+                        consent.version,
+                        consent.statement_sha256,
+                        json.dumps(consent.sources_sha256),
+                        consent.target_sha256,
+                        consent.stated_at.timestamp(),
+                    ),
+                )
             self._record(db, job.id, Status.PENDING, "submitted")
         return self.get(job.id)
 
