@@ -11,6 +11,7 @@ import gradio as gr
 
 from faceswap.owners import Owners
 from faceswap.service import Service
+from faceswap.ui.diagnostics import diagnostics_page
 from faceswap.ui.frame import frame, head_of_document, i18n
 from faceswap.ui.history import history_page
 from faceswap.ui.look import theme
@@ -43,6 +44,12 @@ def build(service: Service, owners: Owners) -> gr.Blocks:
         history_page(site, parts)
     with demo.route("回执 Receipt", "/receipt") as page, frame(site, page, "receipt") as parts:
         receipt_page(site, parts)
+    if not owners.multi_user:
+        with (
+            demo.route("诊断 Diagnostics", "/diagnostics") as page,
+            frame(site, page, "diagnostics") as parts,
+        ):
+            diagnostics_page(site, parts)
     return demo
 
 

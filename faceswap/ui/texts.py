@@ -259,12 +259,46 @@ WORDS: dict[str, Text] = {
     "lead_diagnostics": Text(
         "这台机器上的任务、状态变化和服务健康状况。", "Tasks, state changes and health on this machine."
     ),
-    "health": Text("健康状况", "Health"),
+    "health_store": Text("任务数据库", "Task database"),
+    "health_fine": Text("正常", "fine"),
+    "health_dispatcher": Text("任务调度", "Dispatcher"),
+    "health_running": Text("运行中", "running"),
+    "health_stopped": Text("已停止", "stopped"),
+    "health_backend": Text("任务运行于", "Tasks run on"),
+    "health_queue": Text("队列", "Queue"),
+    "health_queue_facts": Text(
+        "{processing} 个处理中，{pending} 个等待（上限 {limit}）",
+        "{processing} running, {pending} waiting (limit {limit})",
+    ),
+    "health_log": Text("日志级别", "Log level"),
+    "simulate": Text("模拟任务", "Simulated tasks"),
+    "simulate_why": Text(
+        "不需要素材：模拟任务和真实任务走同一个数据库、调度和面板，用来观察等待、进度、取消和失败。",
+        "No media needed: they go through the same database, dispatcher and panel as any task, to see "
+        "waiting, progress, cancelling and failing.",
+    ),
+    "simulate_length": Text("时长（秒）", "Length (s)"),
+    "simulate_count": Text("个数", "How many"),
+    "simulate_outcome": Text("结局", "Outcome"),
+    "simulate_go": Text("开始模拟", "Start"),
+    "simulation_title": Text("模拟 {number}（{s} 秒）", "Simulation {number} ({s} s)"),
+    "simulated": Text("已加入 {count} 个模拟任务。", "{count} simulated tasks queued."),
+    "kind_simulated": Text("模拟", "Simulation"),
+    "inspect": Text("查看状态变化", "State changes"),
+    "inspect_hint": Text(
+        "选一个任务，查看它的每次状态变化和日志。",
+        "Pick a task to see each of its state changes and its log.",
+    ),
+    "inspected": Text("所选任务", "The chosen task"),
+    "log": Text("日志（最新在上）", "Log (newest first)"),
+    "log_empty": Text(
+        "还没有这个任务的日志。设置 FACESWAP_LOG_LEVEL=DEBUG 并重启，可看到更多。",
+        "No lines about this task. Restart with FACESWAP_LOG_LEVEL=DEBUG to see more.",
+    ),
     "events": Text("状态变化", "State changes"),
     "job_id": Text("任务编号", "Task id"),
-    "column_time": Text("时间 (UTC)", "Time (UTC)"),
+    "column_time": Text("时间", "Time"),
     "column_reason": Text("原因", "Reason"),
-    "refresh": Text("刷新", "Refresh"),
 }
 
 STATUS: dict[str, Text] = {
@@ -273,6 +307,19 @@ STATUS: dict[str, Text] = {
     Status.COMPLETED: Text("已完成", "Completed"),
     Status.FAILED: Text("失败", "Failed"),
 }
+
+REASONS: dict[str, Text] = {
+    "submitted": Text("已提交", "submitted"),
+    "claimed": Text("开始运行", "taken up"),
+    "adopted": Text("由另一进程接手", "taken over"),
+    "completed": Text("已完成", "completed"),
+    "restarted: the run had died": Text("上次运行中断，重新排队", "back in the queue: its run had died"),
+    "given back: the app was stopped": Text("程序退出，放回队列", "back in the queue: the app was stopped"),
+    "submitting to the remote backend": Text("正在提交到云端", "being submitted to the cloud"),
+    "remote stop confirmed": Text("云端已停止", "stopped in the cloud"),
+    "remote stop given_up": Text("未能确认云端已停止", "the stop in the cloud could not be confirmed"),
+}
+"""What the store notes with a state change; what it names after "by" is left as it is."""
 
 STAGES: dict[str, Text] = {
     "queued": Text("排队", "queued"),
@@ -448,6 +495,16 @@ def job_sentence(job: Job, language: Language) -> str:
 
 def _failed_in_chinese(code: str) -> str:
     return CHINESE_WITHOUT_DETAILS.get(code) or CHINESE_ERRORS.get(code) or CHINESE_ERRORS["internal"]
+
+
+def reason(noted: str, language: Language) -> str:
+    """Of a state change, from what the store noted with it."""
+    what, by, whom = noted.partition(" by ")
+    if what in REASONS:
+        return REASONS[what].of(language) + (f" ({whom})" if by else "")
+    if language == "en":
+        return ENGLISH_ERRORS.get(noted) or noted.replace("_", " ")
+    return _failed_in_chinese(noted)
 
 
 def remarks(job: Job, language: Language) -> list[str]:

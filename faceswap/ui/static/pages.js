@@ -86,6 +86,7 @@ window.faceswap = (() => {
         jobs = (await answer.json()).data;
         etag = answer.headers.get("ETag");
         announce();
+        inspectAgain();
       }
       if (answer.ok || answer.status === 304) render();
       return answer.status === 200 ? [table(), signature()] : [unchanged, unchanged];
@@ -328,6 +329,7 @@ window.faceswap = (() => {
   const actions = {
     toggle,
     view: (button) => view(button.dataset.job),
+    inspect: (button) => inspector?.(button.dataset.job),
 
     async cancel(button) {
       const title = titleOf(button);
@@ -398,6 +400,21 @@ window.faceswap = (() => {
     }
     refresh();
   });
+
+  // -- the chosen task of the diagnostics page -------------------------------------------------------------
+
+  let inspector = null;
+
+  function lendInspector(show) {
+    inspector = show;
+  }
+
+  /** State changes and log lines go on while the task lives. */
+  function inspectAgain() {
+    const shown = document.querySelector(".fs-inspected");
+    const job = shown && jobs.find((one) => one.id === shown.dataset.job);
+    if (inspector && job && shown.dataset.over !== `${job.status} ${job.remote_stop}`) inspector(job.id);
+  }
 
   // -- results -------------------------------------------------------------------------------------------
 
@@ -485,7 +502,10 @@ window.faceswap = (() => {
   function localise() {
     for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
       const at = new Date(time.dateTime);
-      time.textContent = at.toLocaleString(chinese ? "zh-CN" : "en", { dateStyle: "medium", timeStyle: "short" });
+      const exact = time.dataset.style === "exact";
+      const style = exact ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" };
+      time.textContent = at.toLocaleString(chinese ? "zh-CN" : "en", style);
+      time.title = at.toLocaleString();
       time.dataset.local = "true";
     }
   }
@@ -524,5 +544,5 @@ window.faceswap = (() => {
   }
 
   speakOneLanguage();
-  return { tick, start, queued, lendViewer, view, localise, toast };
+  return { tick, start, queued, lendViewer, lendInspector, view, localise, toast };
 })();
