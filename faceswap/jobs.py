@@ -181,8 +181,8 @@ class Job:
 
     @property
     def uploads(self) -> frozenset[str]:
-        """Ids of all files it was made from."""
-        return frozenset({self.source_file, self.target_file, *self.face_mappings.values()})
+        """Ids of all files it was made from; a simulated one has none."""
+        return frozenset({self.source_file, self.target_file, *self.face_mappings.values()} - {""})
 
     @property
     def result_url(self) -> str | None:

@@ -278,6 +278,7 @@ class Service:
         job = self._store.add(job, None, **limits)
         log.debug("job %s: submitted as a simulation", job.id)
         self._dispatcher.wake()
+        self._keep()
         return job
 
     def preview(

@@ -74,6 +74,10 @@ class SimulatedBackend:
     def forget(self, handle: Handle) -> None:
         """Nothing of a run is anywhere."""
 
+    def erase(self, handle: Handle) -> bool:
+        """Nor of the job."""
+        return True
+
     def close(self) -> None:
         with self._lock:
             self._runs.clear()

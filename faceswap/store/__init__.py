@@ -186,7 +186,7 @@ class JobStore:
 
     # -- jobs: the end of one ----------------------------------------------------------------------------
 
-    def forget(self, job: Job, receipt: str) -> Erasure | None:
+    def forget(self, job: Job, receipt: str | None) -> Erasure | None:
         """Leave of a finished job its receipt and the note of what must be erased, and nothing else.
 
         While its remote run must still be stopped, what is needed for that stays, without owner, title and
@@ -203,9 +203,10 @@ class JobStore:
             if not rows:
                 return None
             row = rows[0]
-            db.execute(
-                "INSERT INTO receipts VALUES (?, ?, ?, ?)", (job.id, job.owner, self._clock(), receipt)
-            )
+            if receipt is not None:
+                db.execute(
+                    "INSERT INTO receipts VALUES (?, ?, ?, ?)", (job.id, job.owner, self._clock(), receipt)
+                )
             db.execute(
                 "INSERT INTO erasures VALUES (?, ?, ?, ?, ?)",
                 (job.id, row["backend"], row["runpod_id"], row["submitted_at"], uploads),

@@ -60,7 +60,7 @@ def test_simulated_tasks_wait_in_line_fail_and_are_cancelled_by_keyboard(page: P
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(panel.cancels).to_have_count(3)
-    assert [task["error_code"] for task in app.tasks()][0] == "cancelled"
+    assert app.tasks()[0]["error_code"] == "cancelled"
     simulate(page, 120, 2)
     page.locator("#fs-go").click()
     expect(page.locator("#fs-said")).to_contain_text("你已有 5 个任务在等待或运行")

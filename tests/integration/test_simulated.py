@@ -13,7 +13,7 @@ from faceswap import Job, Service, Settings, Status
 from faceswap.backends import Media
 from faceswap.backends.simulated import SimulatedBackend
 from faceswap.dispatcher import HEARTBEAT_S
-from faceswap.errors import BackendUnavailable, ConsentRequired, InvalidRequest, TooManyJobs
+from faceswap.errors import BackendUnavailable, ConsentRequired, InvalidRequest, JobNotFound, TooManyJobs
 from faceswap.jobs import EtaEstimator, Simulation
 from faceswap.store import JobStore
 from tests.factories import Clock, make_job
@@ -52,6 +52,14 @@ def test_a_simulation_is_cancelled_at_once(service: Service) -> None:
     service.cancel(job.id)
     assert service.get(job.id).error_code == "cancelled"
     wait_until(lambda: not list(service.settings.data_dir.glob("jobs/*/attempt-*")), "its folder is gone")
+
+
+def test_a_simulation_is_deleted_without_a_receipt(service: Service) -> None:
+    job = service.wait(service.simulate(0.1).id, 20)
+    service.delete(job.id)
+    with pytest.raises(JobNotFound):
+        service.get(job.id)
+    assert not (service.settings.data_dir / "jobs" / job.id).exists()
 
 
 def test_the_limit_of_live_tasks_holds_and_who_waits_has_a_place(service: Service) -> None:
