@@ -21,11 +21,12 @@ from faceswap.errors import NotSignedIn
 from faceswap.ui import texts
 from faceswap.ui.site import UNCHANGED, Site, both, markup
 
-PageName = Literal["start", "video", "image", "tasks", "receipt", "diagnostics"]
+PageName = Literal["start", "video", "image", "multi", "tasks", "receipt", "diagnostics"]
 PATHS: dict[PageName, str] = {
     "start": "./",
     "video": "video",
     "image": "image",
+    "multi": "multi",
     "tasks": "tasks",
     "receipt": "receipt",
     "diagnostics": "diagnostics",
@@ -126,7 +127,7 @@ def _signer(site: Site) -> Callable[[object], object]:
 
 
 def _head(site: Site, current: PageName) -> str:
-    shown: list[PageName] = ["start", "video", "image", "tasks"]
+    shown: list[PageName] = ["start", "video", "image", "multi", "tasks"]
     if not site.owners.multi_user:
         shown.append("diagnostics")
     links = "".join(

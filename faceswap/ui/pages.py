@@ -40,6 +40,8 @@ def build(service: Service, owners: Owners) -> gr.Blocks:
         swap_page(site, parts, "video")
     with demo.route("图片换脸 Picture", "/image") as page, frame(site, page, "image") as parts:
         swap_page(site, parts, "image")
+    with demo.route("多人换脸 Faces", "/multi") as page, frame(site, page, "multi") as parts:
+        swap_page(site, parts, "multi")
     with demo.route("任务 Tasks", "/tasks") as page, frame(site, page, "tasks") as parts:
         history_page(site, parts)
     with demo.route("回执 Receipt", "/receipt") as page, frame(site, page, "receipt") as parts:

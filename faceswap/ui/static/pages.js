@@ -331,6 +331,14 @@ window.faceswap = (() => {
     view: (button) => view(button.dataset.job),
     inspect: (button) => inspector?.(button.dataset.job),
 
+    unmap(button) {
+      const item = button.closest("li");
+      delete mapped[item.dataset.face];
+      keepMapping();
+      showMapped(item);
+      item.querySelector("input").focus();
+    },
+
     async cancel(button) {
       const title = titleOf(button);
       const reason = word("cancel_why", { title });
@@ -497,6 +505,101 @@ window.faceswap = (() => {
   document.addEventListener("change", guard, true);
   document.addEventListener("drop", guard, true);
 
+  // -- a source for each face ------------------------------------------------------------------------------
+
+  /** {face id: {file, preview}} of the target that is shown; kept for this tab. */
+  let mapped = {};
+
+  const peopleOf = () => document.querySelector(".fs-people");
+
+  /** For the start and the preview: JSON, or "" on a page that maps no faces. */
+  function mapping() {
+    if (!find("fs-mapping")) return "";
+    return JSON.stringify(Object.fromEntries(Object.entries(mapped).map(([face, { file }]) => [face, file])));
+  }
+
+  function keepMapping() {
+    const target = peopleOf()?.dataset.target;
+    if (target) sessionStorage.setItem("faceswap-faces", JSON.stringify({ target, mapped }));
+  }
+
+  /** After the faces of a target were drawn: what was chosen for that target before. */
+  function restoreMapping() {
+    const kept = JSON.parse(sessionStorage.getItem("faceswap-faces") || "{}");
+    const target = peopleOf()?.dataset.target;
+    mapped = target && kept.target === target ? kept.mapped : {};
+    for (const item of document.querySelectorAll(".fs-people li")) showMapped(item);
+  }
+
+  function showMapped(item) {
+    const chosen = mapped[item.dataset.face];
+    item.querySelector(".fs-drop-picture").replaceChildren(
+      ...(chosen ? [make("img", { src: `data:image/jpeg;base64,${chosen.preview}`, alt: "" })] : []),
+    );
+    item.dataset.mapped = String(Boolean(chosen));
+    item.querySelector(".fs-drop-state").textContent = chosen ? chosen.name : word("face_kept");
+    item.querySelector("[data-do=unmap]").hidden = !chosen;
+  }
+
+  async function mapFace(item, file) {
+    const state = item.querySelector(".fs-drop-state");
+    const target = peopleOf().dataset.target;
+    state.textContent = word("face_busy");
+    item.dataset.problem = "false";
+    try {
+      const chosen = await takeFace(file);
+      if (peopleOf()?.dataset.target !== target) return;
+      mapped[item.dataset.face] = chosen;
+      keepMapping();
+      showMapped(item);
+    } catch (problem) {
+      showMapped(item);
+      item.dataset.problem = "true";
+      state.textContent = problem instanceof Refused ? problem.message : word("action_failed");
+    }
+  }
+
+  class Refused extends Error {}
+
+  /** Upload a picture and find the face in it that would be used. */
+  async function takeFace(file) {
+    const body = new FormData();
+    body.append("file", file);
+    const sent = await fetch(`${prefix()}/api/upload`, {
+      method: "POST",
+      body,
+      headers: token ? { Authorization: `Bearer ${token}` } : {},
+    });
+    if (!sent.ok) throw new Refused(sentenceOf(sent));
+    const upload = (await sent.json()).data;
+    if (!upload.type.startsWith("image/")) throw new Refused(word("need_picture"));
+    const looked = await call("POST", "/api/detect-faces", { body: { fileId: upload.fileId } });
+    if (!looked.ok) throw new Refused(sentenceOf(looked));
+    const faces = (await looked.json()).data.faces;
+    if (!faces.length) throw new Refused(word("no_face_here"));
+    const largest = faces.reduce((one, other) => (other.width * other.height > one.width * one.height ? other : one));
+    return { file: upload.fileId, name: upload.fileName, preview: largest.preview.split(",")[1] };
+  }
+
+  const sentenceOf = (answer) => said.errors[answer.headers.get("X-FaceSwap-Error")] || word("action_failed");
+
+  function chooseForFace(event) {
+    const item = event.target instanceof Element && event.target.closest(".fs-drop")?.closest("li");
+    if (!item) return;
+    if (event.type === "dragover") return event.preventDefault();
+    const files = event.type === "drop" ? event.dataTransfer?.files : event.target.files;
+    if (!files?.length) return;
+    event.preventDefault();
+    const problem = judge(files);
+    if (problem) toast(problem, "bad");
+    else mapFace(item, files[0]);
+    if (event.type === "change") event.target.value = "";
+  }
+  for (const name of ["change", "drop", "dragover"]) document.addEventListener(name, chooseForFace);
+
+  /** Where the target video stands, in seconds; 0 when there is none or it was not touched. */
+  const moment = () => document.querySelector("#fs-target-card video")?.currentTime || 0;
+
   // -- the page ------------------------------------------------------------------------------------------
 
   function localise() {
@@ -544,5 +647,5 @@ window.faceswap = (() => {
   }
 
   speakOneLanguage();
-  return { tick, start, queued, lendViewer, lendInspector, view, localise, toast };
+  return { tick, start, queued, mapping, moment, restoreMapping, lendViewer, lendInspector, view, localise, toast };
 })();
