@@ -2,6 +2,7 @@
 
 jobs.sqlite3            the store
 weights/                model files, checked by SHA-256
+examples/               what the pages offer to try, from packages
 uploads/<id>/media.*    what passed the intake
 jobs/<id>/result.*      what can be downloaded
 jobs/<id>/job.json      the finished job, for people
@@ -33,6 +34,10 @@ class Folders:
     @property
     def weights(self) -> Path:
         return self.root / "weights"
+
+    @property
+    def examples(self) -> Path:
+        return self.root / "examples"
 
     @property
     def uploads(self) -> Path:

@@ -36,6 +36,7 @@ from faceswap.errors import (
     UnknownFace,
     WrongKind,
 )
+from faceswap.examples import Example, example_path
 from faceswap.folders import Folders
 from faceswap.jobs import LOCAL_OWNER, Job, JobType, Simulation, Status, SwapOptions
 from faceswap.receipt import Receipt
@@ -148,6 +149,13 @@ class Service:
             file = Path(file)
             name = name or file.name
         return self._intake.accept(file, name or "file", owner, expected)
+
+    def example(self, which: Example, *, owner: str = LOCAL_OWNER) -> Upload:
+        """A face to put in, or a picture or video for it to go into, taken in like any other file.
+
+        Raises: ExampleMissing, DiskFull.
+        """
+        return self.upload(example_path(self._folders.examples, which), owner=owner)
 
     def find_upload(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> Upload:
         """Raises: UploadNotFound."""

@@ -40,6 +40,16 @@ class Slot:
     """After each of these another file may be chosen, or none."""
 
 
+def outputs_of(slot: Slot) -> list[Any]:
+    return [slot.file, slot.card, slot.replace, slot.chosen]
+
+
+def filled(site: Site, kind: Kind, upload: Upload, owner: str, language: Language) -> list[Any]:
+    """What the components of a slot show of an upload, in the order of `outputs_of`."""
+    card = _card(upload, site.media_url(upload.id, owner), language, faces=kind != "any")
+    return [gr.File(value=None, visible=False), card, gr.Button(visible=True), upload.id]
+
+
 def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
     """Render a slot; `place` names the page, so that each remembers its own files."""
     label = "source" if role == "source" else f"target_{kind}"
@@ -93,7 +103,7 @@ class _Events:
                 path.unlink(missing_ok=True)
             if upload.faces == 0:
                 raise NoFaceFound(role=self._role)
-            return self._filled(upload, owner, language)
+            return filled(self._site, self._kind, upload, owner, language)
         return self._open(message(outcome.problem, "bad"))
 
     def restore(self, chosen: object, token: object, request: gr.Request) -> list[Any]:
@@ -105,14 +115,10 @@ class _Events:
             upload = self._site.service.find_upload(chosen, owner=owner)
         except FaceSwapError:
             return self._open("")
-        return self._filled(upload, owner, language_of(request))
+        return filled(self._site, self._kind, upload, owner, language_of(request))
 
     def empty(self) -> list[Any]:
         return self._open("")
-
-    def _filled(self, upload: Upload, owner: str, language: Language) -> list[Any]:
-        card = _card(upload, self._site.media_url(upload.id, owner), language, faces=self._kind != "any")
-        return [gr.File(value=None, visible=False), card, gr.Button(visible=True), upload.id]
 
     def _open(self, card: str) -> list[Any]:
         return [gr.File(value=None, visible=True), card, gr.Button(visible=False), ""]

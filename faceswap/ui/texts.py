@@ -129,6 +129,14 @@ WORDS: dict[str, Text] = {
     ),
     "preview_alt": Text("换脸后的一帧", "One swapped frame"),
     "go_multi": Text("开始多人换脸", "Start the swap"),
+    "example": Text("用示例试试", "Try an example"),
+    "example_credit": Text(
+        "示例：Eileen Collins（NASA）与 Grace Hopper（美国海军）的官方肖像，均属公有领域，"
+        "首次使用时从软件包仓库取得。",
+        "Official portraits of Eileen Collins (NASA) and Grace Hopper (US Navy), both in the public domain; "
+        "fetched from the package index on first use.",
+    ),
+    "start_example": Text("用示例试试", "Try an example"),
     "replace": Text("换一个", "Choose another"),
     "formats_image": Text("JPEG、PNG、WebP", "JPEG, PNG, WebP"),
     "formats_video": Text("MP4、MOV、MKV、WebM、AVI", "MP4, MOV, MKV, WebM, AVI"),
@@ -443,6 +451,7 @@ CHINESE_ERRORS: dict[str, str] = {
     "submission_unknown": "提交到云端时连接中断，为安全起见正在那里停止它。请重新提交。",
     "weights_missing": "无法获取人脸关键点模型。请联网一次，或把 face_landmarker.task 放进数据目录的"
     " weights 文件夹。",
+    "example_missing": "无法从软件包仓库取得示例。请联网后再试，或选择自己的文件。",
     "engine_crashed": "处理这个文件时引擎意外停止，请重新导出，或换一个文件。",
     "bucket_unavailable": "存储桶不可用，请检查 FACESWAP_S3_* 后再试。",
     "cloud_refused": "云端拒绝了这个任务（HTTP {status}），请检查 RUNPOD_API_KEY 和 RUNPOD_ENDPOINT_ID。",

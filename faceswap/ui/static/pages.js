@@ -597,6 +597,13 @@ window.faceswap = (() => {
   }
   for (const name of ["change", "drop", "dragover"]) document.addEventListener(name, chooseForFace);
 
+  /** `/video?example` was followed: as if its button had been pressed, once. */
+  function example() {
+    if (!new URLSearchParams(location.search).has("example")) return;
+    history.replaceState(null, "", location.pathname);
+    find("fs-example").click();
+  }
+
   /** Where the target video stands, in seconds; 0 when there is none or it was not touched. */
   const moment = () => document.querySelector("#fs-target-card video")?.currentTime || 0;
 
@@ -647,5 +654,5 @@ window.faceswap = (() => {
   }
 
   speakOneLanguage();
-  return { tick, start, queued, mapping, moment, restoreMapping, lendViewer, lendInspector, view, localise, toast };
+  return { tick, start, queued, example, mapping, moment, restoreMapping, lendViewer, lendInspector, view, localise, toast };
 })();
