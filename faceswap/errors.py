@@ -31,6 +31,7 @@ FaceSwapError
 │   ├── BackendLost
 │   ├── SubmissionUnknown
 │   ├── WeightsMissing
+│   ├── ExampleMissing
 │   ├── EngineCrashed
 │   ├── NeuralUnavailable
 │   │   ├── NeuralNotInstalled
@@ -259,6 +260,13 @@ class WeightsMissing(BackendUnavailable):
     place face_landmarker.task in the weights folder of the data directory."""
 
     code = "weights_missing"
+
+
+class ExampleMissing(BackendUnavailable):
+    """The example could not be fetched from the package index. Connect to the network, or choose files of
+    your own."""
+
+    code = "example_missing"
 
 
 class EngineCrashed(BackendUnavailable):

@@ -4,6 +4,7 @@ jobs.sqlite3            the store
 signing/                the key that results are signed with, see `signing.py`
 weights/                model files, checked by SHA-256
 unlabelled.jsonl        who asked for a result without the visible label, and when
+examples/               what the pages offer to try, from packages
 uploads/<id>/media.*    what passed the intake
 jobs/<id>/result.*      what can be downloaded
 jobs/<id>/job.json      the finished job, for people
@@ -34,6 +35,10 @@ class Folders:
     @property
     def weights(self) -> Path:
         return self.root / "weights"
+
+    @property
+    def examples(self) -> Path:
+        return self.root / "examples"
 
     @property
     def unlabelled(self) -> Path:

@@ -132,6 +132,16 @@ class SwapOptions(BaseModel):
         return self.model_dump(exclude={"video_quality", "visible_label"}) | {"crf": self.crf}
 
 
+class Simulation(SwapOptions):
+    """What a job of the backend `simulated` pretends to do: it reads no media and swaps nothing."""
+
+    duration_s: float = Field(default=20.0, gt=0, le=600)
+    outcome: Literal["completed", "failed"] = "completed"
+
+
+BackendName = Literal["local", "runpod", "simulated"]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One row of the store. Times are aware UTC datetimes; `progress` is 0..100 within the attempt."""
@@ -140,7 +150,8 @@ class Job:
     owner: str
     type: JobType
     status: Status
-    backend: Literal["local", "runpod"]
+    backend: BackendName
+    """A simulated job has no files (`source_file` and `target_file` are "") and a `Simulation` as options."""
     title: str
     source_file: str
     """Upload id of the face to put in; of several faces, that of the first one mapped."""
@@ -182,8 +193,8 @@ class Job:
 
     @property
     def uploads(self) -> frozenset[str]:
-        """Ids of all files it was made from."""
-        return frozenset({self.source_file, self.target_file, *self.face_mappings.values()})
+        """Ids of all files it was made from; a simulated one has none."""
+        return frozenset({self.source_file, self.target_file, *self.face_mappings.values()} - {""})
 
     @property
     def result_url(self) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from faceswap.consent import STATEMENT, Consent, statement_hash
-from faceswap.jobs import Job, Status, SwapOptions, isoformat
+from faceswap.jobs import BackendName, Job, Status, SwapOptions, isoformat
 from faceswap.store import Event, Upload
 
 Because = Literal["deleted", "revoked", "expired"]
@@ -91,7 +91,7 @@ class Receipt(_Record):
     started_at: str | None
     completed_at: str | None
     cancelled_at: str | None
-    backend: Literal["local", "runpod"] = Field(description="Where the engine ran.")
+    backend: BackendName = Field(description="Where the engine ran.")
     engine: str | None = Field(default=None, description="`mesh`, or `neural:` and the swap model's name.")
     weights: list[dict[str, str | bool]] = Field(
         default=[], description="The networks' files: role, name, file, sha256, recognised, licence."

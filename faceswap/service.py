@@ -16,10 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
+from pydantic import ValidationError
+
 from faceswap.archive import Archive
 from faceswap.backends import Backend
 from faceswap.backends.local import LocalBackend
 from faceswap.backends.runpod import RunPodBackend
+from faceswap.backends.simulated import SimulatedBackend
 from faceswap.consent import Consent
 from faceswap.disks import network_file_system
 from faceswap.dispatcher import Dispatcher, Seal, write_summary
@@ -41,8 +44,9 @@ from faceswap.errors import (
     UnknownFace,
     WrongKind,
 )
+from faceswap.examples import Example, example_path
 from faceswap.folders import Folders
-from faceswap.jobs import LOCAL_OWNER, Job, JobType, Status, SwapOptions, isoformat
+from faceswap.jobs import LOCAL_OWNER, Job, JobType, Simulation, Status, SwapOptions, isoformat
 from faceswap.provenance import Provenance, Verification, label_of
 from faceswap.receipt import Receipt
 from faceswap.settings import Settings
@@ -57,6 +61,7 @@ log = logging.getLogger(__name__)
 
 REMOTE_AT_ONCE = 20
 """Jobs that this process submits and watches at once on a remote backend, which has a queue of its own."""
+SIMULATIONS_AT_ONCE = 2
 ORPHAN_AGE_S = 24 * 3600.0
 _HOUSEKEEPING_S = 3600.0
 _WATCH_S = 0.1
@@ -106,7 +111,10 @@ class Service:
         self._stock = Stock()
         self._intake = Intake(self._store, self._folders, self.settings, self._now)
         self._backends = dict(backends) if backends is not None else self._configured_backends()
-        slots = dict.fromkeys(self._backends, REMOTE_AT_ONCE) | {"local": self.settings.local_workers}
+        slots = dict.fromkeys(self._backends, REMOTE_AT_ONCE) | {
+            "local": self.settings.local_workers,
+            "simulated": SIMULATIONS_AT_ONCE,
+        }
         self._archive = Archive(
             self._store, self._folders, self._intake, self._backends, self._now, on_erased=self._keep_without
         )
@@ -164,6 +172,13 @@ class Service:
             file = Path(file)
             name = name or file.name
         return self._intake.accept(file, name or "file", owner, expected)
+
+    def example(self, which: Example, *, owner: str = LOCAL_OWNER) -> Upload:
+        """A face to put in, or a picture or video for it to go into, taken in like any other file.
+
+        Raises: ExampleMissing, DiskFull.
+        """
+        return self.upload(example_path(self._folders.examples, which), owner=owner)
 
     def find_upload(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> Upload:
         """Raises: UploadNotFound."""
@@ -280,6 +295,48 @@ class Service:
         if not options.visible_label:
             self._log_unlabelled(job)
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)
+        self._dispatcher.wake()
+        self._keep()
+        return job
+
+    def simulate(
+        self,
+        duration_s: float = 20.0,
+        outcome: Literal["completed", "failed"] = "completed",
+        *,
+        title: str = "simulation",
+        owner: str = LOCAL_OWNER,
+    ) -> Job:
+        """Queue a job that only pretends to work so long, on one's own machine. Limits hold for it, too.
+
+        Raises:
+            InvalidRequest: the duration is not within 0..600 s.
+            BackendUnavailable: this server has several users.
+            TooManyJobs: try later.
+        """
+        if "simulated" not in self._backends:
+            raise BackendUnavailable()
+        try:
+            plan = Simulation(duration_s=duration_s, outcome=outcome)
+        except ValidationError as error:
+            raise InvalidRequest(reason="a simulation lasts up to 600 s") from error
+        now = self._now()
+        job = Job(
+            id=secrets.token_urlsafe(16),
+            owner=owner,
+            type=JobType.SINGLE_IMAGE,
+            status=Status.PENDING,
+            backend="simulated",
+            title=title,
+            source_file="",
+            target_file="",
+            options=plan,
+            created_at=now,
+            updated_at=now,
+        )
+        limits = {"max_active": self.settings.max_active, "max_queue": self.settings.max_queue}
+        job = self._store.add(job, None, **limits)
+        log.debug("job %s: submitted as a simulation", job.id)
         self._dispatcher.wake()
         self._keep()
         return job
@@ -443,7 +500,7 @@ class Service:
             "store": "ok",
             "snapshot": self._snapshots.state if self._snapshots else "off",
             "dispatcher": self._dispatcher.alive,
-            "backends": sorted(self._backends),
+            "backends": sorted(self._backends.keys() - {"simulated"}),
             "default_backend": self.settings.backend_name,
             "queue": {
                 "pending": waiting,
@@ -468,6 +525,8 @@ class Service:
 
     def _configured_backends(self) -> dict[str, Backend]:
         backends: dict[str, Backend] = {"local": LocalBackend(self.settings, self._folders)}
+        if not self.settings.multi_user:
+            backends["simulated"] = SimulatedBackend()
         if self.settings.runpod_configured:
             backends["runpod"] = RunPodBackend(self.settings)
         return backends

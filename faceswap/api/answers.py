@@ -42,6 +42,9 @@ STATUS: dict[type[errors.FaceSwapError], int] = {
 }
 """The code of an error class holds for its subclasses that have none of their own."""
 
+CODE_HEADER = "X-FaceSwap-Error"
+"""Names the error for clients that say it in their user's language."""
+
 BODY_LIMIT_BYTES = 256 * 1024
 """Of every request but an upload."""
 
@@ -59,8 +62,8 @@ def success(data: object, headers: dict[str, str] | None = None) -> Response:
 
 def failure(error: errors.FaceSwapError) -> Response:
     status = status_of(error)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "10"}}.get(status)
-    return refusal(status, str(error), headers)
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "10"}}.get(status, {})
+    return refusal(status, str(error), headers | {CODE_HEADER: error.code})
 
 
 def refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:

@@ -8,7 +8,7 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from faceswap.consent import STATEMENT, VERSION, statement_hash
-from faceswap.jobs import RemoteStop, Stage, Status, SwapOptions
+from faceswap.jobs import BackendName, RemoteStop, Stage, Status, SwapOptions
 from faceswap.receipt import Receipt
 
 T = TypeVar("T")
@@ -172,7 +172,7 @@ class JobView(BaseModel):
     stage: Stage
     eta_s: float | None = Field(description="Seconds left; null while unknown.")
     title: str
-    backend: Literal["local", "runpod"]
+    backend: BackendName
     source_file: str
     target_file: str
     face_mappings: dict[str, str]

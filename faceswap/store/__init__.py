@@ -19,6 +19,7 @@ from typing import Any
 
 from faceswap.consent import Consent
 from faceswap.errors import (
+    ConsentRequired,
     JobAlreadyFinished,
     JobNotFound,
     QueueFull,
@@ -75,13 +76,16 @@ class JobStore:
 
     # -- jobs: create and read ---------------------------------------------------------------------------
 
-    def add(self, job: Job, consent: Consent, *, max_active: int, max_queue: int) -> Job:
-        """Insert a pending job with its consent, unless a limit is reached.
+    def add(self, job: Job, consent: Consent | None, *, max_active: int, max_queue: int) -> Job:
+        """Insert a pending job with its consent, unless a limit is reached. Only a simulated one has none.
 
         Raises:
+            ConsentRequired: it needs one.
             TooManyJobs: its owner has `max_active` live jobs.
             QueueFull: `max_queue` jobs of all owners wait.
         """
+        if consent is None and job.backend != "simulated":
+            raise ConsentRequired()
         with self._write() as db:
             counts = db.execute(
                 f"SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
@@ -96,18 +100,19 @@ class JobStore:
             names = ", ".join(row)
             marks = ", ".join(f":{name}" for name in row)
             db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", row)
-            db.execute(
-                "INSERT INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    job.id,
-                    consent.owner,
-                    consent.version,
-                    consent.statement_sha256,
-                    json.dumps(consent.sources_sha256),
-                    consent.target_sha256,
-                    consent.stated_at.timestamp(),
-                ),
-            )
+            if consent is not None:
+                db.execute(
+                    "INSERT INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        job.id,
+                        consent.owner,
+                        consent.version,
+                        consent.statement_sha256,
+                        json.dumps(consent.sources_sha256),
+                        consent.target_sha256,
+                        consent.stated_at.timestamp(),
+                    ),
+                )
             label = "" if job.options.visible_label else ", asked for no visible label"
             self._record(db, job.id, Status.PENDING, f"submitted{label}")
         return self.get(job.id)
@@ -182,7 +187,7 @@ class JobStore:
 
     # -- jobs: the end of one ----------------------------------------------------------------------------
 
-    def forget(self, job: Job, receipt: str) -> Erasure | None:
+    def forget(self, job: Job, receipt: str | None) -> Erasure | None:
         """Leave of a finished job its receipt and the note of what must be erased, and nothing else.
 
         While its remote run must still be stopped, what is needed for that stays, without owner, title and
@@ -199,9 +204,10 @@ class JobStore:
             if not rows:
                 return None
             row = rows[0]
-            db.execute(
-                "INSERT INTO receipts VALUES (?, ?, ?, ?)", (job.id, job.owner, self._clock(), receipt)
-            )
+            if receipt is not None:
+                db.execute(
+                    "INSERT INTO receipts VALUES (?, ?, ?, ?)", (job.id, job.owner, self._clock(), receipt)
+                )
             db.execute(
                 "INSERT INTO erasures VALUES (?, ?, ?, ?, ?)",
                 (job.id, row["backend"], row["runpod_id"], row["submitted_at"], uploads),

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from faceswap.jobs import Job, JobType, RemoteStop, Result, Stage, Status, SwapOptions
+from faceswap.jobs import Job, JobType, RemoteStop, Result, Simulation, Stage, Status, SwapOptions
 
 _JOB_TIMES = (
     "created_at",
@@ -92,7 +92,8 @@ def job_of(row: sqlite3.Row) -> Job:
     values["status"] = Status(values["status"])
     values["stage"] = Stage(values["stage"])
     values["remote_stop"] = RemoteStop(values["remote_stop"])
-    values["options"] = SwapOptions.model_validate_json(values["options"])
+    options = Simulation if values["backend"] == "simulated" else SwapOptions
+    values["options"] = options.model_validate_json(values["options"])
     values["face_mappings"] = json.loads(values["face_mappings"])
     values["notes"] = tuple(json.loads(values["notes"]))
     values["result"] = Result(**json.loads(values["result"])) if values["result"] else None

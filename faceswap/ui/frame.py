@@ -21,11 +21,12 @@ from faceswap.errors import NotSignedIn
 from faceswap.ui import texts
 from faceswap.ui.site import UNCHANGED, Site, both, markup
 
-PageName = Literal["start", "video", "image", "tasks", "receipt", "verify", "diagnostics"]
+PageName = Literal["start", "video", "image", "multi", "tasks", "receipt", "verify", "diagnostics"]
 PATHS: dict[PageName, str] = {
     "start": "./",
     "video": "video",
     "image": "image",
+    "multi": "multi",
     "tasks": "tasks",
     "receipt": "receipt",
     "verify": "verify",
@@ -35,7 +36,8 @@ REFRESH_S = 1
 PUBLIC_SECRET = "faceswap"
 """BrowserState wants one and publishes it: what is stored with it proves nothing by itself."""
 TICK = "(token) => window.faceswap.tick(token)"
-REFRESH_NOW = "() => document.getElementById('fs-refresh').click()"
+QUEUED = "() => window.faceswap.queued()"
+"""For after an event that answered with `message(…, job)`."""
 
 i18n = gr.I18n(
     **{
@@ -126,7 +128,7 @@ def _signer(site: Site) -> Callable[[object], object]:
 
 
 def _head(site: Site, current: PageName) -> str:
-    shown: list[PageName] = ["start", "video", "image", "tasks", "verify"]
+    shown: list[PageName] = ["start", "video", "image", "multi", "tasks", "verify"]
     if not site.owners.multi_user:
         shown.append("diagnostics")
     links = "".join(

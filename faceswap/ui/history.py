@@ -114,15 +114,21 @@ def _row(site: Site, job: Job, owner: str, language: Language) -> str:
         acts.append(button("view", "play" if job.type.target_kind == "video" else "view"))
         label = f"{word('download')}: {escape(job.title)}"
         acts.append(f'<a href="{url}" download aria-label="{label}">{word("download")}</a>')
-    acts.append(button("cancel", "cancel") if job.status.live else button("retry", _again(job)))
-    acts.append(
-        f'<a href="{PATHS["receipt"]}?job={job.id}" aria-label="{word("receipt")}: {escape(job.title)}">'
-        f"{word('receipt')}</a>"
-    )
-    acts.append(button("revoke", "revoke"))
+    simulated = not job.target_file
+    if job.status.live:
+        acts.append(button("cancel", "cancel"))
+    elif not simulated:
+        acts.append(button("retry", _again(job)))
+    if not simulated:
+        acts.append(
+            f'<a href="{PATHS["receipt"]}?job={job.id}" aria-label="{word("receipt")}: {escape(job.title)}">'
+            f"{word('receipt')}</a>"
+        )
+        acts.append(button("revoke", "revoke"))
     if not job.status.live:
         acts.append(button("delete", "delete"))
-    facts = [word(f"kind_{job.type.target_kind}"), _time(job), *_consent(site, job, owner, language)]
+    kind = "simulated" if simulated else job.type.target_kind
+    facts = [word(f"kind_{kind}"), _time(job), *_consent(site, job, owner, language)]
     if job.status is Status.COMPLETED and job.started_at and job.completed_at:
         length = texts.duration((job.completed_at - job.started_at).total_seconds(), language)
         facts.append(escape(texts.words("took", language, duration=length)))

@@ -11,6 +11,7 @@ import gradio as gr
 
 from faceswap.owners import Owners
 from faceswap.service import Service
+from faceswap.ui.diagnostics import diagnostics_page
 from faceswap.ui.frame import frame, head_of_document, i18n
 from faceswap.ui.history import history_page
 from faceswap.ui.look import theme
@@ -40,12 +41,20 @@ def build(service: Service, owners: Owners) -> gr.Blocks:
         swap_page(site, parts, "video")
     with demo.route("图片换脸 Picture", "/image") as page, frame(site, page, "image") as parts:
         swap_page(site, parts, "image")
+    with demo.route("多人换脸 Faces", "/multi") as page, frame(site, page, "multi") as parts:
+        swap_page(site, parts, "multi")
     with demo.route("任务 Tasks", "/tasks") as page, frame(site, page, "tasks") as parts:
         history_page(site, parts)
     with demo.route("回执 Receipt", "/receipt") as page, frame(site, page, "receipt") as parts:
         receipt_page(site, parts)
     with demo.route("验证 Verify", "/verify") as page, frame(site, page, "verify") as parts:
         verify_page(site, parts)
+    if not owners.multi_user:
+        with (
+            demo.route("诊断 Diagnostics", "/diagnostics") as page,
+            frame(site, page, "diagnostics") as parts,
+        ):
+            diagnostics_page(site, parts)
     return demo
 
 

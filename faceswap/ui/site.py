@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -12,6 +12,7 @@ from typing import Any, cast
 import gradio as gr
 
 from faceswap.errors import FaceSwapError
+from faceswap.jobs import Job
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.ui import texts
@@ -68,9 +69,13 @@ def in_words(language: Language) -> Generator[Outcome]:
         gr.Warning(escape(outcome.problem), title=texts.words("attention", language))
 
 
-def message(text: str, mood: str) -> str:
-    """A line under a form. `mood`: good or bad."""
-    return f'<p class="fs-message" role="status" data-mood="{mood}">{escape(text)}</p>' if text else ""
+def message(text: str, mood: str, queued: Iterable[Job] = ()) -> str:
+    """A line under a form. `mood`: good or bad; `queued`: the jobs whose end this page should tell."""
+    if not text:
+        return ""
+    ids = " ".join(job.id for job in queued)
+    known = f' data-queued="{ids}"' if ids else ""
+    return f'<p class="fs-message" role="status" data-mood="{mood}"{known}>{escape(text)}</p>'
 
 
 def both(key: str) -> str:

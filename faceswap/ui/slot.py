@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import gradio as gr
+from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
 from faceswap.errors import FaceSwapError, NoFaceFound, UploadNotFound
@@ -20,7 +21,7 @@ from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message
 from faceswap.ui.texts import Language
 
-Kind = Literal["image", "video"]
+Kind = Literal["image", "video", "any"]
 Role = Literal["source", "target"]
 
 INTAKES_AT_ONCE = 4
@@ -35,6 +36,18 @@ class Slot:
     replace: gr.Button
     chosen: gr.BrowserState
     """The upload's id, or "". Comes from the browser: ask the service whose it is."""
+    changes: tuple[Dependency, ...]
+    """After each of these another file may be chosen, or none."""
+
+
+def outputs_of(slot: Slot) -> list[Any]:
+    return [slot.file, slot.card, slot.replace, slot.chosen]
+
+
+def filled(site: Site, kind: Kind, upload: Upload, owner: str, language: Language) -> list[Any]:
+    """What the components of a slot show of an upload, in the order of `outputs_of`."""
+    card = _card(upload, site.media_url(upload.id, owner), language, faces=kind != "any")
+    return [gr.File(value=None, visible=False), card, gr.Button(visible=True), upload.id]
 
 
 def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
@@ -45,10 +58,9 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
         card = markup("", elem_id=f"fs-{role}-card")
         replace = gr.Button(i18n("replace"), visible=False, size="sm", elem_id=f"fs-{role}-replace")
         chosen = gr.BrowserState("", storage_key=f"faceswap-{place}-{role}", secret=PUBLIC_SECRET)
-    made = Slot(kind, role, file, card, replace, chosen)
     outputs = [file, card, replace, chosen]
-    events = _Events(site, made)
-    file.upload(
+    events = _Events(site, kind, role)
+    uploaded = file.upload(
         events.take_in,
         [file, frame.token],
         outputs,
@@ -58,8 +70,8 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
         show_progress_on=[file],
         api_visibility="private",
     )
-    replace.click(events.empty, None, outputs, show_progress="hidden", api_visibility="private")
-    frame.opened.then(
+    emptied = replace.click(events.empty, None, outputs, show_progress="hidden", api_visibility="private")
+    restored = frame.opened.then(
         events.restore,
         [chosen, frame.token],
         outputs,
@@ -67,13 +79,14 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
         show_progress="hidden",
         api_visibility="private",
     )
-    return made
+    return Slot(kind, role, file, card, replace, chosen, (uploaded, emptied, restored))
 
 
 class _Events:
-    def __init__(self, site: Site, slot: Slot) -> None:
+    def __init__(self, site: Site, kind: Kind, role: Role) -> None:
         self._site = site
-        self._slot = slot
+        self._kind: Kind = kind
+        self._role = role
 
     def take_in(self, sent: object, token: object, request: gr.Request) -> list[Any]:
         """A file has arrived in Gradio's folder: hand it to the service, and remove that copy."""
@@ -81,15 +94,16 @@ class _Events:
         with in_words(language) as outcome:
             owner = self._site.owner_of(token)
             path, name = arrived(sent)
+            expected = None if self._kind == "any" else self._kind
             try:
-                upload = self._site.service.upload(path, name, expected=self._slot.kind, owner=owner)
+                upload = self._site.service.upload(path, name, expected=expected, owner=owner)
             except FileNotFoundError as error:  # somebody sent the same file at the same moment
                 raise UploadNotFound() from error
             finally:
                 path.unlink(missing_ok=True)
             if upload.faces == 0:
-                raise NoFaceFound(role=self._slot.role)
-            return self._filled(upload, owner, language)
+                raise NoFaceFound(role=self._role)
+            return filled(self._site, self._kind, upload, owner, language)
         return self._open(message(outcome.problem, "bad"))
 
     def restore(self, chosen: object, token: object, request: gr.Request) -> list[Any]:
@@ -101,14 +115,10 @@ class _Events:
             upload = self._site.service.find_upload(chosen, owner=owner)
         except FaceSwapError:
             return self._open("")
-        return self._filled(upload, owner, language_of(request))
+        return filled(self._site, self._kind, upload, owner, language_of(request))
 
     def empty(self) -> list[Any]:
         return self._open("")
-
-    def _filled(self, upload: Upload, owner: str, language: Language) -> list[Any]:
-        card = _card(upload, self._site.media_url(upload.id, owner), language)
-        return [gr.File(value=None, visible=False), card, gr.Button(visible=True), upload.id]
 
     def _open(self, card: str) -> list[Any]:
         return [gr.File(value=None, visible=True), card, gr.Button(visible=False), ""]
@@ -130,7 +140,7 @@ def arrived(sent: object) -> tuple[Path, str]:
     return file, name if isinstance(name, str) and name else file.name
 
 
-def _card(upload: Upload, url: str, language: Language) -> str:
+def _card(upload: Upload, url: str, language: Language, *, faces: bool) -> str:
     media = (
         f'<img src="{escape(url)}" alt="{escape(upload.name)}">'
         if upload.kind == "image"
@@ -145,7 +155,7 @@ def _card(upload: Upload, url: str, language: Language) -> str:
     else:
         small = texts.words("picture_facts", language, **size)
     facts.append(f'<span class="fs-small">{escape(small)}</span>')
-    if upload.faces is not None:
+    if faces and upload.faces is not None:
         key = "one_face" if upload.faces == 1 else "several_faces"
         facts.append(
             f'<span class="fs-faces">{escape(texts.words(key, language, count=upload.faces))}</span>'

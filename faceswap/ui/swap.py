@@ -1,92 +1,232 @@
-"""The pages that start a swap: a face, a target, a statement of consent, and a button that only queues."""
+"""The pages that start a swap: faces, a target, a statement of consent, one frame to see, and a button that
+only queues."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import gradio as gr
-from pydantic import ValidationError
 
 from faceswap.errors import ConsentRequired, InvalidRequest
-from faceswap.jobs import JobType, SwapOptions
+from faceswap.examples import Example
+from faceswap.jobs import Job, JobType, SwapOptions
+from faceswap.store import Upload
 from faceswap.ui import texts
-from faceswap.ui.engines import engine_choice, model_terms
-from faceswap.ui.frame import REFRESH_NOW, Frame, i18n
+from faceswap.ui.engines import model_terms
+from faceswap.ui.frame import QUEUED, Frame, i18n
+from faceswap.ui.options import chosen, options
+from faceswap.ui.people import people
 from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
-from faceswap.ui.slot import slot
+from faceswap.ui.slot import INTAKES_AT_ONCE, Slot, filled, outputs_of, slot
+from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
 
+Kind = Literal["image", "video", "multi"]
 
-def swap_page(site: Site, frame: Frame, kind: Literal["image", "video"]) -> None:
+_FROM_PAGE = (
+    "(token, target, faces, at, ...rest) => "
+    "[token, target, window.faceswap.mapping() || faces, window.faceswap.moment(), ...rest]"
+)
+
+
+def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
     markup(f'<div class="fs-lead"><h1>{both(f"title_{kind}")}</h1><p>{both(f"lead_{kind}")}</p></div>')
-    with gr.Row():
-        source = slot(site, frame, "source", "image", kind)
-        target = slot(site, frame, "target", kind, kind)
-    with gr.Accordion(i18n("options"), open=False):
-        many = gr.Checkbox(label=i18n("many_faces"), info=i18n("many_faces_info"), elem_id="fs-many")
-        quality = gr.Slider(
-            1, 100, 80, step=1, label=i18n("video_quality"), info=i18n("video_quality_info"),
-            visible=kind == "video", elem_id="fs-quality",
-        )  # fmt: skip
-        engine, enhance = engine_choice(site, frame)
+    if kind == "multi":
+        target = slot(site, frame, "target", "any", kind)
+        people(site, frame, target)
+        faces: Any = gr.Textbox(visible="hidden", elem_id="fs-mapping")
+    else:
+        with gr.Row():
+            source = slot(site, frame, "source", "image", kind)
+            target = slot(site, frame, "target", kind, kind)
+        faces = source.chosen
+        _example(site, frame, source, target)
+    how = options(site, frame, kind)
     model_terms(site, frame)
     consent = gr.Checkbox(
         label=i18n("consent"), elem_id="fs-consent", elem_classes=["fs-consent"], container=False
     )
-    go = gr.Button(i18n(f"go_{kind}"), variant="primary", size="lg", elem_id="fs-go")
+    with gr.Row(elem_id="fs-start"):
+        look = gr.Button(i18n("preview"), size="lg", elem_id="fs-look", scale=1, min_width=140)
+        go = gr.Button(i18n(f"go_{kind}"), variant="primary", size="lg", elem_id="fs-go", scale=3)
     said = markup("", elem_id="fs-said")
+    preview = markup("", elem_id="fs-preview")
+    moment = gr.Number(visible="hidden", elem_id="fs-moment")
     markup(f'<div class="fs-lead"><h2>{both("result")}</h2></div>')
     viewer(site, frame, offers=True)
+    events = _Events(site, kind)
+    inputs = [frame.token, target.chosen, faces, moment, consent, *how]
+    quiet: dict[str, Any] = {"api_visibility": "private", "js": _FROM_PAGE}
+    go.click(
+        events.start, inputs, [said, consent], show_progress="hidden", concurrency_limit=None, **quiet
+    ).then(None, js=QUEUED, show_progress="hidden", api_visibility="private")
+    look.click(
+        events.preview,
+        inputs,
+        [said, preview],
+        concurrency_limit=INTAKES_AT_ONCE,
+        concurrency_id="intake",
+        show_progress_on=[preview],
+        **quiet,
+    )
+
+
+def _example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
+    with gr.Row(elem_id="fs-example-row"):
+        press = gr.Button(i18n("example"), size="sm", elem_id="fs-example", scale=0, min_width=140)
+        markup(f'<p class="fs-credit">{both("example_credit")}</p>')
+
+    def fill(token: object, request: gr.Request) -> list[Any]:
+        language = language_of(request)
+        with in_words(language):
+            owner = site.owner_of(token)
+            which: Example = "video" if target.kind == "video" else "image"
+            face = site.service.example("source", owner=owner)
+            goal = site.service.example(which, owner=owner)
+            return [
+                *filled(site, source.kind, face, owner, language),
+                *filled(site, target.kind, goal, owner, language),
+            ]
+        return [UNCHANGED] * 8
+
+    press.click(
+        fill,
+        frame.token,
+        [*outputs_of(source), *outputs_of(target)],
+        concurrency_limit=INTAKES_AT_ONCE,
+        concurrency_id="intake",
+        show_progress_on=[source.file, target.file],
+        api_visibility="private",
+    )
+    frame.opened.then(None, js="() => window.faceswap.example()", api_visibility="private")
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the page asks for, checked as far as it can be without the service."""
+
+    type: JobType
+    source: Upload | None
+    target: Upload
+    mapping: dict[str, Upload]
+    options: SwapOptions
+
+
+class _Missing(Exception):
+    """The key of the sentence that says what."""
+
+
+class _Events:
+    def __init__(self, site: Site, kind: Kind) -> None:
+        self._site = site
+        self._kind = kind
 
     def start(
-        token: object,
-        source_id: object,
-        target_id: object,
-        agreed: object,
-        many_faces: object,
-        video_quality: object,
-        engine: object,
-        enhance: object,
+        self,
         request: gr.Request,
+        token: object,
+        target: object,
+        faces: object,
+        moment: object,
+        agreed: object,
+        *how: object,
     ) -> list[Any]:
         """Answers at once; consent is stated for each task anew."""
         language = language_of(request)
-        if not source_id or not isinstance(source_id, str):
-            return [message(texts.words("need_source", language), "bad"), UNCHANGED]
-        if not target_id or not isinstance(target_id, str):
-            return [message(texts.words("need_target", language), "bad"), UNCHANGED]
-        with in_words(language) as outcome:
-            owner = site.owner_of(token)
-            if agreed is not True:
-                raise ConsentRequired()
-            job = site.service.submit(
-                JobType.SINGLE_VIDEO if kind == "video" else JobType.SINGLE_IMAGE,
-                site.service.find_upload(source_id, owner=owner),
-                site.service.find_upload(target_id, owner=owner),
-                consent=True,
-                options=_options(
-                    many_faces=many_faces,
-                    video_quality=video_quality,
-                    engine=engine,
-                    use_face_enhancer=enhance,
-                ),
-                owner=owner,
-            )
-            return [message(texts.words("queued", language, title=job.title), "good"), False]
+        try:
+            with in_words(language) as outcome:
+                owner = self._site.owner_of(token)
+                order = self._order(owner, target, faces, agreed, how)
+                job = self._submitted(order, owner)
+                return [message(texts.words("queued", language, title=job.title), "good", [job]), False]
+        except _Missing as missing:
+            return [message(texts.words(str(missing), language), "bad"), UNCHANGED]
         return [message(outcome.problem, "bad"), UNCHANGED]
 
-    go.click(
-        start,
-        [frame.token, source.chosen, target.chosen, consent, many, quality, engine, enhance],
-        [said, consent],
-        show_progress="hidden",
-        concurrency_limit=None,
-        api_visibility="private",
-    ).then(None, js=REFRESH_NOW, show_progress="hidden", api_visibility="private")
+    def preview(
+        self,
+        request: gr.Request,
+        token: object,
+        target: object,
+        faces: object,
+        moment: object,
+        agreed: object,
+        *how: object,
+    ) -> list[Any]:
+        """One frame, within a second or two; nothing is queued or kept."""
+        language = language_of(request)
+        try:
+            with in_words(language) as outcome:
+                owner = self._site.owner_of(token)
+                order = self._order(owner, target, faces, agreed, how)
+                picture = self._site.service.preview(
+                    order.type,
+                    order.source,
+                    order.target,
+                    consent=True,
+                    face_mappings=order.mapping or None,
+                    options=order.options,
+                    at_s=float(moment) if isinstance(moment, int | float) and moment > 0 else None,
+                    owner=owner,
+                )
+                return ["", _shown(picture, language)]
+        except _Missing as missing:
+            return [message(texts.words(str(missing), language), "bad"), UNCHANGED]
+        return [message(outcome.problem, "bad"), UNCHANGED]
+
+    def _order(
+        self, owner: str, target_id: object, faces: object, agreed: object, how: tuple[object, ...]
+    ) -> _Order:
+        several = self._kind == "multi"
+        if not several and not (faces and isinstance(faces, str)):
+            raise _Missing("need_source")
+        if not target_id or not isinstance(target_id, str):
+            raise _Missing("need_target")
+        if agreed is not True:
+            raise ConsentRequired()
+        find = self._site.service.find_upload
+        target = find(target_id, owner=owner)
+        mapping = {face: find(file, owner=owner) for face, file in _mapping(faces).items()} if several else {}
+        source = None if several else find(str(faces), owner=owner)
+        return _Order(_type(several, target), source, target, mapping, chosen(how))
+
+    def _submitted(self, order: _Order, owner: str) -> Job:
+        return self._site.service.submit(
+            order.type,
+            order.source,
+            order.target,
+            consent=True,
+            face_mappings=order.mapping or None,
+            options=order.options,
+            owner=owner,
+        )
 
 
-def _options(**chosen: object) -> SwapOptions:
+def _type(several: bool, target: Upload) -> JobType:
+    if target.kind == "video":
+        return JobType.MULTI_VIDEO if several else JobType.SINGLE_VIDEO
+    return JobType.MULTI_IMAGE if several else JobType.SINGLE_IMAGE
+
+
+def _mapping(sent: object) -> dict[str, str]:
+    """Raises: InvalidRequest: it comes from a browser."""
     try:
-        return SwapOptions.model_validate(chosen)
-    except ValidationError as error:
-        raise InvalidRequest(reason="an option is out of range") from error
+        given: object = json.loads(sent) if isinstance(sent, str) and sent else {}
+    except ValueError as error:
+        raise InvalidRequest(reason="the faces cannot be read") from error
+    faces = cast("dict[str, object]", given) if isinstance(given, dict) else {}
+    if not all(isinstance(file, str) for file in faces.values()):
+        raise InvalidRequest(reason="the faces cannot be read")
+    return {face: str(file) for face, file in faces.items()}
+
+
+def _shown(picture: bytes, language: Language) -> str:
+    data = base64.b64encode(picture).decode("ascii")
+    return (
+        f'<figure class="fs-preview"><img src="data:image/jpeg;base64,{data}" '
+        f'alt="{texts.words("preview_alt", language)}">'
+        f"<figcaption>{texts.words('preview_shown', language)}</figcaption></figure>"
+    )

@@ -38,12 +38,14 @@ WORDS: dict[str, Text] = {
     "nav_start": Text("首页", "Start"),
     "nav_video": Text("视频换脸", "Video"),
     "nav_image": Text("图片换脸", "Picture"),
+    "nav_multi": Text("多人换脸", "Several faces"),
     "nav_tasks": Text("任务", "Tasks"),
     "nav_verify": Text("验证", "Verify"),
     "nav_diagnostics": Text("诊断", "Diagnostics"),
     "title_start": Text("换脸", "FaceSwap"),
     "title_video": Text("视频换脸", "Video face swap"),
     "title_image": Text("图片换脸", "Picture face swap"),
+    "title_multi": Text("多人换脸", "Several faces"),
     "title_tasks": Text("任务记录", "Tasks"),
     "title_verify": Text("验证文件", "Verify a file"),
     "title_diagnostics": Text("诊断", "Diagnostics"),
@@ -82,9 +84,61 @@ WORDS: dict[str, Text] = {
         "Put the face of a photo into a video. Tasks run in the background: submit one and prepare the next.",
     ),
     "lead_image": Text("把一张照片里的脸换到另一张照片里。", "Put the face of one photo into another photo."),
+    "lead_multi": Text(
+        "为画面中的每张脸分别选择替换的人脸；没有选择的脸保持原样。",
+        "Choose a source for each face of a picture or video. Faces without one stay as they are.",
+    ),
     "source": Text("人脸图片", "Face picture"),
     "target_video": Text("目标视频", "Target video"),
     "target_image": Text("目标图片", "Target picture"),
+    "target_any": Text("目标图片或视频", "Target picture or video"),
+    "faces_looking": Text("正在查找人脸……", "Looking for faces…"),
+    "faces_hint": Text(
+        "选择目标后，这里会列出其中的每张脸。", "The faces of the target appear here once you have chosen it."
+    ),
+    "faces_found": Text("找到 {count} 张脸", "{count} faces found"),
+    "faces_why": Text(
+        "把替换的人脸图片拖到对应的脸上，或点击选择。",
+        "Drop a face picture on each face to swap, or choose one.",
+    ),
+    "face": Text("人脸 {number}", "Face {number}"),
+    "face_at": Text("{time} 处", "at {time}"),
+    "face_source": Text("用于人脸 {number} 的图片", "Picture for face {number}"),
+    "face_drop": Text("拖入或选择图片", "Drop or choose a picture"),
+    "face_kept": Text("保持原样", "stays as it is"),
+    "face_busy": Text("正在检查……", "Checking…"),
+    "face_clear": Text("不替换", "Leave as it is"),
+    "no_face_here": Text(
+        "这张图片里没有找到人脸，请换一张。", "No face in this picture. Choose another one."
+    ),
+    "need_picture": Text("这里需要图片。", "This must be a picture."),
+    "mouth_mask": Text("保留原来的嘴", "Keep the target's own mouth"),
+    "mouth_mask_info": Text(
+        "嘴唇和牙齿与原片完全一致，相似度略低。",
+        "Lips and teeth move exactly as before; the likeness is less.",
+    ),
+    "keep_fps": Text("保留全部帧", "Keep every frame"),
+    "keep_fps_info": Text("不勾选时最多每秒 30 帧。", "Otherwise at most 30 frames a second are kept."),
+    "video_encoder": Text("编码", "Encoder"),
+    "video_encoder_info": Text(
+        "H.264 到处都能播放；HEVC、VP9 文件更小，但更慢。",
+        "H.264 plays everywhere; HEVC and VP9 make smaller files, slowly.",
+    ),
+    "preview": Text("预览一帧", "Preview one frame"),
+    "preview_shown": Text(
+        "预览：一帧的效果。视频可先暂停在想看的位置再预览。",
+        "Preview of one frame. Pause a video where you want to see it, then preview again.",
+    ),
+    "preview_alt": Text("换脸后的一帧", "One swapped frame"),
+    "go_multi": Text("开始多人换脸", "Start the swap"),
+    "example": Text("用示例试试", "Try an example"),
+    "example_credit": Text(
+        "示例：Eileen Collins（NASA）与 Grace Hopper（美国海军）的官方肖像，均属公有领域，"
+        "首次使用时从软件包仓库取得。",
+        "Official portraits of Eileen Collins (NASA) and Grace Hopper (US Navy), both in the public domain; "
+        "fetched from the package index on first use.",
+    ),
+    "start_example": Text("用示例试试", "Try an example"),
     "replace": Text("换一个", "Choose another"),
     "formats_image": Text("JPEG、PNG、WebP", "JPEG, PNG, WebP"),
     "formats_video": Text("MP4、MOV、MKV、WebM、AVI", "MP4, MOV, MKV, WebM, AVI"),
@@ -362,12 +416,46 @@ WORDS: dict[str, Text] = {
     "lead_diagnostics": Text(
         "这台机器上的任务、状态变化和服务健康状况。", "Tasks, state changes and health on this machine."
     ),
-    "health": Text("健康状况", "Health"),
+    "health_store": Text("任务数据库", "Task database"),
+    "health_fine": Text("正常", "fine"),
+    "health_dispatcher": Text("任务调度", "Dispatcher"),
+    "health_running": Text("运行中", "running"),
+    "health_stopped": Text("已停止", "stopped"),
+    "health_backend": Text("任务运行于", "Tasks run on"),
+    "health_queue": Text("队列", "Queue"),
+    "health_queue_facts": Text(
+        "{processing} 个处理中，{pending} 个等待（上限 {limit}）",
+        "{processing} running, {pending} waiting (limit {limit})",
+    ),
+    "health_log": Text("日志级别", "Log level"),
+    "simulate": Text("模拟任务", "Simulated tasks"),
+    "simulate_why": Text(
+        "不需要素材：模拟任务和真实任务走同一个数据库、调度和面板，用来观察等待、进度、取消和失败。",
+        "No media needed: they go through the same database, dispatcher and panel as any task, to see "
+        "waiting, progress, cancelling and failing.",
+    ),
+    "simulate_length": Text("时长（秒）", "Length (s)"),
+    "simulate_count": Text("个数", "How many"),
+    "simulate_outcome": Text("结局", "Outcome"),
+    "simulate_go": Text("开始模拟", "Start"),
+    "simulation_title": Text("模拟 {number}（{s} 秒）", "Simulation {number} ({s} s)"),
+    "simulated": Text("已加入 {count} 个模拟任务。", "{count} simulated tasks queued."),
+    "kind_simulated": Text("模拟", "Simulation"),
+    "inspect": Text("查看状态变化", "State changes"),
+    "inspect_hint": Text(
+        "选一个任务，查看它的每次状态变化和日志。",
+        "Pick a task to see each of its state changes and its log.",
+    ),
+    "inspected": Text("所选任务", "The chosen task"),
+    "log": Text("日志（最新在上）", "Log (newest first)"),
+    "log_empty": Text(
+        "还没有这个任务的日志。设置 FACESWAP_LOG_LEVEL=DEBUG 并重启，可看到更多。",
+        "No lines about this task. Restart with FACESWAP_LOG_LEVEL=DEBUG to see more.",
+    ),
     "events": Text("状态变化", "State changes"),
     "job_id": Text("任务编号", "Task id"),
-    "column_time": Text("时间 (UTC)", "Time (UTC)"),
+    "column_time": Text("时间", "Time"),
     "column_reason": Text("原因", "Reason"),
-    "refresh": Text("刷新", "Refresh"),
 }
 
 STATUS: dict[str, Text] = {
@@ -376,6 +464,19 @@ STATUS: dict[str, Text] = {
     Status.COMPLETED: Text("已完成", "Completed"),
     Status.FAILED: Text("失败", "Failed"),
 }
+
+REASONS: dict[str, Text] = {
+    "submitted": Text("已提交", "submitted"),
+    "claimed": Text("开始运行", "taken up"),
+    "adopted": Text("由另一进程接手", "taken over"),
+    "completed": Text("已完成", "completed"),
+    "restarted: the run had died": Text("上次运行中断，重新排队", "back in the queue: its run had died"),
+    "given back: the app was stopped": Text("程序退出，放回队列", "back in the queue: the app was stopped"),
+    "submitting to the remote backend": Text("正在提交到云端", "being submitted to the cloud"),
+    "remote stop confirmed": Text("云端已停止", "stopped in the cloud"),
+    "remote stop given_up": Text("未能确认云端已停止", "the stop in the cloud could not be confirmed"),
+}
+"""What the store notes with a state change; what it names after "by" is left as it is."""
 
 STAGES: dict[str, Text] = {
     "queued": Text("排队", "queued"),
@@ -501,6 +602,7 @@ CHINESE_ERRORS: dict[str, str] = {
     "submission_unknown": "提交到云端时连接中断，为安全起见正在那里停止它。请重新提交。",
     "weights_missing": "无法获取人脸关键点模型。请联网一次，或把 face_landmarker.task 放进数据目录的"
     " weights 文件夹。",
+    "example_missing": "无法从软件包仓库取得示例。请联网后再试，或选择自己的文件。",
     "engine_crashed": "处理这个文件时引擎意外停止，请重新导出，或换一个文件。",
     "neural_unavailable": "神经网络引擎无法使用，请选择网格引擎。",
     "neural_not_installed": "神经网络引擎需要 Python 包 onnxruntime（NVIDIA 显卡用 onnxruntime-gpu），"
@@ -626,6 +728,16 @@ def job_sentence(job: Job, language: Language) -> str:
 
 def _failed_in_chinese(code: str) -> str:
     return CHINESE_WITHOUT_DETAILS.get(code) or CHINESE_ERRORS.get(code) or CHINESE_ERRORS["internal"]
+
+
+def reason(noted: str, language: Language) -> str:
+    """Of a state change, from what the store noted with it."""
+    what, by, whom = noted.partition(" by ")
+    if what in REASONS:
+        return REASONS[what].of(language) + (f" ({whom})" if by else "")
+    if language == "en":
+        return ENGLISH_ERRORS.get(noted) or noted.replace("_", " ")
+    return _failed_in_chinese(noted)
 
 
 def remarks(job: Job, language: Language) -> list[str]:

@@ -31,7 +31,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Ends with this package: Playwright keeps an event loop running, and `asyncio.run` bears no other."""
+    """Ends with this package: under Playwright's event loop no later test can `asyncio.run`."""
     path = find_chromium()
     assert path, "no Chromium found: scripts/test installs one"
     with sync_playwright() as playwright:

@@ -44,6 +44,9 @@ class VideoPage:
         self.said = page.locator("#fs-said")
         self.consent = page.locator("#fs-consent input")
         self.go = page.locator("#fs-go")
+        self.look = page.locator("#fs-look")
+        self.preview = page.locator(".fs-preview img")
+        self.faces = page.locator(".fs-people li")
         self.result = page.locator(".fs-result[data-job]")
 
     def choose(self, role: str, file: Path | FilePayload) -> None:

@@ -256,3 +256,16 @@ def test_no_page_has_a_serious_accessibility_finding(
         serious = [finding for finding in findings if finding["impact"] in ("serious", "critical")]
         told = [(f["id"], [node["html"][:160] for node in f["nodes"]]) for f in serious]
         assert not told, f"{path}: {told}"
+
+
+def test_a_task_that_is_over_before_the_panel_looks_is_told_and_shown_all_the_same(
+    app: App, visitor: Visitor, portrait: Path, other_portrait: Path
+) -> None:
+    page = VideoPage(visitor.open("/image"))
+    page.take(portrait, other_portrait)
+    page.page.route("**/api/tasks?*", lambda route: route.abort())
+    page.start()
+    finish(app, app.tasks()[0]["id"])
+    page.page.unroute("**/api/tasks?*")
+    expect(page.panel.toasts.filter(has_text="已完成")).to_have_count(1)
+    expect(page.result.locator("img")).to_have_count(2)

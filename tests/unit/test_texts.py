@@ -19,6 +19,7 @@ TABLES = {
     "status": texts.STATUS,
     "stages": texts.STAGES,
     "remote stop": texts.REMOTE_STOP,
+    "reasons": texts.REASONS,
     "notes": texts.NOTES,
     "events": texts.EVENTS,
 }

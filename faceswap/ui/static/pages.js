@@ -19,7 +19,9 @@ window.faceswap = (() => {
   let etag = null;
   let jobs = [];
   let busy = false;
+  let wanted = false;
   let connected = true;
+  const fresh = new Map();
   let watched = new Set(JSON.parse(sessionStorage.getItem("faceswap-watched") || "[]"));
 
   const word = (key, values = {}) =>
@@ -69,7 +71,10 @@ window.faceswap = (() => {
   /** For Gradio's timer: [table, signature], or "unchanged" for both. One request at most, none when hidden. */
   async function tick(sent) {
     token = sent || "";
-    if (busy || document.hidden) return [unchanged, unchanged];
+    if (busy || document.hidden) {
+      wanted ||= busy;
+      return [unchanged, unchanged];
+    }
     busy = true;
     localise();
     try {
@@ -81,6 +86,7 @@ window.faceswap = (() => {
         jobs = (await answer.json()).data;
         etag = answer.headers.get("ETag");
         announce();
+        inspectAgain();
       }
       if (answer.ok || answer.status === 304) render();
       return answer.status === 200 ? [table(), signature()] : [unchanged, unchanged];
@@ -90,6 +96,8 @@ window.faceswap = (() => {
       return [unchanged, unchanged];
     } finally {
       busy = false;
+      if (wanted) setTimeout(refresh);
+      wanted = false;
     }
   }
 
@@ -253,8 +261,24 @@ window.faceswap = (() => {
       toast([word(key, { title: job.title }), reason].filter(Boolean).join(" "), job.status === "completed" ? "good" : "bad");
       if (job.status === "completed") offer(job);
     }
-    watched = new Set(jobs.filter(live).map((job) => job.id));
+    for (const [id, answers] of fresh) {
+      if (answers === 0 || jobs.some((job) => job.id === id)) fresh.delete(id);
+      else fresh.set(id, answers - 1);
+    }
+    watched = new Set([...jobs.filter(live).map((job) => job.id), ...fresh.keys()]);
     sessionStorage.setItem("faceswap-watched", JSON.stringify([...watched]));
+  }
+
+  /** A form of this page has queued tasks, whose ids it shows: one that is over within a second is told, too. */
+  function queued() {
+    for (const said of document.querySelectorAll("[data-queued]")) {
+      for (const id of said.dataset.queued.split(" ")) {
+        fresh.set(id, 1); // the next answer may have been on its way before
+        watched.add(id);
+      }
+      said.removeAttribute("data-queued");
+    }
+    refresh();
   }
 
   function toast(text, mood) {
@@ -305,6 +329,15 @@ window.faceswap = (() => {
   const actions = {
     toggle,
     view: (button) => view(button.dataset.job),
+    inspect: (button) => inspector?.(button.dataset.job),
+
+    unmap(button) {
+      const item = button.closest("li");
+      delete mapped[item.dataset.face];
+      keepMapping();
+      showMapped(item);
+      item.querySelector("input").focus();
+    },
 
     async cancel(button) {
       const title = titleOf(button);
@@ -375,6 +408,21 @@ window.faceswap = (() => {
     }
     refresh();
   });
+
+  // -- the chosen task of the diagnostics page -------------------------------------------------------------
+
+  let inspector = null;
+
+  function lendInspector(show) {
+    inspector = show;
+  }
+
+  /** State changes and log lines go on while the task lives. */
+  function inspectAgain() {
+    const shown = document.querySelector(".fs-inspected");
+    const job = shown && jobs.find((one) => one.id === shown.dataset.job);
+    if (inspector && job && shown.dataset.over !== `${job.status} ${job.remote_stop}`) inspector(job.id);
+  }
 
   // -- results -------------------------------------------------------------------------------------------
 
@@ -457,12 +505,117 @@ window.faceswap = (() => {
   document.addEventListener("change", guard, true);
   document.addEventListener("drop", guard, true);
 
+  // -- a source for each face ------------------------------------------------------------------------------
+
+  /** {face id: {file, preview}} of the target that is shown; kept for this tab. */
+  let mapped = {};
+
+  const peopleOf = () => document.querySelector(".fs-people");
+
+  /** For the start and the preview: JSON, or "" on a page that maps no faces. */
+  function mapping() {
+    if (!find("fs-mapping")) return "";
+    return JSON.stringify(Object.fromEntries(Object.entries(mapped).map(([face, { file }]) => [face, file])));
+  }
+
+  function keepMapping() {
+    const target = peopleOf()?.dataset.target;
+    if (target) sessionStorage.setItem("faceswap-faces", JSON.stringify({ target, mapped }));
+  }
+
+  /** After the faces of a target were drawn: what was chosen for that target before. */
+  function restoreMapping() {
+    const kept = JSON.parse(sessionStorage.getItem("faceswap-faces") || "{}");
+    const target = peopleOf()?.dataset.target;
+    mapped = target && kept.target === target ? kept.mapped : {};
+    for (const item of document.querySelectorAll(".fs-people li")) showMapped(item);
+  }
+
+  function showMapped(item) {
+    const chosen = mapped[item.dataset.face];
+    item.querySelector(".fs-drop-picture").replaceChildren(
+      ...(chosen ? [make("img", { src: `data:image/jpeg;base64,${chosen.preview}`, alt: "" })] : []),
+    );
+    item.dataset.mapped = String(Boolean(chosen));
+    item.querySelector(".fs-drop-state").textContent = chosen ? chosen.name : word("face_kept");
+    item.querySelector("[data-do=unmap]").hidden = !chosen;
+  }
+
+  async function mapFace(item, file) {
+    const state = item.querySelector(".fs-drop-state");
+    const target = peopleOf().dataset.target;
+    state.textContent = word("face_busy");
+    item.dataset.problem = "false";
+    try {
+      const chosen = await takeFace(file);
+      if (peopleOf()?.dataset.target !== target) return;
+      mapped[item.dataset.face] = chosen;
+      keepMapping();
+      showMapped(item);
+    } catch (problem) {
+      showMapped(item);
+      item.dataset.problem = "true";
+      state.textContent = problem instanceof Refused ? problem.message : word("action_failed");
+    }
+  }
+
+  class Refused extends Error {}
+
+  /** Upload a picture and find the face in it that would be used. */
+  async function takeFace(file) {
+    const body = new FormData();
+    body.append("file", file);
+    const sent = await fetch(`${prefix()}/api/upload`, {
+      method: "POST",
+      body,
+      headers: token ? { Authorization: `Bearer ${token}` } : {},
+    });
+    if (!sent.ok) throw new Refused(sentenceOf(sent));
+    const upload = (await sent.json()).data;
+    if (!upload.type.startsWith("image/")) throw new Refused(word("need_picture"));
+    const looked = await call("POST", "/api/detect-faces", { body: { fileId: upload.fileId } });
+    if (!looked.ok) throw new Refused(sentenceOf(looked));
+    const faces = (await looked.json()).data.faces;
+    if (!faces.length) throw new Refused(word("no_face_here"));
+    const largest = faces.reduce((one, other) => (other.width * other.height > one.width * one.height ? other : one));
+    return { file: upload.fileId, name: upload.fileName, preview: largest.preview.split(",")[1] };
+  }
+
+  const sentenceOf = (answer) => said.errors[answer.headers.get("X-FaceSwap-Error")] || word("action_failed");
+
+  function chooseForFace(event) {
+    const item = event.target instanceof Element && event.target.closest(".fs-drop")?.closest("li");
+    if (!item) return;
+    if (event.type === "dragover") return event.preventDefault();
+    const files = event.type === "drop" ? event.dataTransfer?.files : event.target.files;
+    if (!files?.length) return;
+    event.preventDefault();
+    const problem = judge(files);
+    if (problem) toast(problem, "bad");
+    else mapFace(item, files[0]);
+    if (event.type === "change") event.target.value = "";
+  }
+  for (const name of ["change", "drop", "dragover"]) document.addEventListener(name, chooseForFace);
+
+  /** `/video?example` was followed: as if its button had been pressed, once. */
+  function example() {
+    if (!new URLSearchParams(location.search).has("example")) return;
+    history.replaceState(null, "", location.pathname);
+    find("fs-example").click();
+  }
+
+  /** Where the target video stands, in seconds; 0 when there is none or it was not touched. */
+  const moment = () => document.querySelector("#fs-target-card video")?.currentTime || 0;
+
   // -- the page ------------------------------------------------------------------------------------------
 
   function localise() {
     for (const time of document.querySelectorAll("time[datetime]:not([data-local])")) {
       const at = new Date(time.dateTime);
-      time.textContent = at.toLocaleString(chinese ? "zh-CN" : "en", { dateStyle: "medium", timeStyle: "short" });
+      const exact = time.dataset.style === "exact";
+      const style = exact ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" };
+      time.textContent = at.toLocaleString(chinese ? "zh-CN" : "en", style);
+      time.title = at.toLocaleString();
       time.dataset.local = "true";
     }
   }
@@ -501,5 +654,5 @@ window.faceswap = (() => {
   }
 
   speakOneLanguage();
-  return { tick, start, lendViewer, view, localise, toast };
+  return { tick, start, queued, example, mapping, moment, restoreMapping, lendViewer, lendInspector, view, localise, toast };
 })();

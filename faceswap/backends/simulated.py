@@ -1,0 +1,89 @@
+"""Jobs that only pretend: to see queue, panel and states at work without media, on one's own machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from faceswap.backends import Handle, Media, Report, RunState
+from faceswap.errors import BackendLost, EngineCrashed, InvalidRequest
+from faceswap.jobs import Job, Simulation, Stage
+from faceswap.media import write_png
+
+_UPLOADED, _FINISHING, _FAILS_AT = 5.0, 95.0, 60.0
+_PICTURE = (180, 320)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    started_s: float
+    plan: Simulation
+
+
+class SimulatedBackend:
+    """Progress is the share of the job's `Simulation.duration_s` that has passed; its result is a picture of
+    two colours. Takes no other job: what a real one needs, consent above all, is not asked for here.
+    """
+
+    name = "simulated"
+    survives_restart = False
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._runs: dict[str, _Run] = {}
+        self._lock = threading.Lock()
+
+    def check(self, source_bytes: int, target_bytes: int) -> None:
+        """There is nothing to refuse."""
+
+    def submit(self, job: Job, media: Media) -> Handle:
+        if not isinstance(job.options, Simulation):
+            raise InvalidRequest(reason="this job is no simulation")
+        with self._lock:
+            self._runs[job.id] = _Run(self._monotonic(), job.options)
+        return Handle(job.id)
+
+    def poll(self, handle: Handle) -> Report:
+        with self._lock:
+            run = self._runs.get(handle.job_id)
+        if run is None:
+            return Report(RunState.FAILED, error=BackendLost(attempts=1))
+        progress = 100 * (self._monotonic() - run.started_s) / run.plan.duration_s
+        if run.plan.outcome == "failed" and progress >= _FAILS_AT:
+            return Report(RunState.FAILED, _FAILS_AT, error=EngineCrashed())
+        if progress >= 100:
+            return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING)
+        return Report(RunState.RUNNING, progress, _stage(progress))
+
+    def stop(self, handle: Handle) -> bool:
+        with self._lock:
+            self._runs.pop(handle.job_id, None)
+        return True
+
+    def fetch(self, handle: Handle, report: Report, path: Path) -> None:
+        picture = np.full((*_PICTURE, 3), (79, 70, 229), np.uint8)
+        picture[:, _PICTURE[1] // 2 :] = (148, 163, 184)
+        write_png(path, picture)
+        self.stop(handle)
+
+    def forget(self, handle: Handle) -> None:
+        """Nothing of a run is anywhere."""
+
+    def erase(self, handle: Handle) -> bool:
+        """Nor of the job."""
+        return True
+
+    def close(self) -> None:
+        with self._lock:
+            self._runs.clear()
+
+
+def _stage(progress: float) -> Stage:
+    if progress < _UPLOADED:
+        return Stage.UPLOADING
+    return Stage.PROCESSING if progress < _FINISHING else Stage.FINISHING

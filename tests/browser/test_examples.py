@@ -1,0 +1,29 @@
+"""An example one click away, on a machine that has no media at all."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visitor
+from tests.browser.pages import VideoPage
+
+
+def test_the_start_page_leads_to_a_swapped_example_by_clicks_alone(visitor: Visitor) -> None:
+    start = visitor.open("/")
+    start.get_by_role("link", name="用示例试试").click()
+    page = VideoPage(start)
+    expect(page.card("source")).to_contain_text("eileen-collins.png", timeout=120_000)
+    expect(page.card("source")).to_contain_text("找到 1 张人脸")
+    expect(page.card("target")).to_contain_text("grace-hopper.mp4")
+    assert "example" not in page.page.url
+    expect(page.page.locator(".fs-credit")).to_contain_text("公有领域")
+    page.start()
+    expect(page.result.locator("video[data-lead]")).to_be_visible(timeout=60_000)
+
+
+def test_a_picture_has_its_example_too(visitor: Visitor) -> None:
+    page = VideoPage(visitor.open("/image"))
+    page.page.locator("#fs-example").click()
+    expect(page.card("target")).to_contain_text("grace-hopper.jpg", timeout=120_000)
+    page.page.reload()
+    expect(page.card("source")).to_contain_text("eileen-collins.png")

@@ -1,0 +1,120 @@
+"""Several faces, each with a source of its own, and one frame to see beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.app import App
+from tests.browser.conftest import Visitor
+from tests.browser.pages import VideoPage
+
+
+@pytest.fixture
+def page(visitor: Visitor) -> VideoPage:
+    return VideoPage(visitor.open("/multi"))
+
+
+def put(page: VideoPage, number: int, picture: Path) -> None:
+    face = page.faces.nth(number - 1)
+    face.locator("input").set_input_files(picture)
+    expect(face).to_have_attribute("data-mapped", "true")
+
+
+def test_each_face_of_a_picture_gets_its_own_source_and_others_stay(
+    page: VideoPage, app: App, group_photo: Path, portrait: Path, other_portrait: Path
+) -> None:
+    expect(page.page).to_have_title("多人换脸 · 换脸")
+    page.choose("target", group_photo)
+    expect(page.faces).to_have_count(5)
+    expect(page.page.locator(".fs-people h2")).to_have_text("找到 5 张脸")
+    for number in range(5):
+        expect(page.faces.nth(number).locator("figcaption")).to_have_text(str(number + 1))
+        expect(page.faces.nth(number).locator("figure img")).not_to_have_js_property("naturalWidth", 0)
+    page.consent.check()
+    page.go.click()
+    expect(page.said).to_contain_text("还没有为任何一张脸选择")
+    put(page, 1, portrait)
+    put(page, 3, other_portrait)
+    put(page, 5, portrait)
+    page.faces.nth(4).get_by_role("button", name="不替换").click()
+    expect(page.faces.nth(4)).to_contain_text("保持原样")
+
+    page.page.reload()
+    expect(page.page.locator(".fs-people li[data-mapped=true]")).to_have_count(2)
+    page.consent.check()
+    page.look.click()
+    expect(page.preview).to_have_js_property("naturalWidth", 1000)
+    assert app.tasks() == [], "a preview queues nothing"
+    page.start()
+    expect(page.result).to_be_visible(timeout=60_000)
+    (task,) = app.tasks()
+    assert (task["type"], set(task["face_mappings"])) == ("multi-image", {"face_0", "face_2"})
+
+
+def test_the_people_of_a_video_are_found_over_its_length_and_swapped(
+    page: VideoPage, app: App, entering_video: Path, portrait: Path
+) -> None:
+    page.choose("target", entering_video)
+    expect(page.faces).to_have_count(1)
+    expect(page.faces.first).to_contain_text("处")
+    put(page, 1, portrait)
+    page.start()
+    expect(page.panel.finished.first).to_contain_text("已完成", timeout=60_000)
+    assert app.tasks()[0]["type"] == "multi-video"
+
+
+def test_a_picture_that_cannot_be_a_source_is_refused_in_words_at_its_face(
+    page: VideoPage, face_video: Path, other_portrait: Path, no_face_picture: Path
+) -> None:
+    page.choose("target", other_portrait)
+    place = page.faces.first.locator("input")
+    state = page.faces.first.locator(".fs-drop-state")
+    for wrong, sentence in (
+        (no_face_picture, "这张图片里没有找到人脸"),
+        (face_video, "这里需要图片"),
+        (Path(__file__), "不支持这种文件"),
+    ):
+        place.set_input_files(wrong)
+        expect(state).to_contain_text(sentence)
+        expect(page.faces.first).to_have_attribute("data-mapped", "false")
+
+
+def test_a_target_without_a_face_is_refused_and_another_one_takes_its_place(
+    page: VideoPage, no_face_video: Path, other_portrait: Path
+) -> None:
+    page.choose("target", no_face_video)
+    expect(page.page.locator("#fs-people-part")).to_contain_text("在目标中没有找到人脸")
+    page.page.locator("#fs-target-replace").click()
+    expect(page.page.locator("#fs-people-part")).to_contain_text("选择目标后")
+    page.choose("target", other_portrait)
+    expect(page.faces).to_have_count(1)
+
+
+def test_one_frame_is_shown_before_a_video_is_started_and_only_with_consent(
+    visitor: Visitor, app: App, portrait: Path, face_video: Path
+) -> None:
+    page = visitor.video()
+    page.take(portrait, face_video)
+    page.look.click()
+    expect(page.said).to_contain_text("请先勾选声明")
+    page.consent.check()
+    page.look.click()
+    expect(page.preview).to_have_js_property("naturalWidth", 640)
+    expect(page.consent).to_be_checked()
+    assert app.tasks() == []
+
+
+def test_several_people_on_one_server_map_only_their_own_files(
+    start_app: Callable[..., App], visit: Callable[..., Visitor], portrait: Path, other_portrait: Path
+) -> None:
+    app = start_app(FACESWAP_MULTI_USER="1")
+    page = VideoPage(visit(app).open("/multi"))
+    page.choose("target", other_portrait)
+    put(page, 1, portrait)
+    page.consent.check()
+    page.look.click()
+    expect(page.preview).not_to_have_js_property("naturalWidth", 0)
