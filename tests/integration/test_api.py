@@ -49,6 +49,7 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
             "notes",
             "engine",
             "weights",
+            "marks",
             "created_at",
             "updated_at",
             "started_at",

@@ -59,7 +59,7 @@ def finished(serving: Serving, title: str = "a-private-title.mp4") -> Job:
     result = serving.folders.result(job)
     result.parent.mkdir(parents=True)
     result.write_bytes(b"the result")
-    assert serving.store.complete(running, ["audio_reencoded"], MADE, {"label": "both"})
+    assert serving.store.complete(running, ["audio_reencoded"], MADE, marks={"label": "both"})
     write_summary(serving.store, serving.folders, job.id)
     return serving.store.get(job.id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from faceswap.dispatcher import Dispatcher
 from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import Job, RemoteStop, Stage, Status
+from faceswap.provenance import Marks
 from faceswap.settings import Settings
 from faceswap.store import JobStore
 from tests.factories import add_job, make_upload
@@ -78,6 +80,14 @@ class ScriptedBackend:
         pass
 
 
+def unsealed(job: Job, result: Path, sealed: Path, *_: object, **__: object) -> Marks:
+    """What stands for the last marks where results are no media: `test_provenance.py` has the real ones."""
+    content = result.read_bytes()
+    sealed.write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Marks("both", {}, "urn", "nobody", "none", "never", sha256, len(content))
+
+
 class House:
     """A store, a scripted backend and dispatchers over one data folder."""
 
@@ -101,6 +111,7 @@ class House:
             self.folders,
             self.settings,
             dict.fromkeys(names, slots),
+            seal=unsealed,
         )
         self.dispatchers.append(dispatcher)
         dispatcher.start()

@@ -17,6 +17,7 @@ from faceswap.backends.runpod import RunPodBackend
 from faceswap.engine.process import EngineProcess
 from faceswap.errors import SubmissionUnknown
 from faceswap.jobs import Job, JobType
+from faceswap.provenance import marking_of
 from faceswap.settings import Settings
 from tests.emulator.fixtures import settings_for
 from tests.emulator.s3 import S3Server
@@ -99,6 +100,7 @@ def test_a_video_comes_back_as_good_as_from_the_local_engine(
             "target": str(padded),
             "result": str(local),
             "options": {"many_faces": False, "crf": job.options.crf},
+            "marking": marking_of(job, Settings(data_dir=tmp_path)).as_spec(),
             "weights_dir": str(weights_dir()),
             "limits": {
                 "memory_mb": 4096,

@@ -291,7 +291,10 @@ def test_delete_removes_media_result_and_rows(
     assert service.find_upload(shared.id) == shared
     service.delete(jobs[1].id)
     left = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
-    assert {path.name.partition("-")[0] for path in left} <= {"jobs.sqlite3", "face_landmarker.task"}
+    assert {path.name.partition("-")[0] for path in left} <= {
+        *("jobs.sqlite3", "face_landmarker.task"),
+        *("key.pem", "chain.pem", "ca.pem"),
+    }
 
 
 def test_deleting_a_live_job_cancels_it(
