@@ -64,7 +64,7 @@ def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = N
         aigc = read_aigc(path, limits)
         facts |= {"aigc_count": aigc.count, "aigc": aigc.text}
         found = find_label(*_opening(path, kind, limits), label)
-    except BadMedia:
+    except (BadMedia, MemoryError):  # a damaged header may ask for any amount
         return facts | {"readable": False}
     return facts | {"label": {**asdict(found[0]), "likeness": round(found[1], 3)} if found else None}
 

