@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 PERIOD_S = 30.0
 _STORE = "jobs.sqlite3"
 _LOCK = ".snapshot.lock"
+_TO_BE_HAD_AGAIN = ("weights", "examples")
 
 State = Literal["off", "ok", "failing"]
 _Stamp = tuple[int, int]
@@ -204,14 +205,14 @@ def _turn(root: Path) -> Generator[None]:
 def _files(root: Path) -> Iterator[tuple[str, _Stamp]]:
     """What is worth keeping below a data folder or its copy, by relative name: media, summaries and keys.
 
-    Not the store, which is backed up; not models, which can be had again; not what is under way.
+    Not the store, which is backed up; not models and examples, which can be had again; not what is under way.
     """
     for folder, folders, names in os.walk(root):
         top = Path(folder) == root
         folders[:] = [
             name
             for name in folders
-            if not name.startswith((".", "attempt-")) and not (top and name == "weights")
+            if not name.startswith((".", "attempt-")) and not (top and name in _TO_BE_HAD_AGAIN)
         ]
         for name in names:
             if name.startswith(".") or name == "raw" or (top and name.startswith(_STORE)):
@@ -233,12 +234,13 @@ def _everything(root: Path) -> set[str]:
 
 
 def _copy(source: Path, destination: Path) -> None:
-    """Whole or not at all, with the time of its last change where the file system keeps one."""
+    """Whole or not at all, for its user only, with the time of its last change where that is kept."""
     destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = destination.with_name(f".{destination.name}.part")
     try:
         shutil.copyfile(source, draft)
         with suppress(OSError):
+            draft.chmod(0o600)  # a mounted bucket forgets modes, and some of these are keys
             found = source.stat()
             os.utime(draft, ns=(found.st_atime_ns, found.st_mtime_ns))
         draft.replace(destination)

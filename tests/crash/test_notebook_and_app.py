@@ -132,8 +132,8 @@ def test_each_sees_and_cancels_what_the_other_started_and_takes_over_when_it_is_
     # and the other way round
     (last,) = kernel.run("job = service.submit('single-video', source, target, consent=True); print(job.id)")
     wait_until(lambda: running_in(app, last) == kernel.pid, "it runs in the kernel", 60)
-    app.start()
     kernel.kill()
+    app.start()
     done = finish(app, last)
     assert (done["status"], done["attempt"]) == ("completed", 2)
     assert app.api.get(done["result_url"]).content[4:8] == b"ftyp"

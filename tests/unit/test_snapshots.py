@@ -78,9 +78,14 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def test_a_lost_disk_costs_nothing_that_was_in_the_snapshot(machine: Machine) -> None:
     token = Owners.load(machine.root, True).new_token()
     job = machine.finish_a_job()
+    (machine.root / "signing").mkdir()
+    (machine.root / "signing" / "key.pem").write_text("a key")
     assert machine.snapshots.take()
+    for key in machine.bucket.rglob("*key*"):
+        key.chmod(0o644)  # as a mounted bucket shows it
     machine.lose_the_disk()
     assert machine.restored
+    assert (machine.root / "signing" / "key.pem").stat().st_mode & 0o077 == 0
     assert machine.store.get(job.id) == job
     assert [event.status for event in machine.store.events(job.id)][-1] is Status.COMPLETED
     assert machine.store.consent(job.id)
@@ -92,8 +97,9 @@ def test_a_lost_disk_costs_nothing_that_was_in_the_snapshot(machine: Machine) ->
 
 
 def test_only_what_is_worth_keeping_is_copied(machine: Machine) -> None:
-    (machine.root / "weights").mkdir()
-    (machine.root / "weights" / "model.task").write_bytes(b"can be had again")
+    for folder in ("weights", "examples"):
+        (machine.root / folder).mkdir()
+        (machine.root / folder / "model.task").write_bytes(b"can be had again")
     job = machine.finish_a_job()
     machine.snapshots.take()
     assert machine.copied() == {
