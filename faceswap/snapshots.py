@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 PERIOD_S = 30.0
 _STORE = "jobs.sqlite3"
 _LOCK = ".snapshot.lock"
-_TO_BE_HAD_AGAIN = ("weights", "examples")
+_TO_BE_HAD_AGAIN = ("weights", "models", "examples")
 
 State = Literal["off", "ok", "failing"]
 _Stamp = tuple[int, int]

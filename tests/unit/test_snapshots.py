@@ -97,7 +97,7 @@ def test_a_lost_disk_costs_nothing_that_was_in_the_snapshot(machine: Machine) ->
 
 
 def test_only_what_is_worth_keeping_is_copied(machine: Machine) -> None:
-    for folder in ("weights", "examples"):
+    for folder in ("weights", "models", "examples"):
         (machine.root / folder).mkdir()
         (machine.root / folder / "model.task").write_bytes(b"can be had again")
     job = machine.finish_a_job()
