@@ -115,10 +115,6 @@ class _Order:
     options: SwapOptions
 
 
-class _Missing(Exception):
-    """The key of the sentence that says what."""
-
-
 class _Events:
     def __init__(self, site: Site, kind: Kind) -> None:
         self._site = site
@@ -136,14 +132,13 @@ class _Events:
     ) -> list[Any]:
         """Answers at once; consent is stated for each task anew."""
         language = language_of(request)
-        try:
-            with in_words(language) as outcome:
-                owner = self._site.owner_of(token)
-                order = self._order(owner, target, faces, agreed, how)
-                job = self._submitted(order, owner)
-                return [message(texts.words("queued", language, title=job.title), "good", [job]), False]
-        except _Missing as missing:
-            return [message(texts.words(str(missing), language), "bad"), UNCHANGED]
+        if missing := self._missing(target, faces):
+            return [message(texts.words(missing, language), "bad"), UNCHANGED]
+        with in_words(language) as outcome:
+            owner = self._site.owner_of(token)
+            order = self._order(owner, str(target), faces, agreed, how)
+            job = self._submitted(order, owner)
+            return [message(texts.words("queued", language, title=job.title), "good", [job]), False]
         return [message(outcome.problem, "bad"), UNCHANGED]
 
     def preview(
@@ -158,33 +153,34 @@ class _Events:
     ) -> list[Any]:
         """One frame, within a second or two; nothing is queued or kept."""
         language = language_of(request)
-        try:
-            with in_words(language) as outcome:
-                owner = self._site.owner_of(token)
-                order = self._order(owner, target, faces, agreed, how)
-                picture = self._site.service.preview(
-                    order.type,
-                    order.source,
-                    order.target,
-                    consent=True,
-                    face_mappings=order.mapping or None,
-                    options=order.options,
-                    at_s=float(moment) if isinstance(moment, int | float) and moment > 0 else None,
-                    owner=owner,
-                )
-                return ["", _shown(picture, language)]
-        except _Missing as missing:
-            return [message(texts.words(str(missing), language), "bad"), UNCHANGED]
+        if missing := self._missing(target, faces):
+            return [message(texts.words(missing, language), "bad"), UNCHANGED]
+        with in_words(language) as outcome:
+            owner = self._site.owner_of(token)
+            order = self._order(owner, str(target), faces, agreed, how)
+            picture = self._site.service.preview(
+                order.type,
+                order.source,
+                order.target,
+                consent=True,
+                face_mappings=order.mapping or None,
+                options=order.options,
+                at_s=float(moment) if isinstance(moment, int | float) and moment > 0 else None,
+                owner=owner,
+            )
+            return ["", _shown(picture, language)]
         return [message(outcome.problem, "bad"), UNCHANGED]
 
+    def _missing(self, target: object, faces: object) -> str:
+        """The key of the sentence that says what is still to be chosen, or ""."""
+        if self._kind != "multi" and not (faces and isinstance(faces, str)):
+            return "need_source"
+        return "" if target and isinstance(target, str) else "need_target"
+
     def _order(
-        self, owner: str, target_id: object, faces: object, agreed: object, how: tuple[object, ...]
+        self, owner: str, target_id: str, faces: object, agreed: object, how: tuple[object, ...]
     ) -> _Order:
         several = self._kind == "multi"
-        if not several and not (faces and isinstance(faces, str)):
-            raise _Missing("need_source")
-        if not target_id or not isinstance(target_id, str):
-            raise _Missing("need_target")
         if agreed is not True:
             raise ConsentRequired()
         find = self._site.service.find_upload

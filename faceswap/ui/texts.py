@@ -209,6 +209,8 @@ WORDS: dict[str, Text] = {
     ),
     "original": Text("原片", "Original"),
     "swapped": Text("换脸后", "Swapped"),
+    "sheet": Text("一览（8 帧）", "Contact sheet (8 frames)"),
+    "sheet_frame": Text("跳到 {time} 秒", "Go to {time} s"),
     "slider": Text("拖动以对比原图和结果", "Drag to compare the original with the result"),
     "one_face": Text("找到 1 张人脸", "1 face found"),
     "several_faces": Text(

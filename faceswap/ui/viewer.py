@@ -64,6 +64,8 @@ def _result(site: Site, job: Job, owner: str, language: Language) -> str:
             f"<figure><figcaption>{word('swapped')}</figcaption>"
             f'<video data-lead="1" src="{result}" controls playsinline preload="metadata"></video>'
             f"</figure></div>"
+            f'<details class="fs-sheet" data-src="{result}"><summary>{word("sheet")}</summary>'
+            f'<div aria-label="{word("sheet")}" role="group"></div></details>'
         )
     elif target:
         comparison = (

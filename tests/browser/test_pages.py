@@ -15,6 +15,7 @@ from tests.browser.pages import VideoPage
 from tests.browser.tasks import finish, queue
 from tests.waiting import wait_until
 
+PAGES = ("/", "/video", "/image", "/multi", "/tasks", "/diagnostics")
 PHONE = {"width": 390, "height": 844}
 HOSTILE = '<img src=x onerror="window.hurt=1">${window.hurt=2}{{this}}.mp4'
 
@@ -209,7 +210,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     many_visits: Callable[..., Page], app: App, portrait: Path, occluded_video: Path
 ) -> None:
     queue(app, portrait, occluded_video, "一个相当长的文件名 from the family holiday in summer.mp4")
-    for path in ("/", "/video", "/image", "/tasks"):
+    for path in PAGES:
         page = many_visits(path, viewport=PHONE, has_touch=True)
         expect(page.locator("#fs-body")).to_be_hidden()
         page.locator("#fs-pill").click()
@@ -247,10 +248,11 @@ def test_no_page_has_a_serious_accessibility_finding(
     scheme: str,
 ) -> None:
     finish(app, queue(app, portrait, other_portrait, kind="image"))
-    queue(app, portrait, occluded_video)
-    for path in ("/", "/video", "/image", "/tasks"):
+    for _ in range(3):  # one runs, others wait, until the last page was looked at
+        queue(app, portrait, occluded_video)
+    for path in PAGES:
         page = many_visits(path, locale=locale, color_scheme=scheme)
-        expect(page.locator("#fs-cancels button")).to_be_visible()
+        expect(page.locator("#fs-cancels button").first).to_be_visible()
         findings = Axe().run(page).response["violations"]
         page.context.close()
         serious = [finding for finding in findings if finding["impact"] in ("serious", "critical")]

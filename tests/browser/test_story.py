@@ -58,6 +58,22 @@ def test_a_video_is_swapped_watched_and_played(
     wait_until(lambda: lead.evaluate("v => v.currentTime > 0.3"), "the result plays")
     wait_until(lambda: original.evaluate("v => v.currentTime > 0.2"), "the original plays along")
 
+    lead.evaluate("v => v.pause()")
+    page.result.get_by_text("一览").click()
+    frames = page.result.locator(".fs-sheet button")
+    expect(frames).to_have_count(8)
+    colours = (
+        frames.nth(5)
+        .locator("canvas")
+        .evaluate("c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size")
+    )
+    assert colours > 50, "it is a picture, not an empty canvas"
+    frames.nth(5).click()
+    for video in (lead, original):
+        wait_until(
+            lambda video=video: abs(video.evaluate("v => v.currentTime / v.duration") - 5.5 / 8) < 0.03,
+            "there",
+        )
     with page.page.expect_download() as download:
         page.result.get_by_role("link", name="下载").click()
     assert download.value.suggested_filename == "interview-swap.mp4"

@@ -94,6 +94,12 @@ def caller(public_app: App) -> Caller:
     return Caller(public_app)
 
 
+def form(token: object, source: str, target: str, many: object = False, quality: object = 80,
+         engine: object = "auto") -> list[Any]:  # fmt: skip
+    """What the form of a page sends, in the order of its components, with consent."""
+    return [token, target, source, 0, True, many, False, True, quality, "libx264", engine, False]
+
+
 def new_token(app: App) -> str:
     return app.api.post("/api/session").json()["data"]["token"]
 
@@ -124,7 +130,7 @@ def test_a_file_of_the_server_cannot_be_taken_in(public_app: App, caller: Caller
 
 @pytest.mark.parametrize("token", [None, "", "local", "u" + "A" * 22 + "." + "B" * 43, {"owner": "local"}, 5])
 def test_every_event_asks_who_is_calling(public_app: App, caller: Caller, token: object) -> None:
-    started = caller.call("fs-go", "click", [token, "A" * 22, "B" * 22, True, False, 80, "auto", False])
+    started = caller.call("fs-go", "click", form(token, "A" * 22, "B" * 22))
     assert SIGNED_OUT in started[0]
     drawn = caller.call("fs-search", "change", [token, "", "all", None])
     assert "<" not in json.dumps(drawn)
@@ -150,9 +156,7 @@ def test_another_owners_files_and_tasks_are_as_unknown_as_none(
     assert job["id"] in caller.call("fs-search", "change", [mine, "", "all", None])[0]
     assert job["id"] not in caller.call("fs-search", "change", [theirs, "", "all", None])[0]
     files = [job["source_file"], job["target_file"]]
-    assert (
-        "找不到这个文件" in caller.call("fs-go", "click", [theirs, *files, True, False, 80, "auto", False])[0]
-    )
+    assert "找不到这个文件" in caller.call("fs-go", "click", form(theirs, *files))[0]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +179,7 @@ def test_options_out_of_range_queue_nothing(
     ]
     del public_app.api.headers["Authorization"]
     files = [upload["fileId"] for upload in uploads]
-    answer = caller.call("fs-go", "click", [token, *files, True, many_faces, quality, engine, False])
+    answer = caller.call("fs-go", "click", form(token, *files, many_faces, quality, engine))
     assert answer is None or 'data-mood="bad"' in answer[0]
     public_app.api.headers["Authorization"] = f"Bearer {token}"
     assert public_app.tasks() == []

@@ -1,6 +1,9 @@
 import math
+import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import product
+from statistics import median
 
 import pytest
 
@@ -63,6 +66,47 @@ def test_eta_follows_a_change_of_pace_within_its_window() -> None:
 def test_eta_is_unknown_while_nothing_moves() -> None:
     eta = EtaEstimator()
     assert [eta.update(float(second), 0.0) for second in range(5)] == [None] * 5
+
+
+def steady(time_s: float) -> float:
+    return time_s / 60
+
+
+def slow_start(time_s: float) -> float:
+    """Six seconds in which nothing is done yet: models are read, the file is looked through."""
+    return max(0.0, time_s - 6) / 54
+
+
+def bursts(time_s: float) -> float:
+    """What an encoder hands on: every two seconds a heap."""
+    return (time_s // 2) * 2 / 60
+
+
+def uneven(time_s: float) -> float:
+    """Scenes with and without a face take turns, at 1.3 and 0.7 of the mean rate."""
+    return (time_s + 10 * 0.3 / math.pi * math.sin(math.pi * time_s / 10)) / 60
+
+
+def slower(time_s: float) -> float:
+    """The second half of the frames takes a third longer, as on a machine that gets warm."""
+    half_s = 60 * 3 / 7
+    return time_s / half_s / 2 if time_s < half_s else 0.5 + (time_s - half_s) / (60 - half_s) / 2
+
+
+@pytest.mark.parametrize("curve", [steady, slow_start, bursts, uneven, slower])
+@pytest.mark.parametrize("noise", [0.0, 1.5], ids=["exact", "noisy"])
+def test_the_time_left_of_a_minute_is_within_a_quarter_after_its_first_fifth(
+    curve: Callable[[float], float], noise: float
+) -> None:
+    chance, eta, shown, errors = random.Random(7), EtaEstimator(), 0.0, []
+    for tick in range(120):
+        time_s = tick / 2
+        shown = rising(shown, 100 * curve(time_s) + chance.uniform(-noise, noise))
+        left = eta.update(time_s, shown)
+        if time_s >= 12:
+            assert left is not None
+            errors.append(abs(left - (60 - time_s)) / (60 - time_s))
+    assert median(errors) < 0.25
 
 
 @pytest.mark.parametrize(("quality", "crf"), [(100, 16), (80, 20), (1, 36)])

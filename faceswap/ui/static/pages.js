@@ -462,6 +462,37 @@ window.faceswap = (() => {
     document.addEventListener(name, follow, true);
   }
 
+  const SHEET_FRAMES = 8;
+
+  /** Small pictures over the length of the result; each seeks the players. Made when first asked for. */
+  async function fillSheet(event) {
+    const sheet = event.target;
+    if (!(sheet instanceof HTMLDetailsElement) || !sheet.open || !sheet.dataset.src) return;
+    const lead = sheet.parentElement.querySelector("video[data-lead]");
+    const video = make("video", { src: sheet.dataset.src, muted: true, preload: "auto", playsInline: true });
+    delete sheet.dataset.src;
+    const reached = (name) => new Promise((resolve) => video.addEventListener(name, resolve, { once: true }));
+    await reached("loadeddata");
+    for (let index = 0; index < SHEET_FRAMES; index++) {
+      const time = (video.duration * (index + 0.5)) / SHEET_FRAMES;
+      const there = reached("seeked");
+      video.currentTime = time;
+      await there;
+      const width = 240;
+      const canvas = make("canvas", { width, height: Math.round((width * video.videoHeight) / video.videoWidth) });
+      canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+      const frame = make("button", { type: "button", ariaLabel: word("sheet_frame", { time: time.toFixed(1) }) });
+      frame.append(canvas, make("span", {}, `${time.toFixed(1)} s`));
+      frame.addEventListener("click", () => {
+        lead.currentTime = time;
+      });
+      sheet.lastElementChild.append(frame);
+    }
+    video.removeAttribute("src");
+    video.load();
+  }
+  document.addEventListener("toggle", fillSheet, true);
+
   document.addEventListener("input", (event) => {
     const slider = event.target;
     if (!(slider instanceof HTMLInputElement) || !slider.closest(".fs-slider")) return;
