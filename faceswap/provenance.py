@@ -177,7 +177,7 @@ class Provenance:
             "task": "seal",
             "path": str(result),
             "result": str(sealed),
-            "manifest": _manifest(marking.label, ingredients, engine, now),
+            "manifest": manifest_of(marking.label, ingredients, engine, now),
             "key": signing.key,
             "chain": signing.chain,
             "anchors": signing.anchor,
@@ -279,7 +279,7 @@ def _ingredients(said: object) -> tuple[Ingredient, ...]:
     return tuple(Ingredient(str(each.get("role")), str(each.get("sha256"))) for each in fields)
 
 
-def _manifest(
+def manifest_of(
     label: Label | None, ingredients: Sequence[Ingredient], engine: str, now: datetime
 ) -> dict[str, object]:
     """The definition of a C2PA manifest. It says what was done, and names nobody."""
