@@ -11,13 +11,12 @@ import av
 import numpy as np
 from PIL import Image
 
-from faceswap.dispatcher import Seal
 from faceswap.engine.label import Labeller, Shown, opening_stamp
 from faceswap.engine.marking import Label, Marking
 from faceswap.engine.marks import seal
 from faceswap.engine.planes import Planes
 from faceswap.media import Limits, VideoReader, VideoWriter, write_png, xmp_packet
-from faceswap.provenance import Ingredient, Marks, manifest_of
+from faceswap.provenance import Ingredient, manifest_of
 from faceswap.signing import SigningKey
 from tests.factories import NOON
 
@@ -90,13 +89,3 @@ def sealed(
     result = path.with_name(f"sealed-{path.name}")
     manifest = manifest_of(label, INGREDIENTS, engine, NOON)
     return result, seal(path, result, manifest, key.key, key.chain, key.anchor, label, LIMITS)
-
-
-def _seal_as_it_is(job: Any, result: Path, sealed: Path, ingredients: Any, **_: Any) -> Marks:
-    content = result.read_bytes()
-    sealed.write_bytes(content)
-    return Marks("both", {}, "urn:c2pa:none", "nobody", "compositeCapture", "", "0" * 64, len(content))
-
-
-seal_as_it_is: Seal = _seal_as_it_is
-"""For dispatchers whose backends make no pictures."""
