@@ -165,7 +165,7 @@ class Provenance:
     ) -> Marks | None:
         """Write a fetched result to `sealed`, signed and with all its marks read back.
 
-        None once it is not `wanted` any more, which is asked again and again; nothing is written then.
+        None once it is not `wanted` any more, which is asked again and again; remove `sealed` then.
 
         Raises:
             MarksMissing: a mark is missing or wrong.
