@@ -165,7 +165,7 @@ class Provenance:
     ) -> Marks | None:
         """Write a fetched result to `sealed`, signed and with all its marks read back.
 
-        None once it is not `wanted` any more, which is asked again and again; nothing is written then.
+        None once it is not `wanted` any more, which is asked again and again; remove `sealed` then.
 
         Raises:
             MarksMissing: a mark is missing or wrong.
@@ -177,7 +177,7 @@ class Provenance:
             "task": "seal",
             "path": str(result),
             "result": str(sealed),
-            "manifest": _manifest(marking.label, ingredients, engine, now),
+            "manifest": manifest_of(marking.label, ingredients, engine, now),
             "key": signing.key,
             "chain": signing.chain,
             "anchors": signing.anchor,
@@ -279,7 +279,7 @@ def _ingredients(said: object) -> tuple[Ingredient, ...]:
     return tuple(Ingredient(str(each.get("role")), str(each.get("sha256"))) for each in fields)
 
 
-def _manifest(
+def manifest_of(
     label: Label | None, ingredients: Sequence[Ingredient], engine: str, now: datetime
 ) -> dict[str, object]:
     """The definition of a C2PA manifest. It says what was done, and names nobody."""

@@ -43,6 +43,7 @@ _PLATE = 0.68
 """Opacity of the plate: white letters on it have a contrast of 6 even over white."""
 _MARGIN_SHARE = 0.02
 _LEAST_EM_PX = 6
+_AS_WELL = 0.05
 
 U16 = npt.NDArray[np.uint16]
 Matrix = Sequence[int]
@@ -207,9 +208,14 @@ def find_label(picture: U8, shown: Shown, label: Label | None = None) -> tuple[L
     Looks for `label`, or for each that could be.
     """
     candidates = [label] if label else list(_every_label())
-    scored = [(found, opening_stamp(found, shown).likeness(picture)) for found in candidates]
-    best = max(scored, key=lambda each: each[1])
-    return best if best[1] >= FOUND_AT else None
+    stamps = [(found, opening_stamp(found, shown)) for found in candidates]
+    scored = [(found, stamp.likeness(picture), stamp.keep.size) for found, stamp in stamps]
+    best = max(score for _, score, _ in scored)
+    if best < FOUND_AT:
+        return None
+    # One label may be part of another: of those that fit equally well the largest is meant.
+    found, score, _ = max((each for each in scored if each[1] > best - _AS_WELL), key=lambda each: each[2])
+    return found, score
 
 
 def _every_label() -> Iterator[Label]:
@@ -221,7 +227,7 @@ def _every_label() -> Iterator[Label]:
 
 def _stamp(label: Label, shown: Shown, choices: Sequence[tuple[str, ...]]) -> Stamp:
     width, height = shown.size
-    margin = _even(max(2.0, _MARGIN_SHARE * min(width, height)))
+    margin = _even(max(2.0, _MARGIN_SHARE * min(width, height))) if min(width, height) >= 16 else 0
     room = max(2, width - 2 * margin) & ~1, max(2, height - 2 * margin) & ~1
     ink = max(math.ceil(SHARE * shown.short_px), LEAST_INK_PX)
     em = math.ceil(ink / _CAP_EM)

@@ -16,9 +16,9 @@ import numpy as np
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.label import Shown, find_label
 from faceswap.engine.marking import Label
-from faceswap.errors import BadMedia
+from faceswap.errors import BadMedia, InvalidRequest
 from faceswap.media import Limits, VideoReader, read_aigc, read_picture, sniff
-from faceswap.media.manifest import read_manifest, sign
+from faceswap.media.manifest import Manifest, read_manifest, sign
 
 
 def seal(
@@ -47,8 +47,8 @@ def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = N
     """
     kind, name = sniff(path)
     manifest = read_manifest(path, anchors)
-    if label is None and manifest is not None and manifest.swap.get("label"):
-        label = Label.of(manifest.swap["label"])
+    if label is None and manifest is not None:
+        label = _said(manifest)
     facts: dict[str, Any] = {
         "kind": kind,
         "format": name,
@@ -67,6 +67,14 @@ def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = N
     except (BadMedia, MemoryError):  # a damaged header may ask for any amount
         return facts | {"readable": False}
     return facts | {"label": {**asdict(found[0]), "likeness": round(found[1], 3)} if found else None}
+
+
+def _said(manifest: Manifest) -> Label | None:
+    """The label that the manifest names; None when it names none, or was damaged there."""
+    try:
+        return Label.of(manifest.swap["label"]) if manifest.swap.get("label") else None
+    except InvalidRequest:
+        return None
 
 
 def _opening(path: Path, kind: str, limits: Limits) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Shown]:

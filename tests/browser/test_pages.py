@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,13 +10,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FilePayload, Page, expect
 
+from faceswap.engine.marking import Label, Marking
+from faceswap.media import aigc_text
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
 from tests.browser.pages import VideoPage
 from tests.browser.tasks import finish, queue
+from tests.marked import marked
 from tests.waiting import wait_until
 
-PAGES = ("/", "/video", "/image", "/multi", "/tasks", "/diagnostics")
+PAGES = ("/", "/video", "/image", "/multi", "/tasks", "/verify", "/diagnostics")
 PHONE = {"width": 390, "height": 844}
 HOSTILE = '<img src=x onerror="window.hurt=1">${window.hurt=2}{{this}}.mp4'
 
@@ -214,7 +218,8 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
         page = many_visits(path, viewport=PHONE, has_touch=True)
         expect(page.locator("#fs-body")).to_be_hidden()
         page.locator("#fs-pill").click()
-        expect(page.locator("#fs-cancels button")).to_be_visible()
+        if path != "/verify":  # the task may be over by then
+            expect(page.locator("#fs-cancels button")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         box = page.locator("#fs-dock").bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
@@ -271,3 +276,17 @@ def test_a_task_that_is_over_before_the_panel_looks_is_told_and_shown_all_the_sa
     page.page.unroute("**/api/tasks?*")
     expect(page.panel.toasts.filter(has_text="已完成")).to_have_count(1)
     expect(page.result.locator("img")).to_have_count(2)
+
+
+def test_the_verify_page_tells_a_file_with_a_destroyed_signature_from_one_without_marks(
+    visitor: Visitor, tmp_path: Path, no_face_picture: Path
+) -> None:
+    page = visitor.open("/verify")
+    labelled = marked(tmp_path / "labelled.png", Marking(Label(), aigc_text("某某服务", "a-job")))
+    page.locator("#fs-verify-file input[type=file]").set_input_files(labelled)
+    shown = page.locator(".fs-verified")
+    expect(shown).to_have_attribute("data-verdict", "stripped")
+    expect(shown).to_contain_text("某某服务")
+    expect(shown).to_contain_text(hashlib.sha256(labelled.read_bytes()).hexdigest())
+    page.locator("#fs-verify-file input[type=file]").set_input_files(no_face_picture)
+    expect(shown).to_have_attribute("data-verdict", "unmarked")

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from faceswap.engine.marking import Marking
 from faceswap.engine.process import EngineReport
 from faceswap.worker.run import Config, Run
 from tests.emulator.server import EmulatedJob, Emulator
+from tests.marked import marked_picture
 
 _TICK_S = 0.01
 
@@ -37,7 +39,7 @@ class CountingEngine:
         if passed_s < self.duration_s:
             return EngineReport(done=False, progress=100 * passed_s / self.duration_s)
         self.ended = self.ended or time.time()
-        Path(self.spec["result"]).write_bytes(b"result")
+        marked_picture(Path(self.spec["result"]), (64, 64), Marking.of(self.spec["marking"]))
         return EngineReport(done=True, progress=100, result={"frames": 1, "notes": []})
 
     def kill(self) -> None:

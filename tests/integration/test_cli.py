@@ -18,9 +18,13 @@ import pytest
 from PIL import Image
 
 from faceswap.cli import main
+from faceswap.engine.marking import Label, Marking
 from faceswap.jobs import CANCELLED_MESSAGE, Status
+from faceswap.media import aigc_text
 from faceswap.service import Service
 from faceswap.settings import Settings
+from faceswap.signing import SigningKey
+from tests.marked import marked, sealed
 from tests.media import transcode
 from tests.waiting import wait_until
 
@@ -270,3 +274,45 @@ def test_on_a_terminal_progress_is_a_bar(
     assert process.wait(60) == 0
     assert b"[##############################] 100 %" in shown
     assert shown.count(b"\r\x1b[K") >= 2
+
+
+def test_verify_tells_what_a_file_is_in_words_and_exit_codes(
+    quick: Command, data_dir: Path, tmp_path: Path, no_face_picture: Path
+) -> None:
+    key = SigningKey.load(data_dir / "signing")
+    marking = Marking(Label(), aigc_text("a service", "a-job"))
+    result, _ = sealed(marked(tmp_path / "result.png", marking), key, marking.label)
+    told = quick("verify", result)
+    assert told.returncode == 0
+    assert told.stdout.startswith("Made by this installation or one that you named, and unchanged.\n")
+    assert "visible label:  found (both)" in told.stdout
+    answer = json.loads(quick("verify", "--json", result).stdout)
+    assert (answer["success"], answer["data"]["verdict"], answer["data"]["unchanged"]) == (
+        True,
+        "genuine",
+        True,
+    )
+    content = bytearray(result.read_bytes())
+    content[-40] ^= 4
+    result.write_bytes(content)
+    told = quick("verify", result)
+    assert (told.returncode, told.stdout.split()[0]) == (1, "CHANGED")
+    told = quick("verify", "--json", no_face_picture)
+    assert (told.returncode, json.loads(told.stdout)["data"]["verdict"]) == (1, "unmarked")
+    told = quick("verify", tmp_path / "nothing.png")
+    assert (told.returncode, told.stdout) == (1, "")
+    (tmp_path / "text.png").write_text("no picture")
+    told = quick("verify", "--json", tmp_path / "text.png")
+    assert told.returncode == 1
+    assert json.loads(told.stdout)["success"] is False
+
+
+def test_verify_vouches_for_an_installation_whose_certificate_is_named(
+    quick: Command, tmp_path: Path
+) -> None:
+    key = SigningKey.load(tmp_path / "elsewhere")
+    marking = Marking(Label(), aigc_text("a service", "a-job"))
+    result, _ = sealed(marked(tmp_path / "result.png", marking), key, marking.label)
+    assert json.loads(quick("verify", "--json", result).stdout)["data"]["verdict"] == "signed"
+    named = quick("verify", "--json", result, "--ca", tmp_path / "elsewhere" / "ca.pem")
+    assert json.loads(named.stdout)["data"]["verdict"] == "genuine"

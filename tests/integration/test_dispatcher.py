@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,17 @@ import pytest
 
 from faceswap import dispatcher as dispatcher_module
 from faceswap.backends import Handle, Media, Report, RunState
-from faceswap.dispatcher import Dispatcher
+from faceswap.dispatcher import Dispatcher, Seal
+from faceswap.engine.marking import Marking
 from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import Job, RemoteStop, Stage, Status
-from faceswap.provenance import Marks
+from faceswap.media import aigc_text
+from faceswap.provenance import Marks, Verdict, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.store import JobStore
 from tests.factories import add_job, make_upload
+from tests.marked import marked
 from tests.waiting import wait_until
 
 
@@ -103,7 +106,7 @@ class House:
             self.store.add_upload(upload)
         return add_job(self.store, source_file=uploads[0].id, target_file=uploads[1].id, **changes)
 
-    def dispatch(self, backend: ScriptedBackend, slots: int = 1) -> Dispatcher:
+    def dispatch(self, backend: ScriptedBackend, slots: int = 1, seal: Seal | None = unsealed) -> Dispatcher:
         names = ("local", "runpod")
         dispatcher = Dispatcher(
             self.store,
@@ -111,7 +114,7 @@ class House:
             self.folders,
             self.settings,
             dict.fromkeys(names, slots),
-            seal=unsealed,
+            seal=seal,
         )
         self.dispatchers.append(dispatcher)
         dispatcher.start()
@@ -444,3 +447,51 @@ def test_two_dispatchers_share_the_work_and_run_each_job_once(house: House) -> N
     for job in jobs:
         assert house.until(job, Status.COMPLETED).attempt == 1
     assert sorted(id for backend in backends for id in backend.submissions) == sorted(job.id for job in jobs)
+
+
+def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Path) -> None:
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    bare = marked(tmp_path / "bare.mp4", Marking(None, aigc_text("somebody", "another-job")))
+    backend.fetch = lambda handle, report, path: path.write_bytes(bare.read_bytes())
+    job = house.add_job()
+    house.dispatch(backend, seal=None)
+    failed = house.until(job, Status.FAILED)
+    assert failed.error_code == "marks_missing"
+    assert failed.marks is None
+    wait_until(lambda: backend.forgotten, "what lay elsewhere is deleted")
+    wait_until(lambda: not list(house.folders.job(job.id).rglob("*.mp4")), "no file of it is left")
+
+
+def test_a_result_is_handed_out_with_its_marks_and_ingredients(house: House, tmp_path: Path) -> None:
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100, frames=3)
+    job = house.add_job()
+    fetched = marked(tmp_path / "fetched.mp4", marking_of(job, house.settings))
+    backend.fetch = lambda handle, report, path: path.write_bytes(fetched.read_bytes())
+    house.dispatch(backend, seal=None)
+    done = house.until(job, Status.COMPLETED)
+    assert done.marks is not None
+    assert (done.marks["label"], done.marks["source_type"]) == ("both", "compositeCapture")
+    assert done.result is not None
+    assert (done.result.sha256, done.result.frames) == (done.marks["sha256"], 3)
+    found = verify(house.folders.result(done), house.settings)
+    assert (found.verdict, found.job, found.sha256) == (Verdict.GENUINE, job.id, done.marks["sha256"])
+    assert [each.role for each in found.ingredients] == ["target", "source"]
+
+
+def test_a_cancel_while_a_result_is_signed_leaves_no_result(house: House) -> None:
+    backend, signing = ScriptedBackend(), threading.Event()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+
+    def slow_seal(*_: object, wanted: Callable[[], bool], **__: object) -> None:
+        signing.set()
+        wait_until(lambda: not wanted(), "the cancel is noticed")
+
+    job = house.add_job()
+    house.dispatch(backend, seal=slow_seal)
+    assert signing.wait(20)
+    cancelled = house.store.cancel(job.id)
+    wait_until(lambda: not list(house.folders.job(job.id).glob("attempt-*")), "the work is removed")
+    assert not house.folders.result(cancelled).exists()
+    assert house.store.get(job.id).error_code == "cancelled"

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from faceswap.engine.marking import Label, Marking
+from faceswap.media import aigc_text
 from tests import graphs
 from tests.browser.app import App
 from tests.browser.tasks import finish, queue
+from tests.marked import marked
 from tests.waiting import wait_until
 
 SIGNED_OUT = "会话已失效，请刷新页面后再试。"
@@ -86,7 +89,7 @@ class Caller:
 
 
 def file_data(path: Path | str, **more: object) -> dict[str, Any]:
-    return {"path": str(path), "orig_name": "me.png", "meta": {"_type": "gradio.FileData"}, **more}
+    return {"path": str(path), "orig_name": "me.png", "meta": {"_type": "gradio.FileData"}} | more
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +144,25 @@ def test_every_event_asks_who_is_calling(public_app: App, caller: Caller, token:
     ).json()
     taken = caller.call("fs-source-file", "upload", [file_data(sent[0]), token])
     assert SIGNED_OUT in taken[1]
+
+
+def test_the_verify_page_tells_of_a_file_and_keeps_nothing(
+    public_app: App, caller: Caller, tmp_path: Path
+) -> None:
+    labelled = marked(tmp_path / "labelled.png", Marking(Label(), aigc_text("<i>somebody</i>", "a-job")))
+    for content, token, expected in (
+        (labelled.read_bytes(), new_token(public_app), 'data-verdict="stripped"'),
+        (b"no picture", new_token(public_app), "不支持这种"),
+        (labelled.read_bytes(), None, SIGNED_OUT),
+    ):
+        (sent,) = public_app.api.post("/gradio_api/upload", files={"files": ("me.png", content)}).json()
+        answer = caller.call("fs-verify-file", "upload", [file_data(sent, orig_name="<b>.png"), token])
+        assert expected in answer[1]
+        assert "<b>" not in answer[1]
+        assert "<i>" not in answer[1]
+        if token:
+            assert not Path(sent).exists()
+    assert not list((public_app.data_dir / "uploads").glob("*"))
 
 
 def test_another_owners_files_and_tasks_are_as_unknown_as_none(

@@ -1,10 +1,14 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from faceswap.backends.runpod_wire import Address, Order
+from faceswap.engine.marking import Label
 from faceswap.errors import InvalidRequest
 from faceswap.jobs import JobType, SwapOptions
+from faceswap.provenance import marking_of
+from faceswap.settings import Settings
 from faceswap.worker import run
 from faceswap.worker.order import Order as ReadOrder
 from faceswap.worker.run import Config
@@ -110,3 +114,27 @@ def test_the_networks_lie_where_it_is_said_or_on_the_network_volume_or_in_the_im
     assert Config.from_env(environ).models_dir == volume
     told = environ | {"FACESWAP_WORKER_MODELS_DIR": str(tmp_path)}
     assert Config.from_env(told).models_dir == tmp_path
+
+
+def test_an_order_without_marks_gets_the_usual_ones() -> None:
+    """No picture leaves a worker without, whoever ordered it."""
+    order = ReadOrder.parse(
+        {"process_type": "single-image", "source_file": URL, "target_file": URL, "job_id": "a-job"}
+    )
+    assert order.marking is not None
+    assert order.marking.label == Label()
+    assert json.loads(order.marking.aigc)["ProduceID"] == "a-job"
+
+
+def test_the_marks_that_the_app_decides_reach_the_engine() -> None:
+    for options in (SwapOptions(), SwapOptions(visible_label=False)):
+        decided = marking_of(make_job(options=options), Settings(label_words="zh", producer="a service"))
+        order = ReadOrder.parse(
+            {
+                "process_type": "single-image",
+                "source_file": URL,
+                "target_file": URL,
+                "marking": json.loads(json.dumps(decided.as_spec())),
+            }
+        )
+        assert order.marking == decided
