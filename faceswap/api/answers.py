@@ -34,6 +34,7 @@ STATUS: dict[type[errors.FaceSwapError], int] = {
     errors.WrongKind: 400,
     errors.TooLarge: 413,
     errors.BackendUnavailable: 503,
+    errors.NeuralUnavailable: 400,  # the mesh engine could be asked for
     errors.EngineCrashed: 400,  # over HTTP the engine runs on the file that was sent, and died of it
     errors.JobTimeout: 400,  # likewise
     errors.JobStopped: 409,
