@@ -14,7 +14,7 @@ from faceswap.errors import InvalidRequest, JobNotFound
 from faceswap.jobs import Job, isoformat
 from faceswap.store import Event
 from faceswap.ui import texts
-from faceswap.ui.frame import QUEUED, Frame, i18n
+from faceswap.ui.frame import LOCAL_TIMES, QUEUED, Frame, i18n
 from faceswap.ui.recent_log import Line, RecentLog
 from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
 from faceswap.ui.texts import Language
@@ -30,7 +30,7 @@ def diagnostics_page(site: Site, frame: Frame) -> None:
         f'<div class="fs-lead"><h1>{both("title_diagnostics")}</h1><p>{both("lead_diagnostics")}</p></div>'
     )
     health = markup("", elem_id="fs-health")
-    with gr.Group(elem_id="fs-simulate"):
+    with gr.Column(elem_id="fs-simulate"):
         markup(f'<div class="fs-lead"><h2>{both("simulate")}</h2><p>{both("simulate_why")}</p></div>')
         with gr.Row():
             duration = gr.Slider(2, 120, 20, step=1, label=i18n("simulate_length"), min_width=240)
@@ -87,7 +87,9 @@ def diagnostics_page(site: Site, frame: Frame) -> None:
             return _inspected(job, events, recent.about(asked, LINES), language)
         return UNCHANGED
 
-    inspected.select(inspect, frame.token, inspected, **quiet)
+    inspected.select(inspect, frame.token, inspected, **quiet).then(
+        None, js=LOCAL_TIMES, api_visibility="private"
+    )
 
     def simulate(
         token: object, duration_s: object, how_many: object, wanted: object, request: gr.Request
@@ -162,7 +164,7 @@ def _inspected(job: Job, events: list[Event], lines: list[Line], language: Langu
 
     why = " · ".join(filter(None, [texts.job_sentence(job, language), *texts.remarks(job, language)]))
     changes = "".join(
-        f"<tr><td>{_time(event.at.isoformat(), isoformat(event.at))}</td>"
+        f"<tr><td>{_time(event)}</td>"
         f'<td><span class="fs-status" data-status="{event.status}">'
         f"{escape(texts.STATUS[event.status].of(language))}</span></td>"
         f"<td>{escape(texts.reason(event.reason, language))}</td></tr>"
@@ -188,5 +190,6 @@ def _inspected(job: Job, events: list[Event], lines: list[Line], language: Langu
     )
 
 
-def _time(shown: str, exact: str | None) -> str:
-    return f'<time datetime="{exact}" data-style="exact">{escape(shown)}</time>'
+def _time(event: Event) -> str:
+    """In UTC; the browser rewrites it in its own time zone."""
+    return f'<time datetime="{isoformat(event.at)}" data-style="exact">{event.at:%H:%M:%S}</time>'

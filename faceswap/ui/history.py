@@ -10,7 +10,7 @@ import gradio as gr
 from faceswap.errors import JobNotFound
 from faceswap.jobs import LIVE, Job, Status, isoformat
 from faceswap.ui import texts
-from faceswap.ui.frame import PATHS, Frame, i18n
+from faceswap.ui.frame import LOCAL_TIMES, PATHS, Frame, i18n
 from faceswap.ui.receipt import forgotten_tasks
 from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup
 from faceswap.ui.texts import Language
@@ -18,7 +18,6 @@ from faceswap.ui.viewer import viewer
 
 PAGE = 20
 LIMIT = 1000
-LOCAL_TIMES = "() => window.faceswap.localise()"
 
 _FILTERS: dict[str, tuple[Status, ...]] = {
     "all": tuple(Status),

@@ -12,13 +12,12 @@ import gradio as gr
 from faceswap.errors import JobNotFound
 from faceswap.receipt import FileRecord, Receipt
 from faceswap.ui import texts
-from faceswap.ui.frame import PATHS, Frame
+from faceswap.ui.frame import LOCAL_TIMES, PATHS, Frame
 from faceswap.ui.site import Site, in_words, language_of, markup
 from faceswap.ui.texts import Language
 
 LISTED = 50
 ASKED_FOR = "(token) => [token, new URLSearchParams(location.search).get('job') || '']"
-LOCAL_TIMES = "() => window.faceswap.localise()"
 _QUIET: dict[str, Any] = {
     "show_progress": "hidden",
     "concurrency_limit": None,

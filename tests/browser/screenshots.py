@@ -48,6 +48,7 @@ def test_take_pictures(
     visit: Callable[..., Visitor],
     portrait: Path,
     face_video: Path,
+    group_photo: Path,
     language: str,
     scheme: str,
     size: str,
@@ -81,8 +82,21 @@ def test_take_pictures(
     wait_until(lambda: lead.evaluate("v => v.readyState >= 2"), "the result has a frame")
     page.result.scroll_into_view_if_needed()
     shoot(page.page, "result", full=True)
-    for path, name in (("/", "start"), ("/tasks", "tasks"), ("/image", "image")):
+    page.page.close()  # players hold connections, of which a browser has six
+    several = VideoPage(visitor.open("/multi"))
+    several.choose("target", group_photo)
+    expect(several.faces).to_have_count(5)
+    several.faces.nth(1).locator("input").set_input_files(portrait)
+    expect(several.faces.nth(1)).to_have_attribute("data-mapped", "true")
+    shoot(several.page, "multi", full=True)
+    several.page.close()
+    others = (("/", "start"), ("/tasks", "tasks"), ("/image", "image"), ("/diagnostics", "diagnostics"))
+    for path, name in others:
         other = visitor.open(path)
         if path == "/tasks":
             expect(other.locator(".fs-history li").first).to_be_visible()
-        shoot(other, name)
+        if path == "/diagnostics":
+            other.locator("#fs-rows [data-do=inspect]").first.click()
+            expect(other.locator(".fs-inspected tbody tr").first).to_be_visible()
+        shoot(other, name, full=path == "/diagnostics")
+        other.close()
