@@ -68,3 +68,13 @@ class VideoPage:
         self.go.click()
         expect(self.consent).not_to_be_checked()
         expect(self.said).to_contain_text(re.compile("已加入队列|Queued"))
+
+
+def simulate(page: Page, length_s: int, count: int = 1, *, fails: bool = False) -> None:
+    """Start tasks without media on /diagnostics. Two run at once and the others wait."""
+    lengths = page.locator("#fs-simulate input[type=number]")
+    lengths.nth(0).fill(str(length_s))
+    lengths.nth(1).fill(str(count))
+    page.locator("#fs-outcome").get_by_label("失败" if fails else "已完成").check()
+    page.locator("#fs-go").click()
+    expect(page.locator("#fs-said")).to_contain_text(f"{count} 个模拟任务")

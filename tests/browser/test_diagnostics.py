@@ -9,21 +9,12 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import Panel
+from tests.browser.pages import Panel, simulate
 
 
 @pytest.fixture
 def page(visitor: Visitor) -> Page:
     return visitor.open("/diagnostics")
-
-
-def simulate(page: Page, length_s: int, count: int = 1, *, fails: bool = False) -> None:
-    lengths = page.locator("#fs-simulate input[type=number]")
-    lengths.nth(0).fill(str(length_s))
-    lengths.nth(1).fill(str(count))
-    page.locator("#fs-outcome").get_by_label("失败" if fails else "已完成").check()
-    page.locator("#fs-go").click()
-    expect(page.locator("#fs-said")).to_contain_text(f"{count} 个模拟任务")
 
 
 def test_a_simulated_task_is_seen_in_the_panel_and_each_of_its_changes_on_the_page(page: Page) -> None:

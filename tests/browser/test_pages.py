@@ -14,7 +14,7 @@ from faceswap.engine.marking import Label, Marking
 from faceswap.media import aigc_text
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import VideoPage
+from tests.browser.pages import VideoPage, simulate
 from tests.browser.tasks import finish, queue
 from tests.marked import marked
 from tests.waiting import wait_until
@@ -210,16 +210,27 @@ def test_an_open_tab_asks_once_a_second_and_a_hidden_one_not_at_all(visitor: Vis
     assert events == []
 
 
+@pytest.fixture
+def busy_pages(
+    app: App, many_visits: Callable[..., Page], portrait: Path, other_portrait: Path
+) -> tuple[str, ...]:
+    """Every page of the app, while tasks run and wait; /receipt shows a finished one with a long name."""
+    name = "一个相当长的文件名 from the family holiday in summer.jpg"
+    done = finish(app, queue(app, portrait, other_portrait, name, kind="image"))
+    page = many_visits("/diagnostics")
+    simulate(page, 120, 3)
+    page.context.close()
+    return *PAGES, f"/receipt?job={done['id']}"
+
+
 def test_a_phone_shows_everything_without_scrolling_sideways(
-    many_visits: Callable[..., Page], app: App, portrait: Path, occluded_video: Path
+    many_visits: Callable[..., Page], busy_pages: tuple[str, ...]
 ) -> None:
-    queue(app, portrait, occluded_video, "一个相当长的文件名 from the family holiday in summer.mp4")
-    for path in PAGES:
+    for path in busy_pages:
         page = many_visits(path, viewport=PHONE, has_touch=True)
         expect(page.locator("#fs-body")).to_be_hidden()
         page.locator("#fs-pill").click()
-        if path != "/verify":  # the task may be over by then
-            expect(page.locator("#fs-cancels button")).to_be_visible()
+        expect(page.locator("#fs-cancels button")).to_have_count(3)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         box = page.locator("#fs-dock").bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
@@ -244,20 +255,11 @@ def test_the_panel_remembers_that_it_was_closed_and_is_seen_in_a_frame_that_grow
 
 @pytest.mark.parametrize(("locale", "scheme"), [("zh-CN", "light"), ("en-US", "dark")])
 def test_no_page_has_a_serious_accessibility_finding(
-    many_visits: Callable[..., Page],
-    app: App,
-    portrait: Path,
-    other_portrait: Path,
-    occluded_video: Path,
-    locale: str,
-    scheme: str,
+    many_visits: Callable[..., Page], busy_pages: tuple[str, ...], locale: str, scheme: str
 ) -> None:
-    finish(app, queue(app, portrait, other_portrait, kind="image"))
-    for _ in range(3):  # one runs, others wait, until the last page was looked at
-        queue(app, portrait, occluded_video)
-    for path in PAGES:
+    for path in busy_pages:
         page = many_visits(path, locale=locale, color_scheme=scheme)
-        expect(page.locator("#fs-cancels button").first).to_be_visible()
+        expect(page.locator("#fs-cancels button")).to_have_count(3)
         findings = Axe().run(page).response["violations"]
         page.context.close()
         serious = [finding for finding in findings if finding["impact"] in ("serious", "critical")]
