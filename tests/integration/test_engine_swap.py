@@ -19,7 +19,7 @@ from faceswap.engine.mesh import FaceMesh
 from faceswap.engine.options import Options
 from faceswap.engine.planes import Planes
 from faceswap.engine.source import find_source
-from faceswap.engine.swap import swap_image, swap_video
+from faceswap.engine.swap import detect_faces, swap_image, swap_video
 from faceswap.engine.topology import OVAL
 from faceswap.engine.tracking import Tracker
 from faceswap.errors import NoFaceFound
@@ -269,6 +269,17 @@ class TestPictures:
         changed = (before != read_picture(tmp_path / "all.png", LIMITS)).any(2).astype(np.uint8)
         count, _, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(changed, np.ones((9, 9), np.uint8)))
         assert sum(box[cv2.CC_STAT_AREA] > 2000 for box in boxes[1:count]) == 5
+
+    def test_all_six_faces_of_another_group_are_found(self, six_people: Path, landmark_model: Path) -> None:
+        faces = detect_faces(read_picture(six_people, LIMITS), landmark_model)
+        assert sorted(round(face.x + face.width / 2, -2) for face in faces) == [
+            100,
+            300,
+            500,
+            800,
+            1000,
+            1200,
+        ]
 
     def test_the_largest_of_several_source_faces_is_taken_and_told(
         self, portrait: Path, group_photo: Path, landmark_model: Path, tmp_path: Path
