@@ -8,12 +8,14 @@ object in the API's envelope is on standard output, whatever happened.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -65,26 +67,27 @@ def _parser() -> argparse.ArgumentParser:
     swap = commands.add_parser("swap", help="swap a face into a picture or video")
     swap.add_argument("source", type=Path, help="picture of the face to put in")
     swap.add_argument("target", type=Path, help="picture or video it goes into")
-    swap.add_argument(
-        "-o", "--output", type=Path, required=True, help="a .png or .mp4 that does not exist yet"
-    )
-    swap.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
-    swap.add_argument(
-        "--consent", action="store_true", help="state that everyone shown in both files agreed; required"
-    )
     swap.add_argument("--many-faces", action="store_true", help="swap every face, not only the largest")
-    swap.add_argument(
-        "--engine", choices=("auto", "mesh", "neural"), default="auto", help="auto if not given"
-    )
-    swap.add_argument("--enhance", action="store_true", help="sharpen the face, with an enhancer's weights")
-    swap.add_argument("--quality", type=int, default=80, metavar="1..100", help="of a video; 80 if not given")
-    swap.add_argument(
-        "--no-label",
-        action="store_true",
-        help="leave the visible label out; this is logged, other marks stay",
-    )
-    swap.add_argument("--quiet", action="store_true", help="show no progress")
     swap.set_defaults(run=_swap)
+
+    multi = commands.add_parser("multi", help="give several people of a picture or video a face of their own")
+    multi.add_argument("target", type=Path, help="picture or video")
+    multi.add_argument(
+        "--face",
+        action="append",
+        required=True,
+        type=_face,
+        metavar="ID=SOURCE",
+        help="the face for the person ID of `faces`; once for each, others stay as they are",
+    )
+    multi.set_defaults(run=_multi, many_faces=False)
+
+    faces = commands.add_parser("faces", help="list the faces of a picture or the people of a video")
+    faces.add_argument("target", type=Path, help="picture or video")
+    faces.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="write a picture of each there, as ID.jpg"
+    )
+    faces.set_defaults(run=_faces)
 
     jobs = commands.add_parser("jobs", help="list tasks, newest first")
     jobs.add_argument("--live", action="store_true", help="only those that wait or run")
@@ -117,28 +120,73 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.set_defaults(run=_verify)
 
-    for command in (swap, jobs, cancel, delete, revoke, receipt, verify):
+    for command in (swap, multi):
+        _add_ways(command)
+    for command in (swap, multi, faces, jobs, cancel, delete, revoke, receipt, verify):
         command.add_argument("--json", action="store_true", help="answer with one JSON object")
     return parser
+
+
+def _face(text: str) -> tuple[str, Path]:
+    face, equals, source = text.partition("=")
+    if not (equals and face and source):
+        raise argparse.ArgumentTypeError("is to be written as face_0=me.jpg")
+    return face, Path(source)
+
+
+def _add_ways(swap: argparse.ArgumentParser) -> None:
+    """How to swap, and where to."""
+    swap.add_argument(
+        "-o", "--output", type=Path, required=True, help="a .png or .mp4 that does not exist yet"
+    )
+    swap.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
+    swap.add_argument(
+        "--consent", action="store_true", help="state that everyone shown in all files agreed; required"
+    )
+    swap.add_argument(
+        "--engine", choices=("auto", "mesh", "neural"), default="auto", help="auto if not given"
+    )
+    swap.add_argument("--enhance", action="store_true", help="sharpen the face, with an enhancer's weights")
+    swap.add_argument("--mouth-mask", action="store_true", help="keep the target's own mouth")
+    swap.add_argument("--quality", type=int, default=80, metavar="1..100", help="of a video; 80 if not given")
+    swap.add_argument(
+        "--encoder",
+        choices=("libx264", "libx265", "libvpx-vp9"),
+        default="libx264",
+        help="of a video; libx264 if not given, which plays everywhere",
+    )
+    swap.add_argument("--reduce-fps", action="store_true", help="30 frames a second at most")
+    swap.add_argument(
+        "--no-label",
+        action="store_true",
+        help="leave the visible label out; this is logged, other marks stay",
+    )
+    swap.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 # -- commands ----------------------------------------------------------------------------------------------
 
 
 def _serve(given: argparse.Namespace, settings: Settings) -> int:
-    from faceswap.ui.serving import (
-        serve,
-    )  # Gradio takes seconds to import; the other commands need none of it
+    from faceswap.ui.serving import serve  # Gradio takes seconds to import; the others need none of it
 
     return serve(settings)
 
 
 def _swap(given: argparse.Namespace, settings: Settings) -> int:
+    return _made(given, settings, given.source, {})
+
+
+def _multi(given: argparse.Namespace, settings: Settings) -> int:
+    return _made(given, settings, None, dict(given.face))
+
+
+def _made(
+    given: argparse.Namespace, settings: Settings, source: Path | None, faces: Mapping[str, Path]
+) -> int:
     if not given.consent:
         raise ConsentRequired()
-    for path in (given.source, given.target):
-        if not path.is_file():
-            raise _Refused(f"There is no file {path}.")
+    _require_files(*([source] if source else []), *faces.values(), given.target)
     options = _options(given)
     output: Path = given.output
     if output.exists() and not given.overwrite:
@@ -149,8 +197,10 @@ def _swap(given: argparse.Namespace, settings: Settings) -> int:
             raise _Refused(
                 f"The result of this target is a {_RESULT_NAMES[target.kind]} file: name OUTPUT so."
             )
-        job_type = JobType.SINGLE_VIDEO if target.kind == "video" else JobType.SINGLE_IMAGE
-        job = service.submit(job_type, given.source, target, consent=True, options=options)
+        job_type = JobType(f"{'multi' if faces else 'single'}-{target.kind}")
+        job = service.submit(
+            job_type, source, target, consent=True, face_mappings=faces or None, options=options
+        )
         try:
             job = _watched(service, job, _Progress(sys.stderr, quiet=given.quiet))
         except KeyboardInterrupt:
@@ -162,6 +212,28 @@ def _swap(given: argparse.Namespace, settings: Settings) -> int:
     for note in job.notes:
         print(f"note: {note.replace('_', ' ')}", file=sys.stderr)
     _say(given, {**job.public(), "output": str(output)}, str(output))
+    return 0
+
+
+def _faces(given: argparse.Namespace, settings: Settings) -> int:
+    _require_files(given.target)
+    with Service(settings, dispatch=False) as service:
+        found = service.detect_faces(service.upload(given.target).id)
+    pictures: Path | None = given.pictures
+    if pictures:
+        try:
+            pictures.mkdir(parents=True, exist_ok=True)
+            for face in found:
+                (pictures / f"{face.id}.jpg").write_bytes(base64.b64decode(face.preview))
+        except OSError as error:
+            raise _Refused(f"{pictures} cannot be written ({error.strerror}).") from error
+    shown = [{key: value for key, value in asdict(face).items() if key != "preview"} for face in found]
+    lines = [
+        f"{face.id}  {face.width}x{face.height} at {face.x},{face.y}"
+        + ("" if face.at_s is None else f", seen at {face.at_s:.1f} s")
+        for face in found
+    ]
+    _say(given, shown, "\n".join(lines) or "No face was found.")
     return 0
 
 
@@ -206,9 +278,7 @@ def _receipt(given: argparse.Namespace, settings: Settings) -> int:
 def _verify(given: argparse.Namespace, settings: Settings) -> int:
     from faceswap.provenance import verify
 
-    for path in filter(None, (given.file, given.ca)):
-        if not path.is_file():
-            raise _Refused(f"There is no file {path}.")
+    _require_files(given.file, *([given.ca] if given.ca else []))
     found = verify(given.file, settings, given.ca.read_text() if given.ca else "")
     _say(given, found.as_json() | {"unchanged": found.good}, _told(found))
     return 0 if found.good else FAILED
@@ -217,10 +287,19 @@ def _verify(given: argparse.Namespace, settings: Settings) -> int:
 # -- parts -------------------------------------------------------------------------------------------------
 
 
+def _require_files(*paths: Path) -> None:
+    for path in paths:
+        if not path.is_file():
+            raise _Refused(f"There is no file {path}.")
+
+
 def _options(given: argparse.Namespace) -> SwapOptions:
     try:
         return SwapOptions(
             many_faces=given.many_faces,
+            mouth_mask=given.mouth_mask,
+            keep_fps=not given.reduce_fps,
+            video_encoder=given.encoder,
             video_quality=given.quality,
             engine=given.engine,
             use_face_enhancer=given.enhance,

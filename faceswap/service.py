@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -79,6 +80,27 @@ MEDIA_TYPES = {
 }
 
 FRAME_COLUMNS = ("id", "title", "status", "progress", "stage", "eta_s", "position", "backend", "created_at")
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A swap that may be made: its files are taken in, fit each other, and were allowed."""
+
+    type: JobType
+    sources: Mapping[str, Upload]
+    """By face id; `""` stands for the only source of a single swap."""
+    target: Upload
+    options: SwapOptions
+
+    @property
+    def different_sources(self) -> tuple[Upload, ...]:
+        return tuple({upload.id: upload for upload in self.sources.values()}.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        several = any((source.faces or 0) > 1 for source in self.different_sources)
+        unlabelled = not self.options.visible_label
+        return ("several_faces_in_source",) * several + ("unlabelled",) * unlabelled
 
 
 class Service:
@@ -243,31 +265,19 @@ class Service:
             BadMedia: a file cannot be used; `NoFaceFound` when a picture shows no face; `ContentRefused`.
             TooManyJobs, DiskFull, BackendUnavailable: try later.
         """
-        if consent is not True:
-            raise ConsentRequired()
-        job_type = _job_type(type)
-        given = _sources(job_type, source, face_mappings)
-        options = options or SwapOptions()
-        if not (options.visible_label or self.settings.allow_unlabelled):
-            raise LabelRequired()
         backend = self.settings.backend_name
         if backend not in self._backends:
             raise BackendUnavailable()
-        self._intake.require_room()
-        own = {file.id for file in (*given.values(), target) if isinstance(file, Upload)}
-        sources = self._all_taken_in(given, owner)
-        target = self._taken_in(target, owner)
-        _require_fit(job_type, sources, target)
-        different = {upload.id: upload for upload in sources.values()}
+        order = self._order(type, source, target, consent, face_mappings, options, owner)
+        sources, target, options = order.sources, order.target, order.options
         self._backends[backend].check(
-            sum(upload.size_bytes for upload in different.values()), target.size_bytes
+            sum(upload.size_bytes for upload in order.different_sources), target.size_bytes
         )
-        self._require_content(different, target, own)
         now = self._now()
         job = Job(
             id=secrets.token_urlsafe(16),
             owner=owner,
-            type=job_type,
+            type=order.type,
             status=Status.PENDING,
             backend=backend,
             title=title or target.name,
@@ -275,20 +285,13 @@ class Service:
             target_file=target.id,
             face_mappings={face: upload.id for face, upload in sources.items() if face},
             options=options,
-            notes=(
-                *(
-                    ["several_faces_in_source"]
-                    if any((one.faces or 0) > 1 for one in different.values())
-                    else []
-                ),
-                *([] if options.visible_label else ["unlabelled"]),
-            ),
+            notes=order.notes,
             created_at=now,
             updated_at=now,
         )
         job = self._store.add(
             job,
-            Consent(owner, tuple(one.sha256 for one in different.values()), target.sha256, now),
+            Consent(owner, tuple(one.sha256 for one in order.different_sources), target.sha256, now),
             max_active=self.settings.max_active,
             max_queue=self.settings.max_queue,
         )
@@ -359,23 +362,20 @@ class Service:
         made on this machine, and neither a job nor a file is left of it.
 
         Raises:
-            ConsentRequired, InvalidRequest, BadMedia: as `submit`.
+            ConsentRequired, LabelRequired, InvalidRequest, BadMedia, DiskFull: as `submit`.
             BackendUnavailable: the engine could not do it.
         """
-        if consent is not True:
-            raise ConsentRequired()
-        job_type = _job_type(type)
-        given = _sources(job_type, source, face_mappings)
-        own = {file.id for file in (*given.values(), target) if isinstance(file, Upload)}
-        sources = self._all_taken_in(given, owner)
-        target = self._taken_in(target, owner)
-        _require_fit(job_type, sources, target)
-        options = options or SwapOptions()
-        self._require_content({upload.id: upload for upload in sources.values()}, target, own)
+        order = self._order(type, source, target, consent, face_mappings, options, owner)
+        options = order.options
         if self.settings.backend_name != "local" and options.engine == "neural":
             options = options.model_copy(update={"engine": "auto"})  # the networks may be in the cloud only
         return self._intake.preview(
-            job_type.target_kind, sources, target, options.for_engine(), label_of(self.settings), at_s
+            order.type.target_kind,
+            order.sources,
+            order.target,
+            options.for_engine(),
+            label_of(self.settings),
+            at_s,
         )
 
     def get(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
@@ -540,17 +540,45 @@ class Service:
             job = self._store.get(job_id, owner)
         return job
 
+    def _order(
+        self,
+        type: str,
+        source: Upload | Path | str | None,
+        target: Upload | Path | str,
+        consent: bool,
+        face_mappings: Mapping[str, Upload | Path | str] | None,
+        options: SwapOptions | None,
+        owner: str,
+    ) -> _Order:
+        """Everything that must hold before a swap is queued or previewed, what costs least first."""
+        if consent is not True:
+            raise ConsentRequired()
+        job_type = _job_type(type)
+        given = _sources(job_type, source, face_mappings)
+        options = options or SwapOptions()
+        if not (options.visible_label or self.settings.allow_unlabelled):
+            raise LabelRequired()
+        self._intake.require_room()
+        own = {file.id for file in (*given.values(), target) if isinstance(file, Upload)}
+        sources = self._all_taken_in(given, owner)
+        target = self._taken_in(target, owner)
+        _require_fit(job_type, sources, target)
+        order = _Order(job_type, sources, target, options)
+        self._require_content(order, own)
+        return order
+
     def _taken_in(self, file: Upload | Path | str, owner: str) -> Upload:
         if not isinstance(file, Upload):
             return self.upload(file, owner=owner)
         return self._store.upload(file.id, owner)
 
-    def _require_content(self, sources: Mapping[str, Upload], target: Upload, own: Collection[str]) -> None:
+    def _require_content(self, order: _Order, own: Collection[str]) -> None:
         """`own` are the uploads of who submits; the others were taken in for this only and go if it fails."""
         try:
-            self._intake.require_content(sources.values(), target)
+            self._intake.require_content(order.different_sources, order.target)
         except FaceSwapError:
-            self._intake.discard([each for each in (*sources.values(), target) if each.id not in own])
+            files = (*order.different_sources, order.target)
+            self._intake.discard([each for each in files if each.id not in own])
             raise
 
     def _all_taken_in(self, files: Mapping[str, Upload | Path | str], owner: str) -> dict[str, Upload]:

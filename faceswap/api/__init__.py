@@ -142,7 +142,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
     @api.post(
         "/preview",
         response_model=Success[PreviewView],
-        responses=closed | failures(400, 404, 413, 503),
+        responses=closed | failures(400, 403, 404, 413, 503, 507),
         summary="One swapped frame",
     )
     async def preview(body: PreviewRequest, request: Request, owner: str = Depends(signed_in)) -> Response:

@@ -114,6 +114,33 @@ def test_a_picture_is_swapped_and_told_as_json(
         assert picture.size == target.size
 
 
+def test_faces_are_listed_and_each_gets_its_own(
+    command: Command, group_photo: Path, portrait: Path, other_portrait: Path, tmp_path: Path
+) -> None:
+    listed = command("faces", group_photo, "--pictures", tmp_path / "faces")
+    assert listed.returncode == 0, listed.stderr
+    ids = [line.split()[0] for line in listed.stdout.splitlines()]
+    assert ids == [f"face_{number}" for number in range(5)]
+    assert sorted(path.name for path in (tmp_path / "faces").iterdir()) == [f"{face}.jpg" for face in ids]
+    output = tmp_path / "out.png"
+    faces = ("--face", f"face_0={portrait}", "--face", f"face_3={other_portrait}")
+    done = command(
+        "multi", group_photo, *faces, "-o", output, "--consent", "--mouth-mask", "--json", "--quiet"
+    )
+    job = json.loads(done.stdout)["data"]
+    assert (job["type"], sorted(job["face_mappings"])) == ("multi-image", ["face_0", "face_3"])
+    assert job["options"]["mouth_mask"]
+    with Image.open(output) as picture, Image.open(group_photo) as target:
+        assert picture.size == target.size
+
+    done = command(
+        "multi", group_photo, "--face", f"face_9={portrait}", "-o", tmp_path / "x.png", "--consent"
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "face_9" in done.stderr
+    assert command("multi", group_photo, "--face", "face_0", "-o", output).returncode == 2
+
+
 def test_without_consent_nothing_is_begun(
     quick: Command, data_dir: Path, portrait: Path, tmp_path: Path
 ) -> None:
