@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -12,7 +13,7 @@ import gradio as gr
 
 from faceswap.errors import ConsentRequired, InvalidRequest
 from faceswap.examples import Example
-from faceswap.jobs import Job, JobType, SwapOptions
+from faceswap.jobs import JobType, SwapOptions
 from faceswap.store import Upload
 from faceswap.ui import texts
 from faceswap.ui.engines import model_terms
@@ -115,49 +116,51 @@ class _Order:
     options: SwapOptions
 
 
+class _Page:
+    """What a browser sent, of which nothing is certain."""
+
+    def __init__(
+        self,
+        language: Language,
+        token: object,
+        target: object,
+        faces: object,
+        moment: object,
+        agreed: object,
+        *how: object,
+    ) -> None:
+        self.language: Language = language
+        self.token, self.target, self.faces = token, target, faces
+        self.moment, self.agreed, self.how = moment, agreed, how
+
+
 class _Events:
     def __init__(self, site: Site, kind: Kind) -> None:
         self._site = site
         self._kind = kind
 
-    def start(
-        self,
-        request: gr.Request,
-        token: object,
-        target: object,
-        faces: object,
-        moment: object,
-        agreed: object,
-        *how: object,
-    ) -> list[Any]:
+    def start(self, request: gr.Request, *sent: object) -> list[Any]:
         """Answers at once; consent is stated for each task anew."""
-        language = language_of(request)
-        if missing := self._missing(target, faces):
-            return [message(texts.words(missing, language), "bad"), UNCHANGED]
-        with in_words(language) as outcome:
-            owner = self._site.owner_of(token)
-            order = self._order(owner, str(target), faces, agreed, how)
-            job = self._submitted(order, owner)
-            return [message(texts.words("queued", language, title=job.title), "good", [job]), False]
-        return [message(outcome.problem, "bad"), UNCHANGED]
 
-    def preview(
-        self,
-        request: gr.Request,
-        token: object,
-        target: object,
-        faces: object,
-        moment: object,
-        agreed: object,
-        *how: object,
-    ) -> list[Any]:
+        def queue(page: _Page, order: _Order, owner: str) -> list[Any]:
+            job = self._site.service.submit(
+                order.type,
+                order.source,
+                order.target,
+                consent=True,
+                face_mappings=order.mapping or None,
+                options=order.options,
+                owner=owner,
+            )
+            return [message(texts.words("queued", page.language, title=job.title), "good", [job]), False]
+
+        return self._answer(_Page(language_of(request), *sent), queue)
+
+    def preview(self, request: gr.Request, *sent: object) -> list[Any]:
         """One frame, within a second or two; nothing is queued or kept."""
-        language = language_of(request)
-        if missing := self._missing(target, faces):
-            return [message(texts.words(missing, language), "bad"), UNCHANGED]
-        with in_words(language) as outcome:
-            owner = self._site.owner_of(token)
-            order = self._order(owner, str(target), faces, agreed, how)
+
+        def look(page: _Page, order: _Order, owner: str) -> list[Any]:
+            at = page.moment
             picture = self._site.service.preview(
                 order.type,
                 order.source,
@@ -165,10 +168,20 @@ class _Events:
                 consent=True,
                 face_mappings=order.mapping or None,
                 options=order.options,
-                at_s=float(moment) if isinstance(moment, int | float) and moment > 0 else None,
+                at_s=float(at) if isinstance(at, int | float) and at > 0 else None,
                 owner=owner,
             )
-            return ["", _shown(picture, language)]
+            return ["", _shown(picture, page.language)]
+
+        return self._answer(_Page(language_of(request), *sent), look)
+
+    def _answer(self, page: _Page, act: Callable[[_Page, _Order, str], list[Any]]) -> list[Any]:
+        """What `act` answers to the order, or a sentence that says why there is none."""
+        if missing := self._missing(page.target, page.faces):
+            return [message(texts.words(missing, page.language), "bad"), UNCHANGED]
+        with in_words(page.language) as outcome:
+            owner = self._site.owner_of(page.token)
+            return act(page, self._order(page, owner), owner)
         return [message(outcome.problem, "bad"), UNCHANGED]
 
     def _missing(self, target: object, faces: object) -> str:
@@ -177,28 +190,16 @@ class _Events:
             return "need_source"
         return "" if target and isinstance(target, str) else "need_target"
 
-    def _order(
-        self, owner: str, target_id: str, faces: object, agreed: object, how: tuple[object, ...]
-    ) -> _Order:
+    def _order(self, page: _Page, owner: str) -> _Order:
         several = self._kind == "multi"
-        if agreed is not True:
+        if page.agreed is not True:
             raise ConsentRequired()
         find = self._site.service.find_upload
-        target = find(target_id, owner=owner)
-        mapping = {face: find(file, owner=owner) for face, file in _mapping(faces).items()} if several else {}
-        source = None if several else find(str(faces), owner=owner)
-        return _Order(_type(several, target), source, target, mapping, chosen(how))
-
-    def _submitted(self, order: _Order, owner: str) -> Job:
-        return self._site.service.submit(
-            order.type,
-            order.source,
-            order.target,
-            consent=True,
-            face_mappings=order.mapping or None,
-            options=order.options,
-            owner=owner,
-        )
+        target = find(str(page.target), owner=owner)
+        sources = _mapping(page.faces).items() if several else ()
+        mapping = {face: find(file, owner=owner) for face, file in sources}
+        source = None if several else find(str(page.faces), owner=owner)
+        return _Order(_type(several, target), source, target, mapping, chosen(page.how))
 
 
 def _type(several: bool, target: Upload) -> JobType:

@@ -185,7 +185,7 @@ def test_a_visitor_does_the_main_job_inside_another_sites_frame(
 
     hers = visit("/video")
     assert hers.evaluate("() => window.top !== window && document.referrer").startswith(other_site)
-    page = VideoPage(hers)  # type: ignore[arg-type] - a frame can do all that is asked of a page here
+    page = VideoPage(hers)
     page.take(portrait, face_video)
     page.start()
     expect(page.panel.cancels).to_have_count(1)

@@ -66,7 +66,7 @@ def settings_for(
         "runpod_endpoint_id": emulator.endpoint,
         "runpod_base_url": emulator.url,
     }
-    return Settings(**(values | bucket | changes))  # type: ignore[arg-type] - pydantic checks them
+    return Settings(**(values | bucket | changes))
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def repainted(
 ) -> Planes:
     """A copy of the planes with the face repainted."""
     copy = Planes(planes.y.copy(), planes.u.copy(), planes.v.copy(), planes.colour)
-    repainter = Repainter(Plain(paint, size=size), mesh)  # type: ignore[arg-type]
+    repainter = Repainter(Plain(paint, size=size), mesh)
     repainter.meet(0, landmarks[:468])
     assert repainter.swap(copy, 0, landmarks)
     return copy
@@ -153,7 +153,7 @@ class TestWhatIsShared:
         turned = pose.to_picture(pose.to_neutral(landmarks) @ turn.T)
         landmarks[:468] = turned + landmarks[:468].mean(0) - turned.mean(0)
         network = Plain(lambda picture: 255 - picture)
-        repainter = Repainter(network, mesh)  # type: ignore[arg-type]
+        repainter = Repainter(network, mesh)
         repainter.meet(0, landmarks[:468])
         before = planes.y.copy()
         assert not repainter.swap(planes, 0, landmarks)
@@ -254,7 +254,7 @@ class TestEnhancing:
         models = graphs.folder(tmp_path / "models", tint=0.3)
         if gain is not None:
             graphs.enhancer(models / graphs.ENHANCER, gain)
-        return with_engine(Wish(wish, enhance=True, models_dir=models), image)  # type: ignore[arg-type]
+        return with_engine(Wish(wish, enhance=True, models_dir=models), image)
 
     @pytest.mark.parametrize("wish", ["neural", "mesh"])
     def test_either_engines_work_is_repainted(
@@ -398,9 +398,9 @@ class TestVideos:
             result = tmp_path / f"{batch}.mp4"
 
             def run(engine: Engine, result: Path = result, runs: list[int] = runs) -> SwapResult:
-                network: Network = engine._network  # type: ignore[attr-defined]
+                network: Network = engine._network
                 original = network.graph._session.run
-                network.graph._session = _Counting(original, runs)  # type: ignore[assignment]
+                network.graph._session = _Counting(original, runs)
                 return swap_video({"": portrait}, face_video, result, landmark_model, engine=engine)
 
             done = with_engine(Wish("neural", models_dir=models), run)

@@ -10,7 +10,7 @@ def scene(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     luma = 110 + 8 * rng.standard_normal((64, 52))
     u, v = 118 + rng.standard_normal((64, 52)), 146 + rng.standard_normal((64, 52))
-    return tuple(part.astype(np.float32) for part in (luma, u, v))  # type: ignore[return-value]
+    return tuple(part.astype(np.float32) for part in (luma, u, v))
 
 
 SKIN = np.ones((64, 52), np.float32)
@@ -47,7 +47,7 @@ def test_what_has_no_weight_has_no_say() -> None:
     target = tuple(part.copy() for part in source)
     weight = SKIN.copy()
     target[0][20:30, 20:30], weight[20:30, 20:30] = 235, 0
-    light = match_light(target, source, weight, 16, Mood())  # type: ignore[arg-type]
+    light = match_light(target, source, weight, 16, Mood())
     assert np.abs(light.gain - 1).max() < 0.06
 
 

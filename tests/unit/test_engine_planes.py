@@ -57,7 +57,7 @@ def test_a_region_outside_the_picture_repeats_its_border() -> None:
 def test_colours_become_what_ffmpeg_makes_of_them(matrix: str, number: int, full_range: bool) -> None:
     rng = np.random.default_rng(1)
     picture = np.repeat(np.repeat(rng.integers(0, 256, (8, 8, 3), np.uint8), 8, 0), 8, 1)
-    luma, chroma = to_yuv(picture, Colour(full_range, matrix))  # type: ignore[arg-type]
+    luma, chroma = to_yuv(picture, Colour(full_range, matrix))
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
         format="yuv444p", dst_colorspace=number, dst_color_range=2 if full_range else 1
     )

@@ -32,7 +32,7 @@ RED_LEFT[:, 20:] = (10, 10, 250)
 
 
 def saved(path: Path, picture: Image.Image, **options: object) -> Path:
-    picture.save(path, **options)  # type: ignore[arg-type]
+    picture.save(path, **options)
     return path
 
 

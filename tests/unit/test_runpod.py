@@ -35,7 +35,7 @@ from tests.emulator.model import RESULT, ModelBucket, ModelCloud, Script
 from tests.factories import Clock, make_job
 
 SETTINGS = Settings(
-    runpod_api_key="key",  # type: ignore[arg-type] - pydantic makes it a SecretStr
+    runpod_api_key="key",
     runpod_endpoint_id="ep",
     runpod_base_url="https://cloud.test/v2",
     engine_timeout_s=120,

@@ -23,7 +23,7 @@ from tests.emulator.model import RESULT, ModelBucket, ModelCloud, Script
 from tests.factories import Clock, make_job
 
 SETTINGS = Settings(
-    runpod_api_key="key",  # type: ignore[arg-type] - pydantic makes it a SecretStr
+    runpod_api_key="key",
     runpod_endpoint_id="ep",
     runpod_base_url="https://cloud.test/v2",
     engine_timeout_s=120,
@@ -178,7 +178,7 @@ class DyingBackend(RunPodBackend):
         super().__init__(SETTINGS, bucket=app.bucket, transport=app.cloud, clock=app.clock, sleep=app.sleep)
 
     def _run(self, *args: object) -> str:
-        super()._run(*args)  # type: ignore[arg-type] - handed through
+        super()._run(*args)
         raise Killed()
 
 
