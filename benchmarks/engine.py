@@ -33,6 +33,7 @@ from tests import media as packaged
 from tests.puppet import write_clip
 
 SIZES = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080)}
+LARGEST = {"2160p": (3840, 2160)}
 CLIP_S = 2.4
 FACES = "3 faces, 720p"
 
@@ -59,6 +60,7 @@ def main() -> None:
         bench.speed(10 if options.quick else 30)
         bench.memory((10,) if options.quick else (10, 60, 180) if options.long else (10, 60))
         bench.latency()
+        bench.previews()
         if not options.quick:
             bench.quality()
 
@@ -170,6 +172,20 @@ class Bench:
             process.wait()
             ended = time.monotonic()
         print(f"First frame after {first - begun:.1f} s; gone {ended - first:.2f} s after its parent\n")
+
+    def previews(self) -> None:
+        """Of the middle of a video: one frame, from the start of its process to the JPEG."""
+        took: list[str] = []
+        for name, size in (SIZES | LARGEST).items():
+            swap = child.swap_spec(
+                "video", self.portrait, self.looped(size, 10), self.folder / "-", self.model.parent
+            )
+            for at_s in (None, 7.9):
+                begun = time.monotonic()
+                done = child.run(swap | {"task": "preview", "people": None, "label": None, "at_s": at_s})
+                assert done.status == 0, done.last
+                took.append(f"{name}{f' at {at_s} s' if at_s else ''} {time.monotonic() - begun:.1f} s")
+        print(f"Preview of one frame: {', '.join(took)}\n", flush=True)
 
     def quality(self) -> None:
         try:

@@ -7,6 +7,7 @@ time left that the panel would show after the first fifth of the job is compared
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -44,8 +45,8 @@ def main() -> None:
             size=(1920, 1080),
             audio=("aac",),
         )
-        settings = Settings(data_dir=Path(name) / "data", face_landmarker=model)
-        with Service(settings) as service:
+        os.environ["FACESWAP_FACE_LANDMARKER"] = str(model)
+        with Service(Settings(data_dir=Path(name) / "data")) as service:
             for _ in range(chosen.rounds):
                 job = service.submit("single-video", skimage_file("astronaut.png"), clip, consent=True)
                 began = time.monotonic()
