@@ -27,6 +27,7 @@ from typing import Any
 import av
 import numpy as np
 
+from benchmarks.clips import looped
 from faceswap.engine.__main__ import limit_resources
 from tests import child
 from tests import media as packaged
@@ -34,7 +35,6 @@ from tests.puppet import write_clip
 
 SIZES = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080)}
 LARGEST = {"2160p": (3840, 2160)}
-CLIP_S = 2.4
 FACES = "3 faces, 720p"
 
 
@@ -77,20 +77,7 @@ class Bench:
         self.portrait = packaged.skimage_file("astronaut.png")
 
     def looped(self, size: tuple[int, int], seconds: float) -> Path:
-        path = self.folder / f"{size[1]}-{seconds:.0f}.mp4"
-        if not path.exists():
-            loops = round(seconds / CLIP_S)
-            packaged.transcode(
-                self.clip,
-                path,
-                frames=None,
-                loops=loops,
-                size=size,
-                audio=("aac",),
-                preset="veryfast",
-                crf="18",
-            )
-        return path
+        return looped(self.folder, size, seconds)
 
     def speed(self, seconds: float) -> None:
         rows: list[Sequence[object]] = []

