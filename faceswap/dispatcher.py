@@ -27,10 +27,11 @@ from typing import Protocol
 from faceswap.backends import Backend, Handle, Media, Report, RunState
 from faceswap.errors import BackendLost, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
 from faceswap.folders import Folders
-from faceswap.jobs import EtaEstimator, Job, RemoteStop, Result, Stage, Status, isoformat
+from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status, isoformat
 from faceswap.provenance import Ingredient, Marks, Provenance, ingredients_of, made_by
 from faceswap.settings import Settings
 from faceswap.store import JobStore
+from faceswap.uploads import people_path
 
 log = logging.getLogger(__name__)
 
@@ -293,12 +294,15 @@ class Dispatcher:
         if job.backend == "simulated":
             return Media(sources={}, target=work, work_dir=work)
         sources = job.face_mappings or {"": job.source_file}
-        target = self._store.upload(job.target_file)
+        upload = self._store.upload(job.target_file)
+        target = self._folders.media(upload)
+        people = people_path(target) if job.type is JobType.MULTI_VIDEO else None
         return Media(
             sources={face: self._folders.media(self._store.upload(name)) for face, name in sources.items()},
-            target=self._folders.media(target),
+            target=target,
             work_dir=work,
-            target_duration_s=target.duration_s,
+            people=people if people and people.is_file() else None,
+            target_duration_s=upload.duration_s,
         )
 
     def _finish(self, run: _Run, handle: Handle, report: Report) -> None:

@@ -17,7 +17,7 @@ from faceswap.dispatcher import Dispatcher, Seal
 from faceswap.engine.marking import Marking
 from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
-from faceswap.jobs import Job, RemoteStop, Stage, Status
+from faceswap.jobs import Job, JobType, RemoteStop, Stage, Status
 from faceswap.media import aigc_text
 from faceswap.provenance import Marks, Verdict, marking_of, verify
 from faceswap.settings import Settings
@@ -42,6 +42,8 @@ class ScriptedBackend:
         self.submit_error: FaceSwapError | None = None
         self.stop_answers = [True]
         self.submissions: list[str] = []
+        self.people: list[Path | None] = []
+        """Of each submission."""
         self.polled: list[Handle] = []
         self.stopped: list[Handle] = []
         self.forgotten: list[Handle] = []
@@ -52,6 +54,7 @@ class ScriptedBackend:
     def submit(self, job: Job, media: Media) -> Handle:
         assert list(media.work_dir.iterdir()) == []
         self.submissions.append(job.id)
+        self.people.append(media.people)
         if self.survives_restart and not self.uploads:
             media.sending()
         self.submitting.set()
@@ -161,6 +164,26 @@ def test_progress_and_stage_reach_the_store(house: House) -> None:
     house.dispatch(backend)
     wait_until(lambda: house.store.get(job.id).progress == 42, "the progress is stored")
     assert house.store.get(job.id).stage is Stage.WAITING_FOR_GPU
+
+
+def test_a_backend_is_told_what_is_known_of_the_people_where_each_has_a_source(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    expected: dict[str, Path | None] = {}
+    for kind, asked in (
+        (JobType.MULTI_VIDEO, True),
+        (JobType.MULTI_VIDEO, False),
+        (JobType.SINGLE_VIDEO, True),
+    ):
+        job = house.add_job(type=kind)
+        people = house.folders.upload(job.target_file) / "people.json"
+        if asked:
+            people.parent.mkdir(parents=True)
+            people.write_text("{}")
+        expected[job.id] = people if asked and kind is JobType.MULTI_VIDEO else None
+    house.dispatch(backend)
+    wait_until(lambda: len(backend.people) == len(expected), "all were submitted")
+    assert dict(zip(backend.submissions, backend.people, strict=True)) == expected
 
 
 def test_a_failed_run_ends_with_code_and_sentence(house: House) -> None:
