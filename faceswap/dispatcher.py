@@ -41,8 +41,9 @@ HEARTBEAT_S = 0.5
 """How often leases are renewed and progress is written, and how soon another process's writes are noticed."""
 STOP_BACKOFF_S = (1.0, 60.0)
 STOPS_AT_ONCE = 8
-GIVE_UP_AFTER_S = 7 * 86_400.0
-"""The longest time RunPod lets any job live."""
+GIVE_UP_AFTER_S = 3600.0
+"""How long a stop may stay unconfirmed after its run must have ended by itself. Any process that can ask
+RunPod, also one that has the key again, has its answer before that."""
 
 
 class Seal(Protocol):
@@ -410,8 +411,10 @@ class Dispatcher:
             if backend is not None and backend.stop(_handle(job)):
                 self._store.stopped(job.id, RemoteStop.CONFIRMED)
                 log.debug("job %s: remote stop confirmed", job.id)
-            elif job.submitted_at and time.time() - job.submitted_at.timestamp() > GIVE_UP_AFTER_S:
-                self._store.stopped(job.id, RemoteStop.GIVEN_UP)
+            elif self._must_be_over(job):
+                log.warning("job %s: nobody could confirm that its run was stopped", job.id)
+                sent = job.submitted_at is not None  # nothing can have run of a job that was never sent
+                self._store.stopped(job.id, RemoteStop.GIVEN_UP if sent else RemoteStop.CONFIRMED)
         except FaceSwapError as error:
             log.info("job %s: the remote stop failed (%s) and is tried again", job.id, error.code)
         except Exception:  # whatever it was, a GPU may be running: the next try comes
@@ -420,6 +423,12 @@ class Dispatcher:
             stop.next_try_s = self._monotonic() + stop.delay_s
             stop.delay_s = min(stop.delay_s * 2, STOP_BACKOFF_S[1])
             stop.in_flight = False
+
+    def _must_be_over(self, job: Job) -> bool:
+        """By the limits that its run was sent with, however little was heard of it."""
+        since = job.submitted_at or job.updated_at
+        longest_s = self._settings.runpod_wait_s + self._settings.engine_timeout_s
+        return time.time() - since.timestamp() > longest_s + GIVE_UP_AFTER_S
 
 
 def _handle(job: Job) -> Handle:
