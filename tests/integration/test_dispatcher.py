@@ -439,6 +439,7 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
         assert backend.stopped == [Handle(job.id, "remote", job.submitted_at)]
 
     def test_it_is_given_up_once_its_run_must_have_ended_and_a_sentence_says_so(self, house: House) -> None:
+        assert self.longest_s(house) < 3 * 3600
         job = self.cancelled(house, sent_s_ago=self.longest_s(house) + 60)
         house.dispatch(ScriptedBackend(), names=["local"])
         wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.GIVEN_UP, "it is given up")
