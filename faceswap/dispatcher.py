@@ -25,7 +25,14 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import BackendLost, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
+from faceswap.errors import (
+    BackendLost,
+    BackendUnavailable,
+    FaceSwapError,
+    JobNotFound,
+    JobStopped,
+    SubmissionUnknown,
+)
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status, isoformat
 from faceswap.provenance import Ingredient, Marks, Provenance, ingredients_of, made_by
@@ -185,8 +192,14 @@ class Dispatcher:
         backend = self._backends.get(job.backend)
         with self._lock:
             ours = job.id in self._runs
-        adopted = None if ours or backend is None else self._store.adopt(job, self._worker, LEASE_S)
-        if backend is None or adopted is None:
+        if ours or (backend is None and not self._must_be_over(job)):
+            return  # of one whose backend is not configured here, somebody else may know more
+        adopted = self._store.adopt(job, self._worker, LEASE_S)
+        if adopted is None:
+            return
+        if backend is None:
+            self._fail(adopted, BackendUnavailable())
+            self._clean_up(job)
             return
         log.info("job %s: restored, run %d had died", job.id, job.attempt)
         if backend.survives_restart and adopted.submitted_at is not None:

@@ -456,6 +456,30 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
         assert house.store.get(waits.id).remote_stop is RemoteStop.PENDING, "media may lie in the bucket"
 
 
+def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then it is left to whoever has the key, and picked up when it is back."""
+    jobs = [house.add_job(backend="runpod") for _ in range(2)]
+    for _ in jobs:
+        dead = house.store.claim("dead worker", "runpod", lease_s=-1)
+        assert dead
+        house.store.submitting(dead)
+        house.store.submitted(dead.id, "remote")
+    nobody = house.dispatch(ScriptedBackend(), names=["local"])
+    local = house.add_job()
+    house.until(local, Status.PROCESSING)  # it has looked at the others before
+    assert {house.store.get(job.id).status for job in jobs} == {Status.PROCESSING}
+    nobody.close()
+    limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s
+    monkeypatch.setattr(dispatcher_module, "GIVE_UP_AFTER_S", -limits)
+    house.dispatch(ScriptedBackend(), names=["local"])
+    for job in jobs:
+        failed = house.until(job, Status.FAILED)
+        assert (failed.error_code, failed.remote_stop) == ("backend_unavailable", RemoteStop.NONE)
+        wait_until((house.folders.job(job.id) / "job.json").is_file, "the summary is written")
+
+
 def test_a_run_whose_end_could_not_be_written_is_taken_up_while_others_go_on(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
