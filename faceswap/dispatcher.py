@@ -25,12 +25,20 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import BackendLost, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
+from faceswap.errors import (
+    BackendLost,
+    BackendUnavailable,
+    FaceSwapError,
+    JobNotFound,
+    JobStopped,
+    SubmissionUnknown,
+)
 from faceswap.folders import Folders
-from faceswap.jobs import EtaEstimator, Job, RemoteStop, Result, Stage, Status, isoformat
+from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status, isoformat
 from faceswap.provenance import Ingredient, Marks, Provenance, ingredients_of, made_by
 from faceswap.settings import Settings
 from faceswap.store import JobStore
+from faceswap.uploads import people_path
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +48,9 @@ HEARTBEAT_S = 0.5
 """How often leases are renewed and progress is written, and how soon another process's writes are noticed."""
 STOP_BACKOFF_S = (1.0, 60.0)
 STOPS_AT_ONCE = 8
-GIVE_UP_AFTER_S = 7 * 86_400.0
-"""The longest time RunPod lets any job live."""
+GIVE_UP_AFTER_S = 3600.0
+"""How long a stop may stay unconfirmed after its run must have ended by itself. Any process that can ask
+RunPod, also one that has the key again, has its answer before that."""
 
 
 class Seal(Protocol):
@@ -183,8 +192,14 @@ class Dispatcher:
         backend = self._backends.get(job.backend)
         with self._lock:
             ours = job.id in self._runs
-        adopted = None if ours or backend is None else self._store.adopt(job, self._worker, LEASE_S)
-        if backend is None or adopted is None:
+        if ours or (backend is None and not self._must_be_over(job)):
+            return  # of one whose backend is not configured here, somebody else may know more
+        adopted = self._store.adopt(job, self._worker, LEASE_S)
+        if adopted is None:
+            return
+        if backend is None:
+            self._fail(adopted, BackendUnavailable())
+            self._clean_up(job)
             return
         log.info("job %s: restored, run %d had died", job.id, job.attempt)
         if backend.survives_restart and adopted.submitted_at is not None:
@@ -293,12 +308,15 @@ class Dispatcher:
         if job.backend == "simulated":
             return Media(sources={}, target=work, work_dir=work)
         sources = job.face_mappings or {"": job.source_file}
-        target = self._store.upload(job.target_file)
+        upload = self._store.upload(job.target_file)
+        target = self._folders.media(upload)
+        people = people_path(target) if job.type is JobType.MULTI_VIDEO else None
         return Media(
             sources={face: self._folders.media(self._store.upload(name)) for face, name in sources.items()},
-            target=self._folders.media(target),
+            target=target,
             work_dir=work,
-            target_duration_s=target.duration_s,
+            people=people if people and people.is_file() else None,
+            target_duration_s=upload.duration_s,
         )
 
     def _finish(self, run: _Run, handle: Handle, report: Report) -> None:
@@ -406,8 +424,10 @@ class Dispatcher:
             if backend is not None and backend.stop(_handle(job)):
                 self._store.stopped(job.id, RemoteStop.CONFIRMED)
                 log.debug("job %s: remote stop confirmed", job.id)
-            elif job.submitted_at and time.time() - job.submitted_at.timestamp() > GIVE_UP_AFTER_S:
-                self._store.stopped(job.id, RemoteStop.GIVEN_UP)
+            elif self._must_be_over(job):
+                log.warning("job %s: nobody could confirm that its run was stopped", job.id)
+                sent = job.submitted_at is not None  # nothing can have run of a job that was never sent
+                self._store.stopped(job.id, RemoteStop.GIVEN_UP if sent else RemoteStop.CONFIRMED)
         except FaceSwapError as error:
             log.info("job %s: the remote stop failed (%s) and is tried again", job.id, error.code)
         except Exception:  # whatever it was, a GPU may be running: the next try comes
@@ -416,6 +436,12 @@ class Dispatcher:
             stop.next_try_s = self._monotonic() + stop.delay_s
             stop.delay_s = min(stop.delay_s * 2, STOP_BACKOFF_S[1])
             stop.in_flight = False
+
+    def _must_be_over(self, job: Job) -> bool:
+        """By the limits that its run was sent with, however little was heard of it."""
+        since = job.submitted_at or job.updated_at
+        longest_s = self._settings.runpod_wait_s + self._settings.engine_timeout_s
+        return time.time() - since.timestamp() > longest_s + GIVE_UP_AFTER_S
 
 
 def _handle(job: Job) -> Handle:

@@ -6,6 +6,7 @@ weights/                model files, checked by SHA-256
 unlabelled.jsonl        who asked for a result without the visible label, and when
 examples/               what the pages offer to try, from packages
 uploads/<id>/media.*    what passed the intake
+uploads/<id>/people.json  whom a video shows, once that was asked
 jobs/<id>/result.*      what can be downloaded
 jobs/<id>/job.json      the finished job, for people
 jobs/<id>/attempt-…/    the work of a run; gone with it

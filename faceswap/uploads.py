@@ -122,7 +122,7 @@ class Intake:
         """The faces of an uploaded picture, or the people of a video over its length, by a child process.
 
         What it learns about the people of a video stays beside the video, so that a swap knows them by the
-        same ids.
+        same ids, and how many they are is noted.
 
         Raises:
             BadMedia, BackendUnavailable: the engine could not do it.
@@ -131,7 +131,10 @@ class Intake:
         result = self._ask_engine(
             {"task": "faces", "path": str(path), "people": str(people_path(path))}, FACES_CPU_S[upload.kind]
         )
-        return [DetectedFace(**face) for face in result["faces"]]
+        faces = [DetectedFace(**face) for face in result["faces"]]
+        if upload.kind == "video":
+            self._store.note_faces(upload.id, len(faces))
+        return faces
 
     def preview(
         self,

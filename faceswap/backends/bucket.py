@@ -6,6 +6,7 @@ The worker never holds credentials: it gets presigned URLs for exactly the objec
 |-------------------------|------------|----------------------------------------------------------|
 | jobs/ID/source-N        | app        | a source face                                            |
 | jobs/ID/target          | app        | the picture or video it goes into                        |
+| jobs/ID/people          | app        | what was learned about a video's people                  |
 | jobs/ID/result          | worker     | the swapped picture or video                             |
 | jobs/ID/receipt         | worker     | how the run ended, as JSON; written last, after it ended |
 | jobs/ID/cancel          | app        | the cancel marker: a run that sees it stops              |
@@ -56,6 +57,10 @@ class JobKeys:
     @property
     def target(self) -> str:
         return f"{self.prefix}/target"
+
+    @property
+    def people(self) -> str:
+        return f"{self.prefix}/people"
 
     @property
     def result(self) -> str:

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,11 +35,20 @@ from faceswap.errors import (
 
 log = logging.getLogger(__name__)
 
-_TARGET = "\0target"
-"""No face id: those are printable."""
+_TARGET, _PEOPLE = "\0target", "\0people"
+"""No face ids: those are printable."""
 
 Download = Callable[[str], Iterable[bytes]]
 """Streams a URL. Raises `ResultMissing` when that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Where a worker finds the files of its job."""
+
+    sources: Mapping[str, Address]
+    target: Address
+    people: Address | None
 
 
 class Carrier:
@@ -65,28 +75,31 @@ class Carrier:
             limit = (MAX_BODY_BYTES - ENVELOPE_BYTES) // 4 * 3
             raise BucketNeeded(size_mb=size_bytes / 1e6, limit_mb=limit / 1e6)
 
-    def hand_over(
-        self, job_id: str, media: Media, expires_in: timedelta, go_on: Callable[[], None]
-    ) -> tuple[dict[str, Address], Address]:
-        """Make the files readable for the worker. Returns the addresses of the sources and of the target.
+    def hand_over(self, job_id: str, media: Media, expires_in: timedelta, go_on: Callable[[], None]) -> Sent:
+        """Make the files readable for the worker.
 
-        `go_on` is called between parts; what it raises ends the upload and is raised here.
+        `go_on` is called between parts; what it raises ends the upload and is raised here. Without a bucket
+        what is known of the people stays here where it does not fit: the worker finds them anew.
         """
         files = {**media.sources, _TARGET: media.target}
         size_bytes = sum(path.stat().st_size for path in files.values())
         self.check(size_bytes)
+        if media.people:
+            with_people = size_bytes + media.people.stat().st_size
+            if self._bucket or _fits_inline(with_people):
+                files[_PEOPLE], size_bytes = media.people, with_people
         if self._bucket is None or _fits_inline(size_bytes):
             found = {role: _inlined(path.read_bytes()) for role, path in files.items()}
         else:
             keys = JobKeys(job_id)
             names = {role: keys.source(number) for number, role in enumerate(media.sources)}
-            names[_TARGET] = keys.target
+            names |= {_TARGET: keys.target, _PEOPLE: keys.people}
             found: dict[str, Address] = {}
             for role, path in files.items():
                 sha256 = self._bucket.upload(names[role], path, go_on)
                 found[role] = Address(self._bucket.sign("GET", names[role], expires_in), sha256)
-        target = found.pop(_TARGET)
-        return found, target
+        target, people = found.pop(_TARGET), found.pop(_PEOPLE, None)
+        return Sent(found, target, people)
 
     def return_addresses(self, job_id: str, expires_in: timedelta) -> Mapping[str, str]:
         """The fields of `Order` that name where result, receipt and marker lie; none without a bucket."""

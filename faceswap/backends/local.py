@@ -17,7 +17,7 @@ from faceswap.folders import Folders
 from faceswap.jobs import Job, Stage
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
-from faceswap.uploads import engine_limits, people_path
+from faceswap.uploads import engine_limits
 
 
 class LocalBackend:
@@ -45,7 +45,7 @@ class LocalBackend:
                     "sources": {face: str(path) for face, path in media.sources.items()},
                     "target": str(media.target),
                     "result": str(media.work_dir / job.type.result_name),
-                    "people": str(people_path(media.target)),
+                    "people": str(media.people) if media.people else None,
                     "options": job.options.for_engine(),
                     "marking": marking_of(job, self._settings).as_spec(),
                 }

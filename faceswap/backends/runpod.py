@@ -192,15 +192,16 @@ class RunPodBackend:
         expires_in = timedelta(seconds=UPLOAD_S + self._longest_s)
         ttl_s = self._settings.runpod_wait_s + execution_s
         with self._on_its_way(job.id) as submission:
-            sources, target = self._carrier.hand_over(job.id, media, expires_in, submission.go_on)
+            sent = self._carrier.hand_over(job.id, media, expires_in, submission.go_on)
             submission.go_on()
             media.sending()
             now = self._clock()
             order = Order(
                 job,
-                sources,
-                target,
+                sent.sources,
+                sent.target,
                 deadline=datetime.fromtimestamp(now + ttl_s, UTC),
+                people=sent.people,
                 limits={
                     "max_megapixels": self._settings.max_megapixels,
                     "max_video_megapixels": self._settings.max_video_megapixels,

@@ -215,6 +215,8 @@ class Order:
     target: Address
     deadline: datetime
     """When the run must be over, whatever RunPod does; the worker stops itself then."""
+    people: Address | None = None
+    """What was learned before about the people of the target."""
     limits: Fields = field(default_factory=dict[str, object])
     marking: Marking | None = None
     """What the worker marks the result with; it has its own default."""
@@ -230,10 +232,12 @@ class Order:
             "process_type": self.job.type.value,
             "source_file": only.url if only else None,
             "target_file": self.target.url,
+            "people_file": self.people.url if self.people else None,
             "face_mappings": {face: address.url for face, address in mapped.items()},
             "sha256": {
                 "source_file": only.sha256 if only else None,
                 "target_file": self.target.sha256,
+                "people_file": self.people.sha256 if self.people else None,
                 "face_mappings": {face: address.sha256 for face, address in mapped.items()},
             },
             "options": self.job.options.for_engine(),

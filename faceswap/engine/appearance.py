@@ -19,6 +19,8 @@ from faceswap.engine.topology import MESH_POINTS
 _CROP = 128
 _UNROLLED = 64
 _GRID = 16
+LOOK = _GRID * _GRID + 2
+"""Numbers that describe a face."""
 _SURROUNDINGS = 8.0
 """Standard deviation of what counts as around a place, in unrolled pixels."""
 _LEAST_CONTRAST = 4.0
@@ -44,7 +46,7 @@ class Appearance:
         self._triangles = np.ascontiguousarray(mesh.triangles.reshape(-1, 1, 3))
 
     def __call__(self, planes: Planes, found: Found) -> F32:
-        """(258,) float32: 16 x 16 of pattern from the top left on, then two of tint."""
+        """(`LOOK`,) float32: 16 x 16 of pattern from the top left on, then two of tint."""
         unrolled, seen = self._unrolled(planes, found)
         pattern = _pattern(cv2.cvtColor(unrolled, cv2.COLOR_RGB2GRAY).astype(np.float32), seen)
         lab = as_u8(cv2.cvtColor(unrolled, cv2.COLOR_RGB2LAB))[_CHEEKS].reshape(-1, 3)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faceswap.engine.appearance import Appearance
+from faceswap.engine.appearance import LOOK, Appearance
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.landmarks import Face, Found, Landmarker
 from faceswap.engine.mapping import face_id, reading_order
@@ -80,14 +80,16 @@ class People:
 
     @classmethod
     def load(cls, path: Path) -> People | None:
-        """None when there is none, or one of another version."""
+        """None when there is none, or one of another version or form: it may have come over a network."""
         try:
-            kept: dict[str, Any] = json.loads(path.read_text())
-        except (OSError, ValueError):
+            kept: Any = json.loads(path.read_text())
+            if kept["format"] != _FORMAT:
+                return None
+            persons = [Person(str(one["id"]), np.array(one["looks"], np.float32)) for one in kept["people"]]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
-        if kept.get("format") != _FORMAT:
-            return None
-        return cls([Person(one["id"], np.array(one["looks"], np.float32)) for one in kept["people"]])
+        fitting = all(one.looks.shape[1:] == (LOOK,) and np.isfinite(one.looks).all() for one in persons)
+        return cls(persons) if fitting else None
 
 
 def sightings(

@@ -455,6 +455,10 @@ class JobStore:
             raise UploadNotFound()
         return upload_of(row)
 
+    def note_faces(self, upload_id: str, faces: int) -> None:
+        """So many people were found in a video. Without effect when it was deleted meanwhile."""
+        self._change("UPDATE uploads SET faces = ? WHERE id = ?", (faces, upload_id))
+
     def has_upload(self, upload_id: str) -> bool:
         return self._one("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)) is not None
 

@@ -24,7 +24,7 @@ _JOB_TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that passed the intake. `faces` counts those found in a picture; None for a video."""
+    """A file that passed the intake."""
 
     id: str
     owner: str
@@ -41,6 +41,7 @@ class Upload:
     fps: float | None
     has_audio: bool
     faces: int | None
+    """Those of a picture, or the people of a video once somebody has looked for them; None before."""
     created_at: datetime
 
 

@@ -24,7 +24,7 @@ from faceswap.engine.process import EngineProcess, EngineReport
 from faceswap.errors import EngineCrashed, NoFaceFound
 from faceswap.worker.run import Config, Run
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("faceswap.worker.handler")  # where it serves, its name is __main__
 
 _KEPT_STOPS = 1000
 _FITNESS_S = 60.0
@@ -148,10 +148,11 @@ def _asked(spec: Mapping[str, object], timeout_s: float) -> EngineReport:
 
 
 def main() -> None:
+    # The import of the SDK has set the root logger up in its own way, which would ignore all of this.
     logging.basicConfig(
-        level=os.environ.get("FACESWAP_LOG_LEVEL", "INFO"),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
+    logging.getLogger("faceswap").setLevel(os.environ.get("FACESWAP_LOG_LEVEL", "INFO"))
     config = Config.from_env()
     early_stops = EarlyStops()
     early_stops.watch()

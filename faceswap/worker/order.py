@@ -34,6 +34,8 @@ class Order:
     sources: Mapping[str, Address]
     """The faces to put in, by the id of the target's face; `""` is the only source of a single swap."""
     target: Address
+    people: Address | None = None
+    """What was learned before about the people of the target; their ids are those of `sources`."""
     options: Options = field(default_factory=Options)
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
     """`max_megapixels`, `max_video_megapixels` and `max_duration_s`, where the app has its own."""
@@ -67,10 +69,12 @@ class Order:
             source = _text(said.get("source_file"), "source_file")
             sources = {"": Address(source, _optional(sums, "source_file"))}
         limits = _fields(said.get("limits") or {}, "limits")
+        people = _optional(said, "people_file")
         return cls(
             kind=kind,
             sources=sources,
             target=Address(_text(said.get("target_file"), "target_file"), _optional(sums, "target_file")),
+            people=Address(people, _optional(sums, "people_file")) if people else None,
             options=_options(_fields(said.get("options") or {}, "options")),
             limits={name: float(value) for name, value in limits.items() if _is_number(value)},
             marking=_marking(said),

@@ -164,16 +164,17 @@ class Run:
             for number, (face, address) in enumerate(order.sources.items()):
                 sources[face] = await _fetched(transfer, address, folder / f"source-{number}", "source")
             target = await _fetched(transfer, order.target, folder / "target", "target")
+            people = (
+                await _fetched(transfer, order.people, folder / "people", "people") if order.people else None
+            )
             result = folder / ("result.mp4" if order.kind == "video" else "result.png")
-            said = await self._swap(order, sources, target, result)
+            said = await self._swap(self._spec(order, sources, target, people, result))
             self._progress.update(100.0, "uploading")
             return await _handed_back(order, transfer, result, said)
 
-    async def _swap(
-        self, order: Order, sources: Mapping[str, Path], target: Path, result: Path
-    ) -> Mapping[str, object]:
+    async def _swap(self, spec: Mapping[str, object]) -> Mapping[str, object]:
         log.info("an engine starts")
-        engine = self._start_engine(self._spec(order, sources, target, result))
+        engine = self._start_engine(spec)
         try:
             while not (report := engine.poll()).done:
                 self._progress.update(report.progress, "processing")
@@ -185,7 +186,7 @@ class Run:
         return report.result
 
     def _spec(
-        self, order: Order, sources: Mapping[str, Path], target: Path, result: Path
+        self, order: Order, sources: Mapping[str, Path], target: Path, people: Path | None, result: Path
     ) -> Mapping[str, object]:
         """What the engine is asked to do."""
         return {
@@ -193,6 +194,7 @@ class Run:
             "kind": order.kind,
             "sources": {face: str(path) for face, path in sources.items()},
             "target": str(target),
+            "people": str(people) if people else None,
             "result": str(result),
             "options": dataclasses.asdict(order.options),
             "marking": order.marking.as_spec() if order.marking else None,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from faceswap.dispatcher import Dispatcher, Seal
 from faceswap.engine.marking import Marking
 from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
-from faceswap.jobs import Job, RemoteStop, Stage, Status
+from faceswap.jobs import Job, JobType, RemoteStop, Stage, Status
 from faceswap.media import aigc_text
 from faceswap.provenance import Marks, Verdict, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.store import JobStore
+from faceswap.ui import texts
 from tests.factories import add_job, make_upload
 from tests.marked import marked
 from tests.waiting import wait_until
@@ -42,6 +44,8 @@ class ScriptedBackend:
         self.submit_error: FaceSwapError | None = None
         self.stop_answers = [True]
         self.submissions: list[str] = []
+        self.people: list[Path | None] = []
+        """Of each submission."""
         self.polled: list[Handle] = []
         self.stopped: list[Handle] = []
         self.forgotten: list[Handle] = []
@@ -52,6 +56,7 @@ class ScriptedBackend:
     def submit(self, job: Job, media: Media) -> Handle:
         assert list(media.work_dir.iterdir()) == []
         self.submissions.append(job.id)
+        self.people.append(media.people)
         if self.survives_restart and not self.uploads:
             media.sending()
         self.submitting.set()
@@ -106,8 +111,13 @@ class House:
             self.store.add_upload(upload)
         return add_job(self.store, source_file=uploads[0].id, target_file=uploads[1].id, **changes)
 
-    def dispatch(self, backend: ScriptedBackend, slots: int = 1, seal: Seal | None = unsealed) -> Dispatcher:
-        names = ("local", "runpod")
+    def dispatch(
+        self,
+        backend: ScriptedBackend,
+        slots: int = 1,
+        seal: Seal | None = unsealed,
+        names: Sequence[str] = ("local", "runpod"),
+    ) -> Dispatcher:
         dispatcher = Dispatcher(
             self.store,
             dict.fromkeys(names, backend),
@@ -161,6 +171,26 @@ def test_progress_and_stage_reach_the_store(house: House) -> None:
     house.dispatch(backend)
     wait_until(lambda: house.store.get(job.id).progress == 42, "the progress is stored")
     assert house.store.get(job.id).stage is Stage.WAITING_FOR_GPU
+
+
+def test_a_backend_is_told_what_is_known_of_the_people_where_each_has_a_source(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    expected: dict[str, Path | None] = {}
+    for kind, asked in (
+        (JobType.MULTI_VIDEO, True),
+        (JobType.MULTI_VIDEO, False),
+        (JobType.SINGLE_VIDEO, True),
+    ):
+        job = house.add_job(type=kind)
+        people = house.folders.upload(job.target_file) / "people.json"
+        if asked:
+            people.parent.mkdir(parents=True)
+            people.write_text("{}")
+        expected[job.id] = people if asked and kind is JobType.MULTI_VIDEO else None
+    house.dispatch(backend)
+    wait_until(lambda: len(backend.people) == len(expected), "all were submitted")
+    assert dict(zip(backend.submissions, backend.people, strict=True)) == expected
 
 
 def test_a_failed_run_ends_with_code_and_sentence(house: House) -> None:
@@ -377,6 +407,77 @@ def test_a_bug_while_a_run_is_stopped_does_not_keep_it_from_being_stopped(house:
     house.dispatch(backend)
     assert bug.wait(20)
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
+
+
+class TestAStopWhoseBackendIsNotConfiguredAnyMore:
+    """The key was taken away after the cancel: nobody here can tell RunPod anything."""
+
+    def cancelled(self, house: House, *, sent_s_ago: float | None, cancelled_s_ago: float = 0.0) -> Job:
+        now = datetime.now(UTC)
+        return house.add_job(
+            backend="runpod",
+            status=Status.FAILED,
+            remote_stop=RemoteStop.PENDING,
+            runpod_id=None if sent_s_ago is None else "remote",
+            submitted_at=None if sent_s_ago is None else now - timedelta(seconds=sent_s_ago),
+            updated_at=now - timedelta(seconds=cancelled_s_ago),
+        )
+
+    def longest_s(self, house: House) -> float:
+        limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s
+        return limits + dispatcher_module.GIVE_UP_AFTER_S
+
+    def test_it_stays_pending_and_is_delivered_once_the_key_is_back(self, house: House) -> None:
+        job = self.cancelled(house, sent_s_ago=self.longest_s(house) - 60)
+        nobody = house.dispatch(ScriptedBackend(), names=["local"])
+        wait_until(lambda: (stop := nobody._stops.get(job.id)) and stop.next_try_s, "it was tried")
+        assert house.store.get(job.id).remote_stop is RemoteStop.PENDING
+        nobody.close()
+        backend = ScriptedBackend(survives_restart=True)
+        house.dispatch(backend)
+        wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "it is confirmed")
+        assert backend.stopped == [Handle(job.id, "remote", job.submitted_at)]
+
+    def test_it_is_given_up_once_its_run_must_have_ended_and_a_sentence_says_so(self, house: House) -> None:
+        assert self.longest_s(house) < 3 * 3600
+        job = self.cancelled(house, sent_s_ago=self.longest_s(house) + 60)
+        house.dispatch(ScriptedBackend(), names=["local"])
+        wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.GIVEN_UP, "it is given up")
+        job = house.store.get(job.id)
+        assert texts.remarks(job, "zh") == ["未能确认云端已停止，请到 RunPod 控制台查看"]
+        assert "look at the RunPod console" in texts.remarks(job, "en")[0]
+        assert house.store.events(job.id)[-1].reason == "remote stop given_up"
+
+    def test_of_a_job_that_was_never_sent_it_is_confirmed_in_the_end(self, house: House) -> None:
+        waits = self.cancelled(house, sent_s_ago=None)
+        ends = self.cancelled(house, sent_s_ago=None, cancelled_s_ago=self.longest_s(house) + 60)
+        house.dispatch(ScriptedBackend(), names=["local"])
+        wait_until(lambda: house.store.get(ends.id).remote_stop is RemoteStop.CONFIRMED, "it is over")
+        assert house.store.get(waits.id).remote_stop is RemoteStop.PENDING, "media may lie in the bucket"
+
+
+def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then it is left to whoever has the key, and picked up when it is back."""
+    jobs = [house.add_job(backend="runpod") for _ in range(2)]
+    for _ in jobs:
+        dead = house.store.claim("dead worker", "runpod", lease_s=-1)
+        assert dead
+        house.store.submitting(dead)
+        house.store.submitted(dead.id, "remote")
+    nobody = house.dispatch(ScriptedBackend(), names=["local"])
+    local = house.add_job()
+    house.until(local, Status.PROCESSING)  # it has looked at the others before
+    assert {house.store.get(job.id).status for job in jobs} == {Status.PROCESSING}
+    nobody.close()
+    limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s
+    monkeypatch.setattr(dispatcher_module, "GIVE_UP_AFTER_S", -limits)
+    house.dispatch(ScriptedBackend(), names=["local"])
+    for job in jobs:
+        failed = house.until(job, Status.FAILED)
+        assert (failed.error_code, failed.remote_stop) == ("backend_unavailable", RemoteStop.NONE)
+        wait_until((house.folders.job(job.id) / "job.json").is_file, "the summary is written")
 
 
 def test_a_run_whose_end_could_not_be_written_is_taken_up_while_others_go_on(

@@ -139,6 +139,8 @@ def test_a_private_event_has_no_name_to_call_it_by(victim: Victim) -> None:
 def test_no_file_of_ours_is_served_by_gradio(victim: Victim) -> None:
     """Not by path, by traversal, or as a static file: with or without the owner's token."""
     data_dir, repository = victim.app.data_dir, Path(__file__).parents[2]
+    upload = next(data_dir.glob("uploads/*/media.png"))
+    upload.with_name("people.json").write_text("whom a video shows, as detection leaves it beside the upload")
     files = [path for path in data_dir.rglob("*") if path.is_file()]
     assert any(path.name == "server.key" for path in files)
     assert any(path.name == "result.png" for path in files)
@@ -166,6 +168,9 @@ def test_no_file_of_ours_is_served_by_gradio(victim: Victim) -> None:
             f"/custom_component/x/server/../..{path}",
             f"/gradio_api/proxy=file://{path}",
             f"/gradio_api/proxy={victim.app.url}/api/download/{victim.job['id']}",
+            f"/api/download/{path.parent.name}/{path.name}",
+            f"/api/download/{path.parent.name}%2f{path.name}",
+            f"/api/download/{path.name}",
         ):
             if not address:
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +15,13 @@ from faceswap.backends.runpod import RunPodBackend
 from faceswap.jobs import JobType
 from faceswap.media import Limits, read_picture
 from faceswap.ui import texts
+from faceswap.worker.run import MARKER_EVERY_S
 from tests import graphs
 from tests.emulator.fixtures import settings_for
+from tests.emulator.s3 import S3Server
 from tests.emulator.sdk import SdkWorker
-from tests.emulator.server import Emulator
-from tests.integration.test_runpod_chain import BOOT_S, finished, job_of
+from tests.emulator.server import Emulator, Faults
+from tests.integration.test_runpod_chain import BOOT_S, confirmed, finished, job_of
 from tests.waiting import wait_until
 
 
@@ -124,6 +128,53 @@ class TestInTheCloud:
         report, _ = self.swapped(backend, JobType.SINGLE_VIDEO, "neural", portrait, face_video, tmp_path)
         assert report.engine == "neural:inswapper_128"
 
+    @pytest.mark.parametrize("voice", ["signal", "marker"])
+    def test_a_stop_while_the_network_computes_ends_the_engine_at_once(
+        self,
+        voice: str,
+        emulator: Emulator,
+        s3_server: S3Server,
+        portrait: Path,
+        other_portrait: Path,
+        tmp_path: Path,
+    ) -> None:
+        """The graph would compute for hours and asks nobody: only the end of its process stops it. The
+        worker lives on and takes the next job. It comes to the worker after its check, which it would not
+        pass, as files on a network volume may."""
+        models = tmp_path / "models"
+        models.mkdir()
+        settings = settings_for(emulator, tmp_path / "data", s3_server)
+        backend = RunPodBackend(settings)
+        worker = SdkWorker(
+            emulator, tmp_path, FACESWAP_WORKER_MODELS_DIR=str(models), FACESWAP_LOG_LEVEL="DEBUG"
+        )
+        try:
+            wait_until(lambda: worker.name in emulator.waiting, "the worker is fit", BOOT_S)
+            graphs.embedder(models / graphs.EMBEDDER)
+            graphs.endless(models / graphs.INSWAPPER)
+            job = job_of(JobType.SINGLE_IMAGE).evolve(options=SwapOptions(engine="neural"))
+            handle = backend.submit(job, Media({"": portrait}, other_portrait, tmp_path))
+            engine = in_the_network(worker)
+            emulator.faults = Faults(drop_stops=voice == "marker")
+            began = time.monotonic()
+            over = backend.stop(handle)
+            wait_until(lambda: not Path(f"/proc/{engine}").exists(), "the engine is gone", 20)
+            passed_s = time.monotonic() - began
+            assert passed_s < (5 if voice == "signal" else 5 + MARKER_EVERY_S), "not at once"
+            if not over:
+                confirmed(backend, handle)
+            assert emulator.only_job.state == "CANCELLED"
+            assert not any("output" in answer for answer in emulator.only_job.late)
+            assert not list(tmp_path.glob("run-*")), "its files are gone"
+            emulator.faults = Faults()
+            report, _ = self.swapped(
+                backend, JobType.SINGLE_IMAGE, "mesh", portrait, other_portrait, tmp_path
+            )
+            assert report.engine == "mesh"
+        finally:
+            worker.close()
+            backend.close()
+
     def test_a_worker_whose_networks_do_not_run_takes_no_job(
         self, emulator: Emulator, tmp_path: Path
     ) -> None:
@@ -137,3 +188,19 @@ class TestInTheCloud:
             assert worker.name not in emulator.waiting
         finally:
             worker.close()
+
+
+def in_the_network(worker: SdkWorker) -> int:
+    """Process id of the worker's engine, once it has loaded its networks and computes on and on."""
+    wait_until(
+        lambda: f"{graphs.INSWAPPER} (inswapper_128) runs on" in worker.log, "the network is loaded", BOOT_S
+    )
+    (engine,) = worker.engines()
+    loaded = processor_s(engine)
+    wait_until(lambda: processor_s(engine) > loaded + 2, "the network computes", BOOT_S)
+    return engine
+
+
+def processor_s(pid: int) -> float:
+    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11]
+    return int(ticks) / os.sysconf("SC_CLK_TCK")

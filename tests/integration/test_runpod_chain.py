@@ -320,6 +320,20 @@ def test_a_worker_that_cannot_swap_takes_no_job(emulator: Emulator, tmp_path: Pa
         worker.close()
 
 
+def test_a_worker_logs_as_much_as_it_is_asked_to(
+    emulator: Emulator, sdk_worker: SdkWorker, tmp_path: Path
+) -> None:
+    """The SDK has set logging up in its own way before the worker begins."""
+    worker = SdkWorker(emulator, tmp_path, FACESWAP_LOG_LEVEL="WARNING")
+    try:
+        for each in (sdk_worker, worker):
+            wait_until(lambda name=each.name: name in emulator.waiting, "the worker is up", BOOT_S)
+        assert "INFO faceswap.worker.handler no networks" in sdk_worker.log
+        assert "no networks" not in worker.log
+    finally:
+        worker.close()
+
+
 def test_results_and_markers_do_not_mix_between_jobs(
     backend: RunPodBackend, sdk_worker: SdkWorker, emulator: Emulator, portrait: Path, tmp_path: Path
 ) -> None:

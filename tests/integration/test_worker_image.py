@@ -8,22 +8,25 @@ import struct
 import subprocess
 from pathlib import Path
 
-from tests import worker_image
+import pytest
+
 from tests.emulator.sdk import weights_dir, worker_python
+from tests.worker_image import HUB, OWN, Image
 
 
-def test_the_image_swaps_its_own_test_input(tmp_path: Path) -> None:
+@pytest.mark.parametrize("image", [OWN, HUB], ids=["own", "hub"])
+def test_the_image_swaps_its_own_test_input(image: Image, tmp_path: Path) -> None:
     """By the SDK's way to try a worker: without RunPod around it, it does `test_input.json` and ends."""
     app, home = tmp_path / "app", tmp_path / "home"
     home.mkdir()
-    worker_image.lay_out(app)
-    python, *arguments = worker_image.command()
+    image.lay_out(app)
+    python, *arguments = image.command()
     assert python == "python"
     done = subprocess.run(
         [str(worker_python()), *arguments],
         cwd=app,
         env={
-            **worker_image.environment(),
+            **image.environment(),
             "PATH": "/usr/bin:/bin",
             "HOME": str(home),
             "FACESWAP_WORKER_WEIGHTS_DIR": str(weights_dir()),

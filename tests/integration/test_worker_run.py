@@ -255,6 +255,30 @@ def test_a_run_stores_its_result_and_leaves_a_receipt(tmp_path: Path) -> None:
     on_bench(tmp_path, use)
 
 
+def test_the_engine_gets_what_is_known_of_the_people_and_nothing_of_it_stays(tmp_path: Path) -> None:
+    async def use(bench: Bench) -> None:
+        bench.site.objects["/people"] = b"known"
+        order = bench.order(people_file=bench.site.base + "/people")
+        running = asyncio.create_task(bench.run.answer(order))
+        people = Path((await started(bench)).spec["people"])
+        assert people.read_bytes() == b"known"
+        assert (await running)["stored"] is True
+        assert not people.exists()
+
+    on_bench(tmp_path, use)
+
+
+def test_what_is_known_of_the_people_must_arrive_as_it_was_sent(tmp_path: Path) -> None:
+    async def use(bench: Bench) -> None:
+        bench.site.objects["/people"] = b"known otherwise"
+        sums = {"people_file": hashlib.sha256(b"known").hexdigest()}
+        order = bench.order(people_file=bench.site.base + "/people", sha256=sums)
+        assert code_of(await bench.run.answer(order)) == "cloud_failed"
+        assert not bench.engines
+
+    on_bench(tmp_path, use)
+
+
 def test_without_a_bucket_the_result_comes_back_inside_the_answer(tmp_path: Path) -> None:
     async def use(bench: Bench) -> None:
         answer = await bench.run.answer(bench.order(result_url=None, receipt_url=None, cancel_url=None))

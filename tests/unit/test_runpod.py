@@ -129,6 +129,42 @@ def test_large_media_without_a_bucket_are_refused_before_anything_is_sent(make_r
     assert rig.backend.stop(rig.unnamed)
 
 
+def knowing_people(rig: Rig, size_bytes: int = 300) -> Rig:
+    """Whom the target shows was asked before."""
+    path = rig.media.target.with_name("people.json")
+    path.write_bytes(b"p" * size_bytes)
+    rig.media = replace(rig.media, people=path)
+    rig.job = rig.job.evolve(type=JobType.MULTI_VIDEO)
+    return rig
+
+
+def test_what_is_known_of_the_people_travels_as_the_media_do_and_is_deleted_with_them(make_rig: Any) -> None:
+    rig = knowing_people(make_rig(target_bytes=9_000_000))
+    handle = rig.submit()
+    (run,) = rig.cloud.runs.values()
+    assert run.input["people_file"] == f"https://bucket.test/jobs/{rig.job.id}/people?GET"
+    assert run.input["sha256"]["people_file"] == hashlib.sha256(b"p" * 300).hexdigest()
+    assert rig.bucket.size(f"jobs/{rig.job.id}/people") == 300
+    rig.last(handle)
+    rig.backend.forget(handle)
+    assert rig.bucket.objects() == set()
+
+
+def test_small_media_and_what_is_known_of_the_people_travel_inside_the_request(make_rig: Any) -> None:
+    rig = knowing_people(make_rig())
+    rig.submit()
+    (run,) = rig.cloud.runs.values()
+    assert base64.b64decode(run.input["people_file"].partition(",")[2]) == b"p" * 300
+    assert rig.bucket.objects() == set()
+
+
+def test_what_is_known_of_the_people_never_costs_a_job_that_fits_without_it(make_rig: Any) -> None:
+    rig = knowing_people(make_rig(has_bucket=False, target_bytes=7_000_000), 1_000_000)
+    rig.submit()
+    (run,) = rig.cloud.runs.values()
+    assert run.input["people_file"] is None
+
+
 def test_what_the_check_lets_pass_fits_into_a_request(make_rig: Any) -> None:
     largest = (MAX_BODY_BYTES - 64 * 1024) // 4 * 3 - 6 - 6
     rig = make_rig(has_bucket=False, target_bytes=largest)

@@ -354,6 +354,15 @@ def test_unused_uploads_are_those_no_job_refers_to(store: JobStore, clock: Clock
         store.upload(used.id, "bob")
 
 
+def test_how_many_people_a_video_shows_is_noted_once_it_is_known(store: JobStore) -> None:
+    video, other = (make_upload(kind="video", faces=None) for _ in range(2))
+    for upload in (video, other):
+        store.add_upload(upload)
+    store.note_faces(video.id, 2)
+    store.note_faces("deleted-meanwhile", 2)
+    assert (store.upload(video.id).faces, store.upload(other.id).faces) == (2, None)
+
+
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite3"
     JobStore(path).close()

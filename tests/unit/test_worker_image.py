@@ -1,6 +1,7 @@
 """The worker's image and its papers for RunPod, as far as they can be judged without building anything.
 
-Source: https://docs.runpod.io/hub/publishing-guide for the fields of `hub.json` and `tests.json`.
+Source: https://docs.runpod.io/hub/publishing-guide for the files that the Hub asks for, and for the fields of
+`hub.json` and `tests.json`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from faceswap.engine import models
 from faceswap.worker.order import Order
-from tests import worker_image
-from tests.worker_image import ROOT
+from tests.worker_image import HUB, OWN, ROOT, Image
 
 GPU_POOLS = {"AMPERE_16", "AMPERE_24", "ADA_24", "ADA_32_PRO", "AMPERE_48", "ADA_48_PRO", "AMPERE_80"}
 CATEGORIES = {"audio", "embedding", "language", "video", "image"}
@@ -24,13 +26,9 @@ def read(path: str) -> dict[str, Any]:
     return json.loads((ROOT / path).read_text())
 
 
-def copied_files() -> set[Path]:
-    found: set[Path] = set()
-    for sources, _ in worker_image.copies():
-        for source in sources:
-            path = ROOT / source
-            found |= set(path.rglob("*.py")) if path.is_dir() else {path}
-    return found
+@pytest.fixture(params=[OWN, HUB], ids=["own", "hub"])
+def image(request: pytest.FixtureRequest) -> Image:
+    return request.param
 
 
 def modules_reached_from(*starts: str) -> dict[str, Path]:
@@ -66,45 +64,71 @@ def imports_of(path: Path) -> Iterator[str]:
             yield from (name.name for name in node.names if name.name.startswith("faceswap"))
 
 
-def test_everything_that_is_copied_exists_and_nothing_but_the_worker_is() -> None:
-    for sources, _ in worker_image.copies():
+def test_everything_that_is_copied_exists_and_nothing_but_the_worker_is(image: Image) -> None:
+    for sources, _ in image.copies():
         for source in sources:
             assert (ROOT / source).exists(), source
     strangers = {"ui", "api", "store", "backends", "service.py", "dispatcher.py", "settings.py", "uploads.py"}
-    parts = {part for path in copied_files() for part in path.relative_to(ROOT).parts}
+    parts = {part for path in image.copied_files() for part in path.relative_to(ROOT).parts}
     assert not parts & strangers
 
 
-def test_every_module_that_the_worker_and_its_engine_import_is_copied() -> None:
-    reached = modules_reached_from("faceswap.worker.handler", "faceswap.engine.__main__")
+def test_every_module_that_the_worker_and_its_engine_import_is_copied(image: Image) -> None:
+    reached = modules_reached_from(*imports_of(image.entry()), "faceswap.engine.__main__")
     assert {"faceswap.worker.run", "faceswap.engine.process", "faceswap.media", "faceswap.errors"} <= set(
         reached
     )
-    assert set(reached.values()) <= copied_files()
+    assert set(reached.values()) <= image.copied_files()
 
 
-def test_the_command_is_python_itself_and_starts_the_handler() -> None:
-    python, flag, module = worker_image.command()
-    assert (python, flag) == ("python", "-m")
-    path = ROOT / Path(*module.split(".")).with_suffix(".py")
-    assert path in copied_files()
-    assert 'if __name__ == "__main__":' in path.read_text()
+def test_the_command_is_python_itself_and_starts_the_handler(image: Image) -> None:
+    entry = image.entry()
+    assert entry in image.copied_files()
+    code = entry.read_text()
+    assert code.rstrip().endswith('if __name__ == "__main__":\n    main()')
+    assert image is OWN or "from faceswap.worker.handler import main" in code
 
 
-def test_the_worker_is_not_root_and_the_model_is_in_the_image() -> None:
-    written = worker_image.instructions()
-    (user,) = worker_image.all_of("USER")
+def test_the_worker_is_not_root_and_the_model_is_in_the_image(image: Image) -> None:
+    written = image.instructions()
+    (user,) = image.all_of("USER")
     assert user == "worker"
-    assert any("useradd" in rest and rest.split()[-1] == user for rest in worker_image.all_of("RUN"))
+    assert any("useradd" in rest and rest.split()[-1] == user for rest in image.all_of("RUN"))
     assert [step.name for step in written][-2:] == ["USER", "CMD"], "no step after it runs as root"
-    folder = worker_image.environment()["FACESWAP_WORKER_WEIGHTS_DIR"]
-    assert any(f"-m {models.__name__} --weights-dir {folder}" in rest for rest in worker_image.all_of("RUN"))
+    folder = image.environment()["FACESWAP_WORKER_WEIGHTS_DIR"]
+    assert any(f"-m {models.__name__} --weights-dir {folder}" in rest for rest in image.all_of("RUN"))
 
 
 def test_what_is_left_out_of_the_build_is_nothing_that_is_copied() -> None:
-    ignored = worker_image.DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().split()
+    ignored = OWN.dockerfile.with_name("Dockerfile.dockerignore").read_text().split()
     kept = {line.removeprefix("!") for line in ignored if line.startswith("!")}
-    assert all(source.split("/")[0] in kept for sources, _ in worker_image.copies() for source in sources)
+    assert all(source.split("/")[0] in kept for sources, _ in OWN.copies() for source in sources)
+
+
+def test_the_image_of_the_hub_is_ours_for_a_gpu_without_weights_and_by_the_hubs_handler() -> None:
+    changed = {
+        "ARG REQUIREMENTS=requirements.txt": "ARG REQUIREMENTS=requirements-gpu.txt",
+        "FROM scratch AS weights": None,
+        "COPY --from=weights / /weights/": None,
+        "USER worker": "COPY .runpod/handler.py ./\nUSER worker",
+        'CMD ["python", "-m", "faceswap.worker.handler"]': 'CMD ["python", "handler.py"]',
+    }
+    ours = [f"{step.name} {step.rest}" for step in OWN.instructions()]
+    assert set(changed) <= set(ours)
+    expected = [changed.get(step, step) for step in ours]
+    hubs = "\n".join(f"{step.name} {step.rest}" for step in HUB.instructions())
+    assert hubs == "\n".join(step for step in expected if step is not None)
+
+
+def test_the_hub_finds_what_it_asks_for() -> None:
+    """In `.runpod`, which it prefers, or in the root; a link would be no file to it."""
+    places = [ROOT / ".runpod", ROOT]
+    for name in ("handler.py", "Dockerfile", "README.md"):
+        (found, *_) = [place / name for place in places if (place / name).exists()]
+        assert found.is_file()
+        assert not found.is_symlink(), name
+    for name in ("hub.json", "tests.json"):
+        assert (ROOT / ".runpod" / name).is_file()
 
 
 def test_the_test_inputs_are_orders_that_the_worker_understands() -> None:

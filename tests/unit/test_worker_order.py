@@ -25,6 +25,7 @@ def test_what_the_app_writes_is_what_the_worker_reads() -> None:
         {"face_0": Address(URL + "0", "aa"), "face_1": Address(URL + "1", "bb")},
         Address(URL, "cc"),
         deadline=NOON,
+        people=Address(URL + "p", "dd"),
         limits={"max_duration_s": 30.0},
         result_url="https://r",
         receipt_url="https://p",
@@ -37,6 +38,8 @@ def test_what_the_app_writes_is_what_the_worker_reads() -> None:
         "face_1": (URL + "1", "bb"),
     }
     assert (read.target.url, read.target.sha256) == (URL, "cc")
+    assert read.people
+    assert (read.people.url, read.people.sha256) == (URL + "p", "dd")
     assert (read.options.many_faces, read.options.crf) == (True, 16)
     assert read.deadline == NOON
     assert read.limits == {"max_duration_s": 30.0}
@@ -56,6 +59,7 @@ def test_the_earlier_contract_is_understood() -> None:
     )
     assert read.kind == "image"
     assert read.sources[""].url == URL
+    assert read.people is None
     assert read.result_url is None
 
 

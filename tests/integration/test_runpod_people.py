@@ -1,0 +1,119 @@
+"""Several faces with a source each, through the real SDK's worker: the same as on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceswap import Service, Settings, Status
+from faceswap.media import Limits, read_picture
+from faceswap.store import Upload
+from tests import judge
+from tests.emulator.s3 import S3Server
+from tests.emulator.sdk import SdkWorker
+from tests.emulator.server import Emulator
+from tests.integration.test_engine_faces import strip_of
+from tests.integration.test_runpod_chain import free_box
+from tests.media import STRIP, crossing_places
+from tests.waiting import wait_until
+
+
+class Both:
+    """The same data folder, seen by a service that swaps here and by one that swaps in the cloud."""
+
+    def __init__(self, here: Service, cloud: Service) -> None:
+        self.here, self.cloud = here, cloud
+
+    def results(self, kind: str, target: Upload, mappings: Mapping[str, Upload]) -> tuple[Path, Path]:
+        """Of the same order: from here, from the cloud."""
+        paths: list[Path] = []
+        for service in (self.here, self.cloud):
+            job = service.submit(kind, None, target, face_mappings=mappings, consent=True)
+            job = service.wait(job.id, timeout_s=150)
+            assert job.status is Status.COMPLETED, job.error_code
+            paths.append(service.result_path(job.id))
+        return paths[0], paths[1]
+
+
+@pytest.fixture
+def both(
+    cloud_settings: Settings, landmark_model: Path, emulator: Emulator, sdk_worker: SdkWorker
+) -> Iterator[Both]:
+    here = Settings(data_dir=cloud_settings.data_dir, backend="local")
+    wait_until(lambda: sdk_worker.name in emulator.waiting, "the worker waits for a job", 90)
+    with Service(here) as local, Service(cloud_settings) as cloud:
+        yield Both(local, cloud)
+
+
+def test_two_people_of_a_video_get_their_sources_by_the_ids_that_were_told(
+    both: Both,
+    emulator: Emulator,
+    s3_server: S3Server,
+    portrait: Path,
+    other_portrait: Path,
+    crossing_video: Path,
+    tmp_path: Path,
+) -> None:
+    """What the app had learned names the two the other way round than a look at the video would. All of it
+    goes through the bucket."""
+    padded = tmp_path / "padded.mp4"
+    padded.write_bytes(crossing_video.read_bytes() + free_box(8_000_000))
+    service = both.cloud
+    target = service.upload(padded)
+    first, second = service.detect_faces(target.id)
+    known = service.media_path(target).with_name("people.json")
+    said = json.loads(known.read_text())
+    known.write_text(json.dumps(said | {"people": said["people"][::-1]}))
+    told = {first.id: second, second.id: first}
+    photos = {first.id: portrait, second.id: other_portrait}
+
+    mappings = {face: service.upload(photo) for face, photo in photos.items()}
+    here, cloud = both.results("multi-video", target, mappings)
+
+    frames = judge.pictures(cloud)
+    differences = [
+        float(np.abs(one.astype(int) - other).mean())
+        for one, other in zip(judge.pictures(here), frames, strict=True)
+    ]
+    assert len(differences) == 120
+    assert max(differences) < 2, "the encoder varies by up to 1.2; with exchanged sources it is 3.2 at least"
+    for face, photo in photos.items():
+        strip = strip_of(told[face], crossing_places(round(30 * (told[face].at_s or 0))))
+        (left,) = (left for number, left in crossing_places(0) if number == strip)
+        wanted, other = (judge.look_at(each) for each in (photo, *set(photos.values()) - {photo}))
+        shown = judge.look(np.ascontiguousarray(frames[0][:, left : left + STRIP[0]]))
+        assert shown and wanted and other
+        assert shown.distance(wanted) < shown.distance(other), face
+    order = emulator.only_job.input
+    assert order["people_file"].startswith(f"{s3_server.url}/")
+    wait_until(lambda: not objects_of(s3_server, order["job_id"]), "nothing is left in the bucket")
+
+
+def objects_of(server: S3Server, job_id: str) -> list[Path]:
+    return [path for path in (server.bucket / "jobs" / job_id).rglob("*") if path.is_file()]
+
+
+def test_three_faces_of_a_picture_get_two_sources_and_the_others_stay(
+    both: Both, emulator: Emulator, portrait: Path, other_portrait: Path, group_photo: Path
+) -> None:
+    """All of it travels inside the messages."""
+    service = both.cloud
+    target = service.upload(group_photo)
+    faces = {face.id: face for face in service.detect_faces(target.id)}
+    one, two = service.upload(portrait), service.upload(other_portrait)
+    mappings = {"face_4": one, "face_1": two, "face_2": one}
+
+    here, cloud = (read_picture(path, Limits()) for path in both.results("multi-image", target, mappings))
+
+    assert np.abs(here.astype(int) - cloud).mean() < 0.05
+    before = read_picture(group_photo, Limits())
+    for name, face in faces.items():
+        box = slice(face.y, face.y + face.height), slice(face.x, face.x + face.width)
+        assert (before[box] != cloud[box]).any() == (name in mappings), name
+    order = emulator.only_job.input
+    assert all(url.startswith("data:") for url in order["face_mappings"].values())
+    assert (set(order["face_mappings"]), order["people_file"]) == (set(mappings), None)
