@@ -554,6 +554,11 @@ window.faceswap = (() => {
     if (target) sessionStorage.setItem("faceswap-faces", JSON.stringify({ target, mapped }));
   }
 
+  /** Of an example: {target, mapped} as JSON, or "" when there was none to be had. */
+  function keepFaces(faces) {
+    if (faces) sessionStorage.setItem("faceswap-faces", faces);
+  }
+
   /** After the faces of a target were drawn: what was chosen for that target before. */
   function restoreMapping() {
     const kept = JSON.parse(sessionStorage.getItem("faceswap-faces") || "{}");
@@ -628,7 +633,7 @@ window.faceswap = (() => {
   }
   for (const name of ["change", "drop", "dragover"]) document.addEventListener(name, chooseForFace);
 
-  /** `/video?example` was followed: as if its button had been pressed, once. */
+  /** `/video?example`, or that of another page, was followed: as if its button had been pressed, once. */
   function example() {
     if (!new URLSearchParams(location.search).has("example")) return;
     history.replaceState(null, "", location.pathname);
@@ -685,5 +690,5 @@ window.faceswap = (() => {
   }
 
   speakOneLanguage();
-  return { tick, start, queued, example, mapping, moment, restoreMapping, lendViewer, lendInspector, view, localise, toast };
+  return { tick, start, queued, example, mapping, moment, keepFaces, restoreMapping, lendViewer, lendInspector, view, localise, toast };
 })();
