@@ -178,13 +178,14 @@ window.faceswap = (() => {
     });
   }
 
-  /** Each button beside its row, whatever the table's own measures are. */
+  /** Each button beside its row, whatever the table's own measures are. Moves nothing that is measured here:
+   * the dock's observer calls this whenever the dock grows or shrinks. */
   function align() {
     const rows = document.querySelector("#fs-table .virtual-body");
     const column = find("fs-cancels");
     if (!rows?.offsetParent || !column) return;
-    const offset = rows.getBoundingClientRect().top - column.parentElement.getBoundingClientRect().top;
-    column.style.marginTop = `${offset}px`;
+    const offset = rows.getBoundingClientRect().top - find("fs-active").getBoundingClientRect().top;
+    column.style.top = `${offset}px`;
   }
 
   function cancelButton(job) {
