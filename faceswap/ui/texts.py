@@ -483,7 +483,7 @@ REASONS: dict[str, Text] = {
 STAGES: dict[str, Text] = {
     "queued": Text("排队", "queued"),
     "uploading": Text("上传中", "uploading"),
-    "waiting for GPU": Text("等待显卡", "waiting for a GPU"),
+    "waiting for GPU": Text("等待显卡", "waiting for GPU"),
     "processing": Text("换脸中", "swapping"),
     "finishing": Text("收尾中", "finishing"),
 }
