@@ -160,6 +160,13 @@ WORDS: dict[str, Text] = {
     "enhancer_info": Text(
         "换脸后再锐化面部，需要增强模型。", "Sharpens the swapped face; needs an enhancer model."
     ),
+    "unlabelled": Text("不加可见标识", "Leave out the visible label"),
+    "unlabelled_info": Text(
+        "看到结果的人将无从看出它是合成的：公开或转发前，请自行注明。这一选择会写入日志和任务回执；"
+        "元数据标识和签名仍会写入文件。",
+        "Nothing then shows viewers that the result is synthetic: say so yourself wherever you share it. The "
+        "choice is logged and kept in the receipt; the metadata label and the signature stay in the file.",
+    ),
     "models_head": Text("神经网络引擎的模型", "Models of the neural engine"),
     "models_own": Text(
         "模型由你自备，本程序不下载也不附带。使用前请确认其许可条款：",

@@ -128,10 +128,9 @@ def test_one_frame_is_shown_before_a_video_is_started_and_only_with_consent(
 
 
 def test_several_people_on_one_server_map_only_their_own_files(
-    start_app: Callable[..., App], visit: Callable[..., Visitor], portrait: Path, other_portrait: Path
+    public_app: App, visit: Callable[..., Visitor], portrait: Path, other_portrait: Path
 ) -> None:
-    app = start_app(FACESWAP_MULTI_USER="1")
-    page = VideoPage(visit(app).open("/multi"))
+    page = VideoPage(visit(public_app).open("/multi"))
     page.choose("target", other_portrait)
     put(page, 1, portrait)
     page.consent.check()

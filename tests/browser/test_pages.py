@@ -127,6 +127,41 @@ def test_a_picture_is_swapped_and_compared_with_a_slider(
     assert page.result.locator(".fs-slider").evaluate("s => s.style.getPropertyValue('--at')") == "25%"
 
 
+def test_the_visible_label_is_left_out_only_where_somebody_asks_for_that(
+    app: App, visitor: Visitor, portrait: Path, other_portrait: Path
+) -> None:
+    page = VideoPage(visitor.open("/image"))
+    page.take(portrait, other_portrait)
+    page.page.locator("button.label-wrap", has_text="选项").click()
+    choice = page.page.locator("#fs-unlabelled")
+    expect(choice).to_contain_text("将无从看出它是合成的")
+    expect(choice).to_contain_text("这一选择会写入日志和任务回执；元数据标识和签名仍会写入文件")
+    expect(choice.locator("input")).not_to_be_checked()
+    choice.locator("input").check()
+    page.start()
+    expect(page.result.locator(".fs-remarks")).to_have_text("按要求未加可见标识", timeout=60_000)
+    (task,) = app.tasks()
+    assert task["options"]["visible_label"] is False
+    assert task["id"] in (app.data_dir / "unlabelled.jsonl").read_text()
+    with page.page.expect_download() as download:
+        page.result.get_by_role("link", name="下载").click()
+    verify = visitor.open("/verify")
+    verify.locator("#fs-verify-file input[type=file]").set_input_files(download.value.path())
+    told = verify.locator(".fs-verified")
+    expect(told).to_have_attribute("data-verdict", "genuine")
+    expect(told).to_contain_text("制作者要求不加")
+    expect(told).to_contain_text("有，格式正确")
+
+
+def test_a_server_that_wants_the_label_does_not_offer_to_leave_it_out(
+    public_app: App, visit: Callable[..., Visitor]
+) -> None:
+    page = visit(public_app).open("/image")
+    page.locator("button.label-wrap", has_text="选项").click()
+    expect(page.locator("#fs-mouth")).to_be_visible()
+    expect(page.locator("#fs-unlabelled")).to_have_count(0)
+
+
 def test_the_history_finds_plays_retries_and_deletes(
     app: App, visitor: Visitor, portrait: Path, other_portrait: Path, no_face_video: Path
 ) -> None:
