@@ -57,31 +57,6 @@ def test_simulated_tasks_wait_in_line_fail_and_are_cancelled_by_keyboard(page: P
     expect(page.locator("#fs-said")).to_contain_text("你已有 5 个任务在等待或运行")
 
 
-def test_the_panel_keeps_still_and_each_cancel_button_beside_its_row(page: Page) -> None:
-    simulate(page, 1, fails=True)
-    expect(Panel(page).finished).to_have_count(1)
-    simulate(page, 60, 3)
-    expect(Panel(page).cancels).to_have_count(3)
-    places = page.evaluate(
-        """() => new Promise((tell) => {
-            const [seen, shown] = [new Set(), new Set()];
-            const top = (element) => Math.round(element.getBoundingClientRect().top);
-            const look = () => {
-                const rows = [...document.querySelectorAll("#fs-table .virtual-row")].map(top);
-                const buttons = [...document.querySelectorAll("#fs-cancels li")].map(top);
-                seen.add(JSON.stringify([top(document.getElementById("fs-dock")), rows, buttons]));
-                shown.add(document.querySelector("#fs-table .fs-percent").textContent);
-                if (shown.size > 3) tell([...seen].map(JSON.parse));
-                else requestAnimationFrame(look);
-            };
-            look();
-        })"""
-    )
-    ((_, rows, buttons),) = places
-    assert rows == buttons
-    assert len(rows) == 3
-
-
 def test_several_users_have_no_such_page(public_app: App, visit: Callable[..., Visitor]) -> None:
     page = visit(public_app).open("/video")
     expect(page.get_by_role("link", name="任务", exact=True).first).to_be_visible()

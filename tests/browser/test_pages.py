@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from tests.waiting import wait_until
 
 PAGES = ("/", "/video", "/image", "/multi", "/tasks", "/verify", "/diagnostics")
 PHONE = {"width": 390, "height": 844}
+NAMES = "一个相当长的文件名|模拟 .（120 秒）"
+"""What is Chinese whatever the language of a page."""
 HOSTILE = '<img src=x onerror="window.hurt=1">${window.hurt=2}{{this}}.mp4'
 
 
@@ -296,7 +299,9 @@ def test_no_page_has_a_serious_accessibility_finding(
         page = many_visits(path, locale=locale, color_scheme=scheme)
         expect(page.locator("#fs-cancels button")).to_have_count(3)
         findings = Axe().run(page).response["violations"]
+        words = re.sub(NAMES, "", page.title() + page.inner_text("body"))
         page.context.close()
+        assert bool(re.search(r"[\u4e00-\u9fff]", words)) == (locale == "zh-CN"), f"{path}: {words}"
         serious = [finding for finding in findings if finding["impact"] in ("serious", "critical")]
         told = [(f["id"], [node["html"][:160] for node in f["nodes"]]) for f in serious]
         assert not told, f"{path}: {told}"

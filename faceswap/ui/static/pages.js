@@ -20,7 +20,7 @@ window.faceswap = (() => {
   let jobs = [];
   let busy = false;
   let wanted = false;
-  let connected = true;
+  let connected = !sessionStorage.getItem("faceswap-lost");
   const fresh = new Map();
   let watched = new Set(JSON.parse(sessionStorage.getItem("faceswap-watched") || "[]"));
 
@@ -252,7 +252,21 @@ window.faceswap = (() => {
     find("fs-dock").dataset.offline = String(Boolean(problem));
     if (!problem && !connected) toast(word("online"), "good");
     connected = !problem;
+    if (problem) sessionStorage.setItem("faceswap-lost", problem);
+    else sessionStorage.removeItem("faceswap-lost");
   }
+
+  /** When an event cannot be sent, Gradio says so in English, stops all timers, and opens the page anew once the
+   * server answers. Meanwhile this says it in our words. */
+  function tellLoss() {
+    for (const text of document.querySelectorAll(".toast-message-text")) {
+      if (!text.textContent.includes("Attempting reconnection")) continue;
+      text.textContent = word("offline");
+      text.closest(".toast-body").querySelector(".toast-title").textContent = word("attention");
+      connection("offline");
+    }
+  }
+  new MutationObserver(tellLoss).observe(document.documentElement, { childList: true, subtree: true });
 
   /** One toast when a task that this tab saw alive has ended, also when it ended while the page was away. */
   function announce() {
