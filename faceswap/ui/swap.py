@@ -51,7 +51,7 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
         label=i18n("consent"), elem_id="fs-consent", elem_classes=["fs-consent"], container=False
     )
     with gr.Row(elem_id="fs-start"):
-        look = gr.Button(i18n("preview"), size="lg", elem_id="fs-look", scale=1, min_width=140)
+        look = gr.Button(i18n("preview"), size="lg", elem_id="fs-look", scale=1, min_width=200)
         go = gr.Button(i18n(f"go_{kind}"), variant="primary", size="lg", elem_id="fs-go", scale=3)
     said = markup("", elem_id="fs-said")
     preview = markup("", elem_id="fs-preview")

@@ -588,6 +588,7 @@ window.faceswap = (() => {
       ...(chosen ? [make("img", { src: `data:image/jpeg;base64,${chosen.preview}`, alt: "" })] : []),
     );
     item.dataset.mapped = String(Boolean(chosen));
+    item.querySelector(".fs-drop-hint").textContent = word(chosen ? "replace" : "face_drop");
     item.querySelector(".fs-drop-state").textContent = chosen ? chosen.name : word("face_kept");
     item.querySelector("[data-do=unmap]").hidden = !chosen;
   }
