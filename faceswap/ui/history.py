@@ -41,12 +41,13 @@ def history_page(site: Site, frame: Frame) -> None:
         choice = gr.Radio(
             choices=[
                 (i18n("filter_all"), "all"),
-                (i18n("active"), "live"),
+                (i18n("filter_live"), "live"),
                 (i18n("status_completed"), "completed"),
                 (i18n("status_failed"), "failed"),
             ],
             value="all",
             label=i18n("filter"),
+            scale=2,
             min_width=320,
             elem_id="fs-filter",
         )
@@ -142,7 +143,7 @@ def _row(site: Site, job: Job, owner: str, language: Language) -> str:
     return (
         f'<li data-job="{job.id}"><b>{escape(job.title)}</b>'
         f'<span class="fs-status" data-status="{job.status}">{state}</span>'
-        f"<small>{' · '.join(facts)}</small>"
+        f"<small>{' · '.join(f'<span>{fact}</span>' for fact in facts)}</small>"
         f'<span class="fs-acts">{"".join(acts)}</span>{meter}'
         f"{f'<span class=fs-why>{escape(why)}</span>' if why else ''}</li>"
     )

@@ -17,7 +17,7 @@ from faceswap.ui.site import Site
 
 _NAMES = (
     *("many_faces", "mouth_mask", "keep_fps", "video_quality", "video_encoder"),
-    *("engine", "use_face_enhancer"),
+    *("engine", "use_face_enhancer", "unlabelled"),
 )
 
 
@@ -51,12 +51,19 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
             elem_id="fs-encoder",
         )
         engine, enhance = engine_choice(site, frame)
-    return [many, mouth, frames, quality, encoder, engine, enhance]
+        unlabelled = gr.Checkbox(
+            label=i18n("unlabelled"),
+            info=i18n("unlabelled_info"),
+            visible=site.service.settings.allow_unlabelled,
+            elem_id="fs-unlabelled",
+        )
+    return [many, mouth, frames, quality, encoder, engine, enhance, unlabelled]
 
 
 def chosen(values: Sequence[object]) -> SwapOptions:
     """Raises: InvalidRequest: they come from a browser."""
     given: dict[str, Any] = dict(zip(_NAMES, values, strict=True))
+    given["visible_label"] = given.pop("unlabelled") is not True
     try:
         return SwapOptions.model_validate(given)
     except ValidationError as error:

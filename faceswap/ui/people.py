@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from faceswap.errors import NoFaceFound
 from faceswap.ui import texts
@@ -24,7 +25,8 @@ _RESTORE = "() => window.faceswap.restoreMapping()"
 _HINT = f'<div class="fs-nothing">{both("faces_hint")}</div>'
 
 
-def people(site: Site, frame: Frame, target: Slot) -> None:
+def people(site: Site, frame: Frame, target: Slot, *others: Dependency) -> None:
+    """Looks at the target again after each of its changes, and after `others`."""
     shown = markup(_HINT, elem_id="fs-people-part")
 
     def look(token: object, target_id: object, request: gr.Request) -> Generator[str]:
@@ -42,7 +44,7 @@ def people(site: Site, frame: Frame, target: Slot) -> None:
         yield message(outcome.problem, "bad")
 
     events: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    for change in target.changes:
+    for change in (*target.changes, *others):
         change.then(
             look,
             [frame.token, target.chosen],

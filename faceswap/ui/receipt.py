@@ -84,7 +84,7 @@ class _Page:
             self._part("receipt_consent", self._consent(receipt)),
             self._part("receipt_files", self._files(receipt)),
             self._part("receipt_result", self._result(receipt)),
-            self._part("receipt_marks", _tree(receipt.marks)),
+            self._part("receipt_marks", self._marks(receipt.marks)),
             self._part("receipt_timeline", self._timeline(receipt)),
         ]
         job = escape(receipt.job_id)
@@ -170,6 +170,14 @@ class _Page:
             ("row_audio", self._word(f"audio_{result.audio}") if sound else ""),
         )
 
+    def _marks(self, marks: Mapping[str, object] | None) -> str:
+        """In words where we have some; fields of a standard keep their names."""
+        named = {
+            self._say(f"mark_{name}") if f"mark_{name}" in texts.WORDS else name: value
+            for name, value in (marks or {}).items()
+        }
+        return _tree(named)
+
     def _timeline(self, receipt: Receipt) -> str:
         items = "".join(
             f"<li>{_time(event.at)} <b>{escape(texts.STATUS[event.status].of(self._language))}</b> "
@@ -198,10 +206,10 @@ def _because(receipt: Receipt, language: Language) -> str:
 
 
 def _tree(value: object) -> str:
-    """Any JSON value as nested lists."""
+    """Any JSON value as nested lists, without what is empty."""
     if isinstance(value, dict):
-        fields = cast("dict[str, object]", value).items()
-        cells = "".join(f"<dt>{escape(name)}</dt><dd>{_tree(inner)}</dd>" for name, inner in fields)
+        fields = [(name, _tree(inner)) for name, inner in cast("dict[str, object]", value).items()]
+        cells = "".join(f"<dt>{escape(name)}</dt><dd>{inner}</dd>" for name, inner in fields if inner)
         return f"<dl>{cells}</dl>" if cells else ""
     if isinstance(value, list):
         items = cast("list[object]", value)

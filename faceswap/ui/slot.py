@@ -18,7 +18,7 @@ from faceswap.errors import FaceSwapError, NoFaceFound, UploadNotFound
 from faceswap.store import Upload
 from faceswap.ui import texts
 from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
-from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message
+from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
 from faceswap.ui.texts import Language
 
 Kind = Literal["image", "video", "any"]
@@ -55,6 +55,7 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
     label = "source" if role == "source" else f"target_{kind}"
     with gr.Column(elem_classes=["fs-slot"], elem_id=f"fs-{role}", min_width=280):
         file = gr.File(label=i18n(label), file_count="single", height=280, elem_id=f"fs-{role}-file")
+        markup(f'<p class="fs-formats">{_formats(kind)}</p>')
         card = markup("", elem_id=f"fs-{role}-card")
         replace = gr.Button(i18n("replace"), visible=False, size="sm", elem_id=f"fs-{role}-replace")
         chosen = gr.BrowserState("", storage_key=f"faceswap-{place}-{role}", secret=PUBLIC_SECRET)
@@ -138,6 +139,11 @@ def arrived(sent: object) -> tuple[Path, str]:
     if not file.is_relative_to(Path(get_upload_folder()).resolve()) or not file.is_file():
         raise UploadNotFound()
     return file, name if isinstance(name, str) and name else file.name
+
+
+def _formats(kind: Kind) -> str:
+    keys = ("formats_image", "formats_video") if kind == "any" else (f"formats_{kind}",)
+    return " · ".join(map(both, keys))
 
 
 def _card(upload: Upload, url: str, language: Language, *, faces: bool) -> str:

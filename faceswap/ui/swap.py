@@ -12,16 +12,16 @@ from typing import Any, Literal, cast
 import gradio as gr
 
 from faceswap.errors import ConsentRequired, InvalidRequest
-from faceswap.examples import Example
 from faceswap.jobs import JobType, SwapOptions
 from faceswap.store import Upload
 from faceswap.ui import texts
 from faceswap.ui.engines import model_terms
+from faceswap.ui.example import example, group_example
 from faceswap.ui.frame import QUEUED, Frame, i18n
 from faceswap.ui.options import chosen, options
 from faceswap.ui.people import people
 from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
-from faceswap.ui.slot import INTAKES_AT_ONCE, Slot, filled, outputs_of, slot
+from faceswap.ui.slot import INTAKES_AT_ONCE, slot
 from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
 
@@ -37,21 +37,21 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
     markup(f'<div class="fs-lead"><h1>{both(f"title_{kind}")}</h1><p>{both(f"lead_{kind}")}</p></div>')
     if kind == "multi":
         target = slot(site, frame, "target", "any", kind)
-        people(site, frame, target)
+        people(site, frame, target, group_example(site, frame, target))
         faces: Any = gr.Textbox(visible="hidden", elem_id="fs-mapping")
     else:
         with gr.Row():
             source = slot(site, frame, "source", "image", kind)
             target = slot(site, frame, "target", kind, kind)
         faces = source.chosen
-        _example(site, frame, source, target)
+        example(site, frame, source, target)
     how = options(site, frame, kind)
     model_terms(site, frame)
     consent = gr.Checkbox(
         label=i18n("consent"), elem_id="fs-consent", elem_classes=["fs-consent"], container=False
     )
     with gr.Row(elem_id="fs-start"):
-        look = gr.Button(i18n("preview"), size="lg", elem_id="fs-look", scale=1, min_width=140)
+        look = gr.Button(i18n("preview"), size="lg", elem_id="fs-look", scale=1, min_width=200)
         go = gr.Button(i18n(f"go_{kind}"), variant="primary", size="lg", elem_id="fs-go", scale=3)
     said = markup("", elem_id="fs-said")
     preview = markup("", elem_id="fs-preview")
@@ -73,36 +73,6 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
         show_progress_on=[preview],
         **quiet,
     )
-
-
-def _example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
-    with gr.Row(elem_id="fs-example-row"):
-        press = gr.Button(i18n("example"), size="sm", elem_id="fs-example", scale=0, min_width=140)
-        markup(f'<p class="fs-credit">{both("example_credit")}</p>')
-
-    def fill(token: object, request: gr.Request) -> list[Any]:
-        language = language_of(request)
-        with in_words(language):
-            owner = site.owner_of(token)
-            which: Example = "video" if target.kind == "video" else "image"
-            face = site.service.example("source", owner=owner)
-            goal = site.service.example(which, owner=owner)
-            return [
-                *filled(site, source.kind, face, owner, language),
-                *filled(site, target.kind, goal, owner, language),
-            ]
-        return [UNCHANGED] * 8
-
-    press.click(
-        fill,
-        frame.token,
-        [*outputs_of(source), *outputs_of(target)],
-        concurrency_limit=INTAKES_AT_ONCE,
-        concurrency_id="intake",
-        show_progress_on=[source.file, target.file],
-        api_visibility="private",
-    )
-    frame.opened.then(None, js="() => window.faceswap.example()", api_visibility="private")
 
 
 @dataclass(frozen=True, slots=True)

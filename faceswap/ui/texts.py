@@ -160,6 +160,13 @@ WORDS: dict[str, Text] = {
     "enhancer_info": Text(
         "换脸后再锐化面部，需要增强模型。", "Sharpens the swapped face; needs an enhancer model."
     ),
+    "unlabelled": Text("不加可见标识", "Leave out the visible label"),
+    "unlabelled_info": Text(
+        "看到结果的人将无从看出它是合成的：公开或转发前，请自行注明。这一选择会写入日志和任务回执；"
+        "元数据标识和签名仍会写入文件。",
+        "Nothing then shows viewers that the result is synthetic: say so yourself wherever you share it. The "
+        "choice is logged and kept in the receipt; the metadata label and the signature stay in the file.",
+    ),
     "models_head": Text("神经网络引擎的模型", "Models of the neural engine"),
     "models_own": Text(
         "模型由你自备，本程序不下载也不附带。使用前请确认其许可条款：",
@@ -275,6 +282,7 @@ WORDS: dict[str, Text] = {
     "search_hint": Text("文件名的一部分", "Part of a file name"),
     "filter": Text("状态", "Status"),
     "filter_all": Text("全部", "All"),
+    "filter_live": Text("进行中", "Active"),
     "more": Text("显示更多", "Show more"),
     "history_empty": Text("还没有任务。", "No tasks yet."),
     "history_none": Text("没有符合条件的任务。", "No task matches."),
@@ -357,6 +365,14 @@ WORDS: dict[str, Text] = {
     "row_size": Text("大小", "Size"),
     "row_frames": Text("帧数", "Frames"),
     "row_audio": Text("声音", "Sound"),
+    "mark_label": Text("可见标识", "Visible label"),
+    "mark_aigc": Text("元数据标识 AIGC", "Metadata label AIGC"),
+    "mark_manifest": Text("签名清单 (C2PA)", "Manifest (C2PA)"),
+    "mark_signer": Text("签名者", "Signer"),
+    "mark_source_type": Text("合成方式", "Kind of synthesis"),
+    "mark_signed_at": Text("签名时间", "Signed"),
+    "mark_sha256": Text("文件校验值", "Hash of the file"),
+    "mark_size_bytes": Text("字节数", "Bytes"),
     "backend_local": Text("运行本程序的机器", "The machine that runs this app"),
     "backend_runpod": Text("云端（RunPod）", "The cloud (RunPod)"),
     "frames_swapped": Text("共 {frames} 帧，{swapped} 帧换了脸", "{frames}, of which {swapped} were swapped"),
@@ -483,7 +499,7 @@ REASONS: dict[str, Text] = {
 STAGES: dict[str, Text] = {
     "queued": Text("排队", "queued"),
     "uploading": Text("上传中", "uploading"),
-    "waiting for GPU": Text("等待显卡", "waiting for a GPU"),
+    "waiting for GPU": Text("等待显卡", "waiting for GPU"),
     "processing": Text("换脸中", "swapping"),
     "finishing": Text("收尾中", "finishing"),
 }

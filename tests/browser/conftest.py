@@ -66,6 +66,12 @@ def shared_app(start_app: Callable[..., App]) -> App:
     return start_app()
 
 
+@pytest.fixture(scope="session")
+def public_app(start_app: Callable[..., App]) -> App:
+    """For several users, each of whom sees nothing of the others: tests share it, each as somebody new."""
+    return start_app(FACESWAP_MULTI_USER="1")
+
+
 @pytest.fixture
 def app(shared_app: App) -> Iterator[App]:
     """Running, for one user, without any task: starting it takes seconds, so that tests share it."""

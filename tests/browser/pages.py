@@ -70,6 +70,35 @@ class VideoPage:
         expect(self.said).to_contain_text(re.compile("已加入队列|Queued"))
 
 
+class Keys:
+    """Somebody who has no mouse."""
+
+    FAR = 80
+    """Steps from one end of a page to the other, at most."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def reach(self, goal: Locator) -> None:
+        """With the Tab key alone."""
+        for _ in range(self.FAR):
+            if goal.evaluate("goal => goal === document.activeElement"):
+                expect(goal).to_be_visible()
+                return
+            self._page.keyboard.press("Tab")
+        raise AssertionError(f"the Tab key does not lead to {goal}")
+
+    def press(self, goal: Locator, key: str = "Enter") -> None:
+        self.reach(goal)
+        self._page.keyboard.press(key)
+
+    def choose(self, place: Locator, file: Path) -> None:
+        """From the dialog that the place opens."""
+        with self._page.expect_file_chooser() as chooser:
+            self.press(place)
+        chooser.value.set_files(file)
+
+
 def simulate(page: Page, length_s: int, count: int = 1, *, fails: bool = False) -> None:
     """Start tasks without media on /diagnostics. Two run at once and the others wait."""
     lengths = page.locator("#fs-simulate input[type=number]")

@@ -57,12 +57,9 @@ def test_simulated_tasks_wait_in_line_fail_and_are_cancelled_by_keyboard(page: P
     expect(page.locator("#fs-said")).to_contain_text("你已有 5 个任务在等待或运行")
 
 
-def test_several_users_have_no_such_page(
-    start_app: Callable[..., App], visit: Callable[..., Visitor]
-) -> None:
-    app = start_app(FACESWAP_MULTI_USER="1")
-    page = visit(app).open("/video")
+def test_several_users_have_no_such_page(public_app: App, visit: Callable[..., Visitor]) -> None:
+    page = visit(public_app).open("/video")
     expect(page.get_by_role("link", name="任务", exact=True).first).to_be_visible()
     expect(page.get_by_role("link", name="诊断")).to_have_count(0)
-    page.goto(app.url + "/diagnostics")
+    page.goto(public_app.url + "/diagnostics")
     assert page.locator("#fs-simulate").count() == 0

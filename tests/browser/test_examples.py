@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
+from tests.browser.app import App
 from tests.browser.conftest import Visitor
 from tests.browser.pages import VideoPage
 
@@ -27,3 +28,19 @@ def test_a_picture_has_its_example_too(visitor: Visitor) -> None:
     expect(page.card("target")).to_contain_text("grace-hopper.jpg", timeout=120_000)
     page.page.reload()
     expect(page.card("source")).to_contain_text("eileen-collins.png")
+
+
+def test_several_faces_have_an_example_in_which_two_people_get_each_others_face(
+    visitor: Visitor, app: App
+) -> None:
+    page = VideoPage(visitor.open("/multi?example"))
+    expect(page.faces).to_have_count(2, timeout=120_000)
+    drops = page.page.locator(".fs-people li[data-mapped=true] .fs-drop-state")
+    expect(drops).to_have_text(["grace-hopper.jpg", "eileen-collins.png"])
+    expect(page.faces.first.locator(".fs-drop-picture img")).to_have_js_property("complete", True)
+    expect(page.page.locator(".fs-credit")).to_contain_text("公有领域")
+    page.page.reload()
+    expect(drops).to_have_text(["grace-hopper.jpg", "eileen-collins.png"])
+    page.start()
+    expect(page.result.locator("img")).to_have_count(2, timeout=60_000)
+    assert set(app.tasks()[0]["face_mappings"]) == {"face_0", "face_1"}

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import VideoPage
+from tests.browser.pages import Keys, VideoPage
 
 
 @pytest.fixture
@@ -53,6 +53,25 @@ def test_each_face_of_a_picture_gets_its_own_source_and_others_stay(
     expect(page.result).to_be_visible(timeout=60_000)
     (task,) = app.tasks()
     assert (task["type"], set(task["face_mappings"])) == ("multi-image", {"face_0", "face_2"})
+
+
+def test_the_whole_page_is_used_by_keyboard_alone(
+    page: VideoPage, app: App, group_photo: Path, portrait: Path, other_portrait: Path
+) -> None:
+    keys = Keys(page.page)
+    keys.choose(page.page.locator("#fs-target button"), group_photo)
+    expect(page.faces).to_have_count(5)
+    for number, picture in ((0, portrait), (1, other_portrait), (3, portrait)):
+        keys.choose(page.faces.nth(number).locator("input"), picture)
+        expect(page.faces.nth(number)).to_have_attribute("data-mapped", "true")
+    keys.press(page.faces.nth(1).get_by_role("button", name="不替换"))
+    expect(page.faces.nth(1)).to_have_attribute("data-mapped", "false")
+    expect(page.faces.nth(1).locator("input")).to_be_focused()
+    keys.press(page.consent, "Space")
+    keys.press(page.go)
+    expect(page.said).to_contain_text("已加入队列")
+    expect(page.result).to_be_visible(timeout=60_000)
+    assert set(app.tasks()[0]["face_mappings"]) == {"face_0", "face_3"}
 
 
 def test_the_people_of_a_video_are_found_over_its_length_and_swapped(
@@ -109,10 +128,9 @@ def test_one_frame_is_shown_before_a_video_is_started_and_only_with_consent(
 
 
 def test_several_people_on_one_server_map_only_their_own_files(
-    start_app: Callable[..., App], visit: Callable[..., Visitor], portrait: Path, other_portrait: Path
+    public_app: App, visit: Callable[..., Visitor], portrait: Path, other_portrait: Path
 ) -> None:
-    app = start_app(FACESWAP_MULTI_USER="1")
-    page = VideoPage(visit(app).open("/multi"))
+    page = VideoPage(visit(public_app).open("/multi"))
     page.choose("target", other_portrait)
     put(page, 1, portrait)
     page.consent.check()

@@ -14,10 +14,9 @@ from tests.waiting import wait_until
 
 
 def test_two_people_see_only_their_own_tasks_and_keep_them_over_a_reload(
-    start_app: Callable[..., App], visit: Callable[..., Visitor], portrait: Path, other_portrait: Path
+    public_app: App, visit: Callable[..., Visitor], portrait: Path, other_portrait: Path
 ) -> None:
-    app = start_app(FACESWAP_MULTI_USER="1")
-    hers, his = visit(app), visit(app)
+    hers, his = visit(public_app), visit(public_app)
     page = VideoPage(hers.open("/image"))
     page.take(portrait, other_portrait)
     page.start()
@@ -37,5 +36,7 @@ def test_two_people_see_only_their_own_tasks_and_keep_them_over_a_reload(
     expect(stranger.locator(".fs-nothing")).to_contain_text("还没有任务")
     expect(stranger.locator("#fs-finished li")).to_have_count(0)
     bare = link.partition("?")[0]
-    assert his.context.request.get(app.url + bare).status == 401
-    assert his.context.request.get(app.url + link[:-1] + ("A" if link[-1] != "A" else "B")).status == 401
+    assert his.context.request.get(public_app.url + bare).status == 401
+    assert (
+        his.context.request.get(public_app.url + link[:-1] + ("A" if link[-1] != "A" else "B")).status == 401
+    )

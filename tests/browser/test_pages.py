@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from tests.waiting import wait_until
 
 PAGES = ("/", "/video", "/image", "/multi", "/tasks", "/verify", "/diagnostics")
 PHONE = {"width": 390, "height": 844}
+NAMES = "一个相当长的文件名|模拟 .（120 秒）"
+"""What is Chinese whatever the language of a page."""
 HOSTILE = '<img src=x onerror="window.hurt=1">${window.hurt=2}{{this}}.mp4'
 
 
@@ -125,6 +128,41 @@ def test_a_picture_is_swapped_and_compared_with_a_slider(
         wait_until(lambda index=index: pictures.nth(index).evaluate("i => i.naturalWidth > 0"), "it loads")
     page.result.locator("input[type=range]").fill("25")
     assert page.result.locator(".fs-slider").evaluate("s => s.style.getPropertyValue('--at')") == "25%"
+
+
+def test_the_visible_label_is_left_out_only_where_somebody_asks_for_that(
+    app: App, visitor: Visitor, portrait: Path, other_portrait: Path
+) -> None:
+    page = VideoPage(visitor.open("/image"))
+    page.take(portrait, other_portrait)
+    page.page.locator("button.label-wrap", has_text="选项").click()
+    choice = page.page.locator("#fs-unlabelled")
+    expect(choice).to_contain_text("将无从看出它是合成的")
+    expect(choice).to_contain_text("这一选择会写入日志和任务回执；元数据标识和签名仍会写入文件")
+    expect(choice.locator("input")).not_to_be_checked()
+    choice.locator("input").check()
+    page.start()
+    expect(page.result.locator(".fs-remarks")).to_have_text("按要求未加可见标识", timeout=60_000)
+    (task,) = app.tasks()
+    assert task["options"]["visible_label"] is False
+    assert task["id"] in (app.data_dir / "unlabelled.jsonl").read_text()
+    with page.page.expect_download() as download:
+        page.result.get_by_role("link", name="下载").click()
+    verify = visitor.open("/verify")
+    verify.locator("#fs-verify-file input[type=file]").set_input_files(download.value.path())
+    told = verify.locator(".fs-verified")
+    expect(told).to_have_attribute("data-verdict", "genuine")
+    expect(told).to_contain_text("制作者要求不加")
+    expect(told).to_contain_text("有，格式正确")
+
+
+def test_a_server_that_wants_the_label_does_not_offer_to_leave_it_out(
+    public_app: App, visit: Callable[..., Visitor]
+) -> None:
+    page = visit(public_app).open("/image")
+    page.locator("button.label-wrap", has_text="选项").click()
+    expect(page.locator("#fs-mouth")).to_be_visible()
+    expect(page.locator("#fs-unlabelled")).to_have_count(0)
 
 
 def test_the_history_finds_plays_retries_and_deletes(
@@ -261,7 +299,9 @@ def test_no_page_has_a_serious_accessibility_finding(
         page = many_visits(path, locale=locale, color_scheme=scheme)
         expect(page.locator("#fs-cancels button")).to_have_count(3)
         findings = Axe().run(page).response["violations"]
+        words = re.sub(NAMES, "", page.title() + page.inner_text("body"))
         page.context.close()
+        assert bool(re.search(r"[\u4e00-\u9fff]", words)) == (locale == "zh-CN"), f"{path}: {words}"
         serious = [finding for finding in findings if finding["impact"] in ("serious", "critical")]
         told = [(f["id"], [node["html"][:160] for node in f["nodes"]]) for f in serious]
         assert not told, f"{path}: {told}"

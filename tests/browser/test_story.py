@@ -57,8 +57,14 @@ def test_a_video_is_swapped_watched_and_played(
     lead.evaluate("v => { v.muted = true; return v.play(); }")
     wait_until(lambda: lead.evaluate("v => v.currentTime > 0.3"), "the result plays")
     wait_until(lambda: original.evaluate("v => v.currentTime > 0.2"), "the original plays along")
-
+    lead.evaluate("v => { v.currentTime = 4; v.playbackRate = 0.5; }")
+    apart = """v => document.querySelector("video[data-lead]").currentTime - v.currentTime"""
+    wait_until(lambda: original.evaluate("v => v.currentTime > 4.3"), "it goes on from there")
+    wait_until(lambda: abs(original.evaluate(apart)) < 0.15, "both show the same moment")
+    assert original.evaluate("v => [v.playbackRate, v.paused]") == [0.5, False]
     lead.evaluate("v => v.pause()")
+    wait_until(lambda: original.evaluate("v => v.paused"), "the original stops, too")
+
     page.result.get_by_text("一览").click()
     frames = page.result.locator(".fs-sheet button")
     expect(frames).to_have_count(8)

@@ -98,9 +98,9 @@ def caller(public_app: App) -> Caller:
 
 
 def form(token: object, source: str, target: str, many: object = False, quality: object = 80,
-         engine: object = "auto") -> list[Any]:  # fmt: skip
+         engine: object = "auto", unlabelled: object = False) -> list[Any]:  # fmt: skip
     """What the form of a page sends, in the order of its components, with consent."""
-    return [token, target, source, 0, True, many, False, True, quality, "libx264", engine, False]
+    return [token, target, source, 0, True, many, False, True, quality, "libx264", engine, False, unlabelled]
 
 
 def new_token(app: App) -> str:
@@ -182,16 +182,17 @@ def test_another_owners_files_and_tasks_are_as_unknown_as_none(
 
 
 @pytest.mark.parametrize(
-    ("many_faces", "quality", "engine"),
+    "options",
     [
-        *((False, quality, "auto") for quality in (0, 101, "best")),
-        ("perhaps", 80, "auto"),
-        (None, None, None),
-        (False, 80, "warp drive"),
+        *({"quality": quality} for quality in (0, 101, "best")),
+        {"many": "perhaps"},
+        {"many": None, "quality": None, "engine": None},
+        {"engine": "warp drive"},
+        {"unlabelled": True},
     ],
 )
-def test_options_out_of_range_queue_nothing(
-    public_app: App, caller: Caller, portrait: Path, many_faces: object, quality: object, engine: object
+def test_options_out_of_range_or_not_allowed_queue_nothing(
+    public_app: App, caller: Caller, portrait: Path, options: dict[str, object]
 ) -> None:
     token = new_token(public_app)
     public_app.api.headers["Authorization"] = f"Bearer {token}"
@@ -201,7 +202,7 @@ def test_options_out_of_range_queue_nothing(
     ]
     del public_app.api.headers["Authorization"]
     files = [upload["fileId"] for upload in uploads]
-    answer = caller.call("fs-go", "click", form(token, *files, many_faces, quality, engine))
+    answer = caller.call("fs-go", "click", form(token, *files, **options))
     assert answer is None or 'data-mood="bad"' in answer[0]
     public_app.api.headers["Authorization"] = f"Bearer {token}"
     assert public_app.tasks() == []

@@ -20,7 +20,7 @@ window.faceswap = (() => {
   let jobs = [];
   let busy = false;
   let wanted = false;
-  let connected = true;
+  let connected = !sessionStorage.getItem("faceswap-lost");
   const fresh = new Map();
   let watched = new Set(JSON.parse(sessionStorage.getItem("faceswap-watched") || "[]"));
 
@@ -178,13 +178,14 @@ window.faceswap = (() => {
     });
   }
 
-  /** Each button beside its row, whatever the table's own measures are. */
+  /** Each button beside its row, whatever the table's own measures are. Moves nothing that is measured here:
+   * the dock's observer calls this whenever the dock grows or shrinks. */
   function align() {
     const rows = document.querySelector("#fs-table .virtual-body");
     const column = find("fs-cancels");
     if (!rows?.offsetParent || !column) return;
-    const offset = rows.getBoundingClientRect().top - column.parentElement.getBoundingClientRect().top;
-    column.style.marginTop = `${offset}px`;
+    const offset = rows.getBoundingClientRect().top - find("fs-active").getBoundingClientRect().top;
+    column.style.top = `${offset}px`;
   }
 
   function cancelButton(job) {
@@ -251,7 +252,21 @@ window.faceswap = (() => {
     find("fs-dock").dataset.offline = String(Boolean(problem));
     if (!problem && !connected) toast(word("online"), "good");
     connected = !problem;
+    if (problem) sessionStorage.setItem("faceswap-lost", problem);
+    else sessionStorage.removeItem("faceswap-lost");
   }
+
+  /** When an event cannot be sent, Gradio says so in English, stops all timers, and opens the page anew once the
+   * server answers. Meanwhile this says it in our words. */
+  function tellLoss() {
+    for (const text of document.querySelectorAll(".toast-message-text")) {
+      if (!text.textContent.includes("Attempting reconnection")) continue;
+      text.textContent = word("offline");
+      text.closest(".toast-body").querySelector(".toast-title").textContent = word("attention");
+      connection("offline");
+    }
+  }
+  new MutationObserver(tellLoss).observe(document.documentElement, { childList: true, subtree: true });
 
   /** One toast when a task that this tab saw alive has ended, also when it ended while the page was away. */
   function announce() {
@@ -554,6 +569,11 @@ window.faceswap = (() => {
     if (target) sessionStorage.setItem("faceswap-faces", JSON.stringify({ target, mapped }));
   }
 
+  /** Of an example: {target, mapped} as JSON, or "" when there was none to be had. */
+  function keepFaces(faces) {
+    if (faces) sessionStorage.setItem("faceswap-faces", faces);
+  }
+
   /** After the faces of a target were drawn: what was chosen for that target before. */
   function restoreMapping() {
     const kept = JSON.parse(sessionStorage.getItem("faceswap-faces") || "{}");
@@ -568,6 +588,7 @@ window.faceswap = (() => {
       ...(chosen ? [make("img", { src: `data:image/jpeg;base64,${chosen.preview}`, alt: "" })] : []),
     );
     item.dataset.mapped = String(Boolean(chosen));
+    item.querySelector(".fs-drop-hint").textContent = word(chosen ? "replace" : "face_drop");
     item.querySelector(".fs-drop-state").textContent = chosen ? chosen.name : word("face_kept");
     item.querySelector("[data-do=unmap]").hidden = !chosen;
   }
@@ -628,7 +649,7 @@ window.faceswap = (() => {
   }
   for (const name of ["change", "drop", "dragover"]) document.addEventListener(name, chooseForFace);
 
-  /** `/video?example` was followed: as if its button had been pressed, once. */
+  /** `/video?example`, or that of another page, was followed: as if its button had been pressed, once. */
   function example() {
     if (!new URLSearchParams(location.search).has("example")) return;
     history.replaceState(null, "", location.pathname);
@@ -685,5 +706,5 @@ window.faceswap = (() => {
   }
 
   speakOneLanguage();
-  return { tick, start, queued, example, mapping, moment, restoreMapping, lendViewer, lendInspector, view, localise, toast };
+  return { tick, start, queued, example, mapping, moment, keepFaces, restoreMapping, lendViewer, lendInspector, view, localise, toast };
 })();

@@ -1,0 +1,81 @@
+"""An example for each page that starts a swap, one click away."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+from gradio.events import Dependency
+
+from faceswap.examples import Example
+from faceswap.ui.frame import Frame, i18n
+from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup
+from faceswap.ui.slot import INTAKES_AT_ONCE, Slot, filled, outputs_of
+
+_EVENT: dict[str, Any] = {
+    "concurrency_limit": INTAKES_AT_ONCE,
+    "concurrency_id": "intake",
+    "api_visibility": "private",
+}
+
+
+def example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
+    """A face and something for it to go into."""
+
+    def fill(token: object, request: gr.Request) -> list[Any]:
+        language = language_of(request)
+        with in_words(language):
+            owner = site.owner_of(token)
+            which: Example = "video" if target.kind == "video" else "image"
+            face = site.service.example("source", owner=owner)
+            goal = site.service.example(which, owner=owner)
+            return [
+                *filled(site, source.kind, face, owner, language),
+                *filled(site, target.kind, goal, owner, language),
+            ]
+        return [UNCHANGED] * 8
+
+    _button(frame).click(
+        fill,
+        frame.token,
+        [*outputs_of(source), *outputs_of(target)],
+        show_progress_on=[source.file, target.file],
+        **_EVENT,
+    )
+
+
+def group_example(site: Site, frame: Frame, target: Slot) -> Dependency:
+    """Two people who get each other's face. After what is returned the target is another one, and the browser
+    keeps which face gets which picture, as if each had been chosen."""
+    kept = gr.Textbox(visible="hidden", elem_id="fs-example-faces")
+
+    def fill(token: object, request: gr.Request) -> list[Any]:
+        language = language_of(request)
+        with in_words(language):
+            owner = site.owner_of(token)
+            group = site.service.example("group", owner=owner)
+            portraits = [site.service.example(which, owner=owner) for which in ("source", "image")]
+            left, right = site.service.detect_faces(group.id, owner=owner)
+            mapped = {
+                face.id: {"file": source.id, "name": source.name, "preview": other.preview}
+                for face, other, source in ((left, right, portraits[1]), (right, left, portraits[0]))
+            }
+            faces = json.dumps({"target": group.id, "mapped": mapped})
+            return [*filled(site, target.kind, group, owner, language), faces]
+        return [UNCHANGED] * 5
+
+    pressed = _button(frame).click(
+        fill, frame.token, [*outputs_of(target), kept], show_progress_on=[target.file], **_EVENT
+    )
+    return pressed.then(
+        None, kept, js="(faces) => window.faceswap.keepFaces(faces)", api_visibility="private"
+    )
+
+
+def _button(frame: Frame) -> gr.Button:
+    with gr.Row(elem_id="fs-example-row"):
+        press = gr.Button(i18n("example"), size="sm", elem_id="fs-example", scale=0, min_width=140)
+        markup(f'<p class="fs-credit">{both("example_credit")}</p>')
+    frame.opened.then(None, js="() => window.faceswap.example()", api_visibility="private")
+    return press
