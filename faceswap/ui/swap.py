@@ -61,8 +61,9 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
     events = _Events(site, kind)
     inputs = [frame.token, target.chosen, faces, moment, consent, *how]
     quiet: dict[str, Any] = {"api_visibility": "private", "js": _FROM_PAGE}
+    each_time_anew = [consent, how[-1]]  # the statement, and whether to leave the label out
     go.click(
-        events.start, inputs, [said, consent], show_progress="hidden", concurrency_limit=None, **quiet
+        events.start, inputs, [said, *each_time_anew], show_progress="hidden", concurrency_limit=None, **quiet
     ).then(None, js=QUEUED, show_progress="hidden", api_visibility="private")
     look.click(
         events.preview,
@@ -110,7 +111,7 @@ class _Events:
         self._kind = kind
 
     def start(self, request: gr.Request, *sent: object) -> list[Any]:
-        """Answers at once; consent is stated for each task anew."""
+        """Answers at once, and takes back what is to be chosen for each task anew."""
 
         def queue(page: _Page, order: _Order, owner: str) -> list[Any]:
             job = self._site.service.submit(
@@ -122,9 +123,13 @@ class _Events:
                 options=order.options,
                 owner=owner,
             )
-            return [message(texts.words("queued", page.language, title=job.title), "good", [job]), False]
+            return [
+                message(texts.words("queued", page.language, title=job.title), "good", [job]),
+                False,
+                False,
+            ]
 
-        return self._answer(_Page(language_of(request), *sent), queue)
+        return self._answer(_Page(language_of(request), *sent), queue, [UNCHANGED] * 2)
 
     def preview(self, request: gr.Request, *sent: object) -> list[Any]:
         """One frame, within a second or two; nothing is queued or kept."""
@@ -143,16 +148,18 @@ class _Events:
             )
             return ["", _shown(picture, page.language)]
 
-        return self._answer(_Page(language_of(request), *sent), look)
+        return self._answer(_Page(language_of(request), *sent), look, [UNCHANGED])
 
-    def _answer(self, page: _Page, act: Callable[[_Page, _Order, str], list[Any]]) -> list[Any]:
-        """What `act` answers to the order, or a sentence that says why there is none."""
+    def _answer(
+        self, page: _Page, act: Callable[[_Page, _Order, str], list[Any]], kept: list[Any]
+    ) -> list[Any]:
+        """What `act` answers to the order, or a sentence that says why there is none, and `kept`."""
         if missing := self._missing(page.target, page.faces):
-            return [message(texts.words(missing, page.language), "bad"), UNCHANGED]
+            return [message(texts.words(missing, page.language), "bad"), *kept]
         with in_words(page.language) as outcome:
             owner = self._site.owner_of(page.token)
             return act(page, self._order(page, owner), owner)
-        return [message(outcome.problem, "bad"), UNCHANGED]
+        return [message(outcome.problem, "bad"), *kept]
 
     def _missing(self, target: object, faces: object) -> str:
         """The key of the sentence that says what is still to be chosen, or ""."""

@@ -91,10 +91,10 @@ def test_one_look_a_second_for_each_open_tab_and_none_in_hidden_ones(
     visitor.context.clock.install()
     for name, page in pages.items():
 
-        def count(request: Any, name: str = name) -> None:
-            asked[name] += "/api/tasks" in request.url
+        def count(answer: Any, name: str = name) -> None:
+            asked[name] += "/api/tasks" in answer.url
 
-        page.on("request", count)
+        page.on("response", count)
         page.goto(app.url + "/tasks")
         expect(page.locator("#fs-dock[data-active]")).to_be_visible()
     pages["hidden"].evaluate(
@@ -119,4 +119,5 @@ def test_one_look_a_second_for_each_open_tab_and_none_in_hidden_ones(
         wait_until(
             lambda second=second: (pages["seen"].title(), asked["seen"] >= second)[1], "the open tab looked"
         )
+        wait_until(settled, "the answer was taken in: no tab looks again before that")
     assert asked == {"seen": 5, "hidden": 0}

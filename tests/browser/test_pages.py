@@ -142,6 +142,7 @@ def test_the_visible_label_is_left_out_only_where_somebody_asks_for_that(
     expect(choice.locator("input")).not_to_be_checked()
     choice.locator("input").check()
     page.start()
+    expect(choice.locator("input")).not_to_be_checked()  # it is chosen for each task anew
     expect(page.result.locator(".fs-remarks")).to_have_text("按要求未加可见标识", timeout=60_000)
     (task,) = app.tasks()
     assert task["options"]["visible_label"] is False
