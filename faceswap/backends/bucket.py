@@ -78,6 +78,10 @@ class JobKeys:
         return f"{self.prefix}/source-{number}"
 
 
+_TROUBLE = (BaseError, ValueError, FileNotFoundError)
+"""What a request may end in; `FileNotFoundError` stands for a bucket or an upload that does not exist."""
+
+
 class Bucket:
     """May be used from any thread. What touches the network raises `BucketUnavailable` when that fails."""
 
@@ -117,11 +121,17 @@ class Bucket:
         `check` is called before each part; what it raises aborts the upload and is raised here.
         """
         digest = hashlib.sha256()
+        stopped: Exception | None = None
 
         def parts() -> Iterator[bytes]:
+            nonlocal stopped
             with path.open("rb") as file:
                 while part := file.read(CHUNK_BYTES):
-                    check()
+                    try:
+                        check()
+                    except Exception as error:
+                        stopped = error
+                        raise
                     digest.update(part)
                     yield part
 
@@ -130,7 +140,9 @@ class Bucket:
         else:
             try:
                 obstore.put(self._store, key, parts(), chunk_size=CHUNK_BYTES, max_concurrency=2)
-            except (BaseError, ValueError) as error:
+            except _TROUBLE as error:
+                if stopped:  # and aborting failed, too
+                    raise stopped from error
                 raise _unavailable("upload", key, error) from error
         return digest.hexdigest()
 
@@ -197,13 +209,13 @@ class Bucket:
             for key in keys:
                 with suppress(FileNotFoundError):  # another thread or process cleans up, too
                     obstore.delete(self._store, key)
-        except (BaseError, ValueError) as error:
+        except _TROUBLE as error:
             raise _unavailable("delete", prefix, error) from error
 
     def _put(self, key: str, data: bytes) -> None:
         try:
             obstore.put(self._store, key, data, use_multipart=False)
-        except (BaseError, ValueError) as error:
+        except _TROUBLE as error:
             raise _unavailable("write", key, error) from error
 
 

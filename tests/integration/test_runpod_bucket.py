@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.server
 import threading
 import urllib.error
 import urllib.request
@@ -50,6 +51,65 @@ def test_an_upload_that_is_stopped_leaves_no_object(bucket: Bucket, tmp_path: Pa
     with pytest.raises(JobStopped):
         bucket.upload("test/file", tmp_path / "there", check)
     assert bucket.size("test/file") is None
+
+
+class Forgetful(http.server.BaseHTTPRequestHandler):
+    """Takes parts of an upload and does not know it any more when it is to be aborted."""
+
+    def do_POST(self) -> None:
+        self._answer(
+            200, b"<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>"
+        )
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(200)
+
+    def do_DELETE(self) -> None:
+        self._answer(404, b"<Error><Code>NoSuchUpload</Code></Error>")
+
+    def _answer(self, code: int, body: bytes = b"") -> None:
+        self.send_response(code)
+        self.send_header("ETag", '"part"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+def test_an_upload_is_stopped_also_where_it_cannot_be_aborted(
+    cloud_settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "there").write_bytes(b"x" * (2 * CHUNK_BYTES))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        bucket = Bucket.from_settings(cloud_settings.model_copy(update={"s3_endpoint": url}))
+        assert bucket is not None
+
+        def check() -> None:
+            raise JobStopped()
+
+        with pytest.raises(JobStopped):
+            bucket.upload("test/file", tmp_path / "there", check)
+        server.shutdown()
+
+
+def test_a_bucket_that_does_not_exist_is_trouble(
+    cloud_settings: Settings, s3_server: S3Server, tmp_path: Path
+) -> None:
+    (tmp_path / "there").write_bytes(b"x" * (2 * CHUNK_BYTES))
+    nowhere = Bucket.from_settings(cloud_settings.model_copy(update={"s3_bucket": "nowhere"}))
+    assert nowhere is not None
+    for action in (
+        lambda: nowhere.write("test/x", b"x"),
+        lambda: nowhere.upload("test/x", tmp_path / "there"),
+        lambda: nowhere.delete("test"),
+    ):
+        with pytest.raises(BucketUnavailable):
+            action()
 
 
 @pytest.mark.parametrize(
