@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import gradio as gr
 
@@ -26,6 +26,7 @@ from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
 
 Kind = Literal["image", "video", "multi"]
+_Answer = TypeVar("_Answer")
 
 _FROM_PAGE = (
     "(token, target, faces, at, ...rest) => "
@@ -86,6 +87,18 @@ class _Order:
     mapping: dict[str, Upload]
     options: SwapOptions
 
+    def sent_to(self, door: Callable[..., _Answer], **more: object) -> _Answer:
+        """What `Service.submit` or `Service.preview` answers to it, once consent was stated."""
+        return door(
+            self.type,
+            self.source,
+            self.target,
+            consent=True,
+            face_mappings=self.mapping or None,
+            options=self.options,
+            **more,
+        )
+
 
 class _Page:
     """What a browser sent, of which nothing is certain."""
@@ -114,15 +127,7 @@ class _Events:
         """Answers at once, and takes back what is to be chosen for each task anew."""
 
         def queue(page: _Page, order: _Order, owner: str) -> list[Any]:
-            job = self._site.service.submit(
-                order.type,
-                order.source,
-                order.target,
-                consent=True,
-                face_mappings=order.mapping or None,
-                options=order.options,
-                owner=owner,
-            )
+            job = order.sent_to(self._site.service.submit, owner=owner)
             return [
                 message(texts.words("queued", page.language, title=job.title), "good", [job]),
                 False,
@@ -136,16 +141,8 @@ class _Events:
 
         def look(page: _Page, order: _Order, owner: str) -> list[Any]:
             at = page.moment
-            picture = self._site.service.preview(
-                order.type,
-                order.source,
-                order.target,
-                consent=True,
-                face_mappings=order.mapping or None,
-                options=order.options,
-                at_s=float(at) if isinstance(at, int | float) and at > 0 else None,
-                owner=owner,
-            )
+            at_s = float(at) if isinstance(at, int | float) and at > 0 else None
+            picture = order.sent_to(self._site.service.preview, at_s=at_s, owner=owner)
             return ["", _shown(picture, page.language)]
 
         return self._answer(_Page(language_of(request), *sent), look, [UNCHANGED])

@@ -223,7 +223,7 @@ def test_nothing_happens_without_consent(
 ) -> None:
     service = make_service(dispatch=False)
     with pytest.raises(ConsentRequired):
-        service.submit("single-video", portrait, face_video, consent=consent)  # pyright: ignore
+        service.submit("single-video", portrait, face_video, consent=consent)
     assert service.history() == []
 
 

@@ -292,7 +292,7 @@ def test_settings_refuse_folders_inside_each_other(tmp_path: Path) -> None:
         with pytest.raises(ValidationError, match="must not contain each other"):
             Settings(data_dir=tmp_path / own, snapshot_dir=tmp_path / copy)
     assert Settings(data_dir=tmp_path / "a", snapshot_dir=tmp_path / "ab").snapshot_dir
-    assert Settings(snapshot_dir="").snapshot_dir is None  # pyright: ignore[reportArgumentType]
+    assert Settings(snapshot_dir="").snapshot_dir is None
 
 
 @pytest.fixture
