@@ -28,7 +28,7 @@ import av
 import numpy as np
 
 from benchmarks.clips import looped
-from faceswap.engine.__main__ import limit_resources
+from faceswap.engine.child.main import limit_resources
 from tests import child
 from tests import media as packaged
 from tests.puppet import write_clip
@@ -226,14 +226,14 @@ def measure(
     import cv2
 
     from faceswap.engine.engines import EnhancingEngine, MeshEngine, NeuralEngine
-    from faceswap.engine.landmarks import Landmarker
-    from faceswap.engine.mesh import FaceMesh
-    from faceswap.engine.providers import provider_for
-    from faceswap.engine.source import find_source_photo
+    from faceswap.engine.face.landmarks import Landmarker
+    from faceswap.engine.face.mesh import FaceMesh
+    from faceswap.engine.face.tracking import Tracker
+    from faceswap.engine.mesh.source import find_source_photo
+    from faceswap.engine.neural.providers import provider_for
+    from faceswap.engine.neural.weights import Role, read_shelf
     from faceswap.engine.swap import MANY
-    from faceswap.engine.tracking import Tracker
     from faceswap.engine.video import RestingShapes, swap_frames
-    from faceswap.engine.weights import Role, read_shelf
     from faceswap.media import Limits, VideoReader, VideoWriter, read_picture
 
     cv2.setNumThreads(1)

@@ -16,9 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from faceswap.engine.appearance import Appearance
-from faceswap.engine.landmarks import Landmarker
-from faceswap.engine.mesh import FaceMesh
+from faceswap.engine.face.appearance import Appearance
+from faceswap.engine.face.landmarks import Landmarker
+from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.planes import Planes
 from faceswap.media import Limits, VideoReader, read_picture
 from tests import media

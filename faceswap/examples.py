@@ -24,7 +24,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from faceswap.engine.models import download_wheel
+from faceswap.engine.face.models import download_wheel
 from faceswap.errors import ExampleMissing
 from faceswap.media import RGB, Limits, read_picture, write_png
 from faceswap.media.clips import write_clip

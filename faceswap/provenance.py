@@ -17,9 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
-from faceswap.engine.marking import Label, Marking, Words
-from faceswap.engine.process import EngineProcess
-from faceswap.engine.weights import Role
+from faceswap.engine.child.process import EngineProcess
+from faceswap.engine.marks.marking import Label, Marking, Words
+from faceswap.engine.neural.weights import Role
 from faceswap.errors import BadMedia, JobTimeout, MarksMissing
 from faceswap.folders import Folders
 from faceswap.jobs import Job, isoformat

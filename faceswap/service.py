@@ -28,7 +28,7 @@ from faceswap.consent import Consent
 from faceswap.disks import network_file_system
 from faceswap.dispatcher import Dispatcher, Seal, write_summary
 from faceswap.engine.gate import require as require_gate
-from faceswap.engine.weights import Inventory, Stock
+from faceswap.engine.neural.weights import Inventory, Stock
 from faceswap.errors import (
     BackendUnavailable,
     ConsentRequired,

@@ -19,8 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from faceswap.engine.marking import Label
-from faceswap.engine.process import EngineProcess
+from faceswap.engine.child.process import EngineProcess
+from faceswap.engine.marks.marking import Label
 from faceswap.errors import (
     ContentRefused,
     DiskFull,

@@ -11,9 +11,9 @@ import av
 import numpy as np
 from PIL import Image
 
-from faceswap.engine.label import Labeller, Shown, opening_stamp
-from faceswap.engine.marking import Label, Marking
-from faceswap.engine.marks import seal
+from faceswap.engine.marks.label import Labeller, Shown, opening_stamp
+from faceswap.engine.marks.marking import Label, Marking
+from faceswap.engine.marks.seal import seal
 from faceswap.engine.planes import Planes
 from faceswap.media import Limits, VideoReader, VideoWriter, write_png, xmp_packet
 from faceswap.provenance import Ingredient, manifest_of

@@ -31,7 +31,7 @@ class Media:
     work_dir: Path
     """An empty folder for this attempt; the dispatcher removes it after the run."""
     people: Path | None = None
-    """What was learned before about the people of a video, see `engine/people.py`."""
+    """What was learned before about the people of a video, see `engine/face/people.py`."""
     target_duration_s: float | None = None
     """Of a video, as far as it is known."""
     sending: Callable[[], None] = lambda: None

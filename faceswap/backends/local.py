@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from faceswap.backends import Handle, Media, Report, RunState
-from faceswap.engine.process import EngineProcess
+from faceswap.engine.child.process import EngineProcess
 from faceswap.errors import BackendLost, DiskFull, JobTimeout
 from faceswap.folders import Folders
 from faceswap.jobs import Job, Stage

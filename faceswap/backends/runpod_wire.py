@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from faceswap.engine.marking import Marking
+from faceswap.engine.marks.marking import Marking
 from faceswap.errors import CloudFailed, FaceSwapError, ResultMissing, from_code
 from faceswap.jobs import Job, Stage, isoformat
 

@@ -1,7 +1,7 @@
 """What swaps the pixels. It knows files and faces, and nothing of jobs.
 
 `detect_faces`, `swap_image` and `swap_video` decode untrusted files with native code: the app reaches them
-through the child process `python -m faceswap.engine` (see `process.py`). The names are imported on first use,
+through the child process `python -m faceswap.engine` (see `child/`). The names are imported on first use,
 so that the app around that process loads none of it.
 """
 
@@ -11,14 +11,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from faceswap.engine.landmarks import Face
-    from faceswap.engine.swap import SwapResult, detect_faces, swap_image, swap_video
+    from faceswap.engine.face.faces import detect_faces
+    from faceswap.engine.face.landmarks import Face
+    from faceswap.engine.swap import SwapResult, swap_image, swap_video
 
 __all__ = ["Face", "SwapResult", "detect_faces", "swap_image", "swap_video"]
 
+_HOME = {
+    "Face": "face.landmarks",
+    "SwapResult": "swap",
+    "detect_faces": "face.faces",
+    "swap_image": "swap",
+    "swap_video": "swap",
+}
+
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        home = "landmarks" if name == "Face" else "swap"
-        return getattr(import_module(f"faceswap.engine.{home}"), name)
+    if name in _HOME:
+        return getattr(import_module(f"faceswap.engine.{_HOME[name]}"), name)
     raise AttributeError(f"module 'faceswap.engine' has no attribute {name!r}")

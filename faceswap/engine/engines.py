@@ -10,16 +10,16 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from faceswap.engine.blend import Blender
-from faceswap.engine.graphs import Graph
-from faceswap.engine.mesh import FaceMesh
-from faceswap.engine.neural import Enhancing, Identity, Network, Repainter
-from faceswap.engine.onnx_file import NotOnnx
+from faceswap.engine.face.mesh import FaceMesh
+from faceswap.engine.mesh.blend import Blender
+from faceswap.engine.mesh.source import SourceFace, SourcePhoto
+from faceswap.engine.neural.graphs import Graph
+from faceswap.engine.neural.networks import Enhancing, Identity, Network, Repainter
+from faceswap.engine.neural.onnx_file import NotOnnx
+from faceswap.engine.neural.providers import CPU, installed, provider_for
+from faceswap.engine.neural.weights import EMBEDDING, Fact, Role, Shelf, WeightsFile, fact_of, read_shelf
 from faceswap.engine.options import Options
-from faceswap.engine.providers import CPU, installed, provider_for
-from faceswap.engine.source import SourceFace, SourcePhoto
-from faceswap.engine.video import FaceSwapper
-from faceswap.engine.weights import EMBEDDING, Fact, Role, Shelf, WeightsFile, fact_of, read_shelf
+from faceswap.engine.swapper import FaceSwapper
 from faceswap.errors import (
     NeuralNotInstalled,
     NeuralUnavailable,

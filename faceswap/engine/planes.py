@@ -199,3 +199,8 @@ def as_u8(array: object) -> U8:
 def as_f32(array: object) -> F32:
     """The same with float32; other types are converted."""
     return np.asarray(array, np.float32)
+
+
+def even(picture: U8) -> U8:
+    """A view without the last row or column where their number is odd."""
+    return picture[: picture.shape[0] & ~1, : picture.shape[1] & ~1]

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from faceswap.engine.engines import Engine
-from faceswap.engine.label import Shown, opening_stamp
-from faceswap.engine.mapping import ONLY, chosen
-from faceswap.engine.marking import Label
+from faceswap.engine.face.mapping import ONLY, chosen
+from faceswap.engine.face.people import People, who_is_who
+from faceswap.engine.marks.label import Shown, opening_stamp
+from faceswap.engine.marks.marking import Label
 from faceswap.engine.options import Options
-from faceswap.engine.people import People, who_is_who
 from faceswap.engine.planes import U8, Planes
 from faceswap.engine.swap import MANY, Sources, known_people
 from faceswap.errors import NoFaceFound

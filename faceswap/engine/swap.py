@@ -10,28 +10,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from faceswap.engine.appearance import Appearance
 from faceswap.engine.engines import Engine, MeshEngine
+from faceswap.engine.face.appearance import Appearance
+from faceswap.engine.face.landmarks import Landmarker
+from faceswap.engine.face.mapping import ONLY, chosen, reading_order
+from faceswap.engine.face.mesh import FaceMesh
+from faceswap.engine.face.people import Cast, People, find_people
+from faceswap.engine.face.tracking import Tracker
 from faceswap.engine.files import whole_or_not_at_all
-from faceswap.engine.label import Labeller, Shown, opening_stamp
-from faceswap.engine.landmarks import Face, Landmarker
-from faceswap.engine.mapping import ONLY, EachItsOwn, chosen, reading_order
-from faceswap.engine.marking import Label, Marking
-from faceswap.engine.mesh import FaceMesh
-from faceswap.engine.mouth import OwnMouth
+from faceswap.engine.marks.label import Labeller, Shown, opening_stamp
+from faceswap.engine.marks.marking import Label, Marking
+from faceswap.engine.mesh.mouth import OwnMouth
+from faceswap.engine.mesh.source import find_source_photo
 from faceswap.engine.options import Options
-from faceswap.engine.people import Cast, People, find_people
-from faceswap.engine.planes import F32, U8, Planes, to_rgb
-from faceswap.engine.source import find_source_photo
-from faceswap.engine.tracking import Tracker
-from faceswap.engine.video import (
-    FaceInFrame,
-    FaceSwapper,
-    Follower,
-    RestingShapes,
-    swap_frames,
-    swap_together,
-)
+from faceswap.engine.planes import F32, U8, Planes, even, to_rgb
+from faceswap.engine.swapper import EachItsOwn, FaceInFrame, FaceSwapper, swap_together
+from faceswap.engine.video import Follower, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
 from faceswap.media import Frame, Limits, VideoReader, VideoWriter, read_picture, write_png
 
@@ -53,15 +47,6 @@ class SwapResult:
     frames: int
     swapped_frames: int
     notes: tuple[str, ...] = ()
-
-
-def detect_faces(picture: U8, model: Path) -> list[Face]:
-    """Faces of a (H, W, 3) RGB picture, small ones too, largest first; boxes around the oval in pixels."""
-    even = _even(picture)
-    if not even.size:  # one pixel wide or high
-        return []
-    faces = [found.face for found in Landmarker(model).find_all(Planes.from_rgb(even))]
-    return sorted(faces, key=lambda face: -face.width * face.height)
 
 
 class Sources:
@@ -108,8 +93,8 @@ class Sources:
             UnknownFace: a source is for a face that is not there.
             NoFaceFound: role "target": there is none, or none that can be swapped.
         """
-        even = _even(picture)
-        planes = Planes.from_rgb(even)
+        cropped = even(picture)
+        planes = Planes.from_rgb(cropped)
         faces = self.landmarker.find_all(planes)
         if self.mapped:
             faces = [faces[index] for index in reading_order([found.face for found in faces])]
@@ -121,7 +106,7 @@ class Sources:
         if not self.swap_at_once(planes, swapper, {track: faces[track].landmarks for track in wanted}):
             raise NoFaceFound(role="target")
         # Only what the swap changed is carried over, so that the rest keeps every bit and its full chroma.
-        even[:] = np.rint(even + (to_rgb(planes) - before)).clip(0, 255).astype(np.uint8)
+        cropped[:] = np.rint(cropped + (to_rgb(planes) - before)).clip(0, 255).astype(np.uint8)
 
     def swap_at_once(self, planes: Planes, swapper: FaceSwapper, faces: Mapping[int, F32]) -> bool:
         """Swap the faces of a single picture, by track; False when none was changed."""
@@ -257,8 +242,3 @@ def known_people(target: Path, limits: Limits, ready: Sources, kept: Path | None
         with VideoReader(target, limits) as reader:
             found, _ = find_people(reader, ready.landmarker, ready.appearance)
     return found
-
-
-def _even(picture: U8) -> U8:
-    """A view without the last row or column where their number is odd."""
-    return picture[: picture.shape[0] & ~1, : picture.shape[1] & ~1]

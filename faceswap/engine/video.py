@@ -6,19 +6,19 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from faceswap.engine.landmarks import Landmarker
-from faceswap.engine.mesh import FaceMesh, Pose
+from faceswap.engine.face.landmarks import Landmarker
+from faceswap.engine.face.mesh import FaceMesh, Pose
+from faceswap.engine.face.sampling import spread_frames
+from faceswap.engine.face.tracking import Tracked, smoothed
+from faceswap.engine.mesh.shape import resting_shape
 from faceswap.engine.planes import F32, Planes
-from faceswap.engine.shape import resting_shape
-from faceswap.engine.tracking import Tracked, smoothed
-from faceswap.errors import FaceSwapError
+from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
 from faceswap.media import AudioPacket, Frame, VideoReader, VideoWriter
 
 _QUEUE_LENGTH = 4
@@ -41,50 +41,6 @@ _ALIKE = 0.5
 
 Follower = Callable[[Planes], tuple[list[Tracked], bool]]
 """Gets the frames in their order; see `Tracker`."""
-
-
-class FaceSwapper(Protocol):
-    """What puts a face onto another. All calls come from one thread."""
-
-    def knows(self, track: int) -> bool: ...
-
-    def meet(self, track: int, resting: F32) -> None:
-        """A face is about to be swapped; `resting` is its (468, 3) shape without pose and expression."""
-        ...
-
-    def forget(self, tracks: set[int]) -> None: ...
-
-    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
-        """Change writable `planes` in place; False when nothing was changed."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FaceInFrame:
-    """`planes` are those of its whole frame, writable."""
-
-    planes: Planes
-    track: int
-    landmarks: F32
-
-
-@runtime_checkable
-class BatchSwapper(FaceSwapper, Protocol):
-    """One that is faster with several faces together."""
-
-    at_once: int
-    """How many it likes to get; 1 when it does not matter."""
-
-    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
-        """As `swap`, for faces of one frame or several, in the order of the video."""
-        ...
-
-
-def swap_together(swapper: FaceSwapper, faces: Sequence[FaceInFrame]) -> list[bool]:
-    """Swap faces of one frame or several; whether each was changed."""
-    if isinstance(swapper, BatchSwapper):
-        return swapper.swap_all(faces)
-    return [swapper.swap(face.planes, face.track, face.landmarks) for face in faces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,34 +333,3 @@ class _Swapping:
             elif track in seen.faces:
                 result[track] = seen.faces[track].found.landmarks
         return result
-
-
-def spread_frames(reader: VideoReader, count: int, reach: int) -> Iterator[Frame]:
-    """About `count` frames over the length of the video, each the `reach`-th at most after a key frame or
-    after the one before; the first ones when its length is not known or it cannot be seeked.
-    """
-    last = -1.0
-    if not reader.duration_s:
-        for _, frame in zip(range(count), reader.frames(), strict=False):
-            yield frame
-        return
-    keys, frames = reader.key_times(), reader.frames()
-    for time_s in np.linspace(0, max(0.0, reader.duration_s - 0.1), count).tolist():
-        try:
-            if not keys or any(last < key <= time_s for key in keys):
-                reader.seek(time_s)
-                frames = reader.frames()
-            frame = next(_near(frames, time_s, reach), None)
-        except FaceSwapError:
-            return  # what was sampled so far has to do; real damage shows when the video is read
-        if frame is not None and frame.time_s > last:
-            last = frame.time_s
-            yield frame
-
-
-def _near(frames: Iterator[Frame], time_s: float, reach: int) -> Iterator[Frame]:
-    """The frame at `time_s`, or the last one within reach: close enough for a sample."""
-    for number, frame in enumerate(frames, 1):
-        if number >= reach or frame.time_s >= time_s - 0.02:
-            yield frame
-            return

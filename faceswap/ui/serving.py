@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-from faceswap.engine.models import landmarker_path
+from faceswap.engine.face.models import landmarker_path
 from faceswap.errors import FaceSwapError
 from faceswap.folders import Folders
 from faceswap.owners import Owners

@@ -19,8 +19,8 @@ from typing import Any
 import runpod
 from runpod.serverless.modules.rp_scale import JobScaler
 
-from faceswap.engine.models import landmarker_path
-from faceswap.engine.process import EngineProcess, EngineReport
+from faceswap.engine.child.process import EngineProcess, EngineReport
+from faceswap.engine.face.models import landmarker_path
 from faceswap.errors import EngineCrashed, NoFaceFound
 from faceswap.worker.run import Config, Run
 

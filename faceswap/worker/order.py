@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from faceswap.engine.marking import Label, Marking
+from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.options import Options
 from faceswap.errors import InvalidRequest
 from faceswap.media import aigc_text

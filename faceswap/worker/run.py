@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, Self
 
-from faceswap.engine.process import EngineProcess, EngineReport
+from faceswap.engine.child.process import EngineProcess, EngineReport
 from faceswap.errors import CloudFailed, FaceSwapError, JobStopped, JobTimeout, ResultTooLarge, WorkerShutDown
 from faceswap.worker.order import Address, Order
 from faceswap.worker.transfer import Transfer, outlast

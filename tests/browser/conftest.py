@@ -10,7 +10,7 @@ import platformdirs
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from faceswap.engine.models import landmarker_path
+from faceswap.engine.face.models import landmarker_path
 from tests.browser.app import App
 from tests.browser.chromium import find_chromium
 from tests.browser.pages import VideoPage

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FilePayload, Page, expect
 
-from faceswap.engine.marking import Label, Marking
+from faceswap.engine.marks.marking import Label, Marking
 from faceswap.media import aigc_text
 from tests.browser.app import App
 from tests.browser.conftest import Visitor

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faceswap.engine.marking import Marking
-from faceswap.engine.process import EngineReport
+from faceswap.engine.child.process import EngineReport
+from faceswap.engine.marks.marking import Marking
 from faceswap.worker.run import Config, Run
 from tests.emulator.server import EmulatedJob, Emulator
 from tests.marked import marked_picture

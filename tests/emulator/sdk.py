@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-from faceswap.engine.models import landmarker_path
+from faceswap.engine.face.models import landmarker_path
 from tests.emulator.server import Emulator
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from typing import Any
 import platformdirs
 import pytest
 
-from faceswap.engine.models import landmarker_path
+from faceswap.engine.face.models import landmarker_path
 from tests.integration.serving import Serving
 
 

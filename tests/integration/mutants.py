@@ -90,7 +90,7 @@ def _stay_in(work: Path) -> None:
 
 def main(seeds_dir: str, work: str, images: str, videos: str) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MB * 10**6,) * 2)
-    from faceswap.engine.inspect import inspect
+    from faceswap.engine.face.inspect import inspect
     from faceswap.errors import BadMedia
     from faceswap.media import Limits, VideoReader
 

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from faceswap.cli import main
-from faceswap.engine.marking import Label, Marking
+from faceswap.engine.marks.marking import Label, Marking
 from faceswap.jobs import CANCELLED_MESSAGE, Status
 from faceswap.media import aigc_text
 from faceswap.service import Service

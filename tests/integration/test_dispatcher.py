@@ -15,7 +15,7 @@ import pytest
 from faceswap import dispatcher as dispatcher_module
 from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.dispatcher import Dispatcher, Seal
-from faceswap.engine.marking import Marking
+from faceswap.engine.marks.marking import Marking
 from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import Job, JobType, RemoteStop, Stage, Status

@@ -234,7 +234,7 @@ class TestTheParent:
 
     def test_the_app_is_not_imported(self, weights_dir: Path, portrait: Path) -> None:
         code = (
-            "import sys, faceswap.engine.__main__, faceswap.engine.swap, faceswap.engine.inspect;"
+            "import sys, faceswap.engine.child.main, faceswap.engine.swap, faceswap.engine.face.inspect;"
             "heavy = {'gradio', 'pandas', 'httpx', 'pydantic', 'fastapi'} & set(sys.modules);"
             "sys.exit(repr(heavy) if heavy else 0)"
         )

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from faceswap.engine.faces import NumberedFace, numbered_faces
-from faceswap.engine.landmarks import Face
-from faceswap.engine.mapping import reading_order
+from faceswap.engine.face.faces import NumberedFace, numbered_faces
+from faceswap.engine.face.landmarks import Face
+from faceswap.engine.face.mapping import reading_order
 from faceswap.engine.options import Options
 from faceswap.engine.preview import LONGEST_PX, preview
 from faceswap.engine.swap import swap_image, swap_video

@@ -13,20 +13,21 @@ import cv2
 import numpy as np
 import pytest
 
-from faceswap.engine import engines, providers
-from faceswap.engine import graphs as running
-from faceswap.engine.align import ARCFACE_128
+from faceswap.engine import engines
 from faceswap.engine.engines import Done, Engine, MeshEngine, Wish, with_engine
-from faceswap.engine.landmarks import Landmarker
-from faceswap.engine.mesh import FaceMesh
-from faceswap.engine.neural import Contract, Network, Repainter
+from faceswap.engine.face.align import ARCFACE_128
+from faceswap.engine.face.landmarks import Landmarker
+from faceswap.engine.face.mesh import FaceMesh
+from faceswap.engine.face.topology import OVAL
+from faceswap.engine.mesh.source import find_source_photo
+from faceswap.engine.neural import graphs as running
+from faceswap.engine.neural import providers
+from faceswap.engine.neural.networks import Contract, Network, Repainter
+from faceswap.engine.neural.providers import COREML, CPU, CUDA
+from faceswap.engine.neural.weights import read_shelf
 from faceswap.engine.options import Options
 from faceswap.engine.planes import F32, Planes, Region, to_yuv
-from faceswap.engine.providers import COREML, CPU, CUDA
-from faceswap.engine.source import find_source_photo
 from faceswap.engine.swap import SwapResult, swap_image, swap_video
-from faceswap.engine.topology import OVAL
-from faceswap.engine.weights import read_shelf
 from faceswap.errors import NeuralUnavailable
 from faceswap.media import Colour, Limits, VideoReader, read_picture
 from tests import child, graphs
@@ -563,7 +564,7 @@ class TestTheChild:
     def test_addresses_are_limited_unless_a_gpu_may_be_used(
         self, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from faceswap.engine import __main__ as main
+        from faceswap.engine.child import main
 
         spec = {"task": "swap", "options": {"engine": "auto"}, "models_dir": str(models_dir)}
         assert not main._may_use_gpu(spec)

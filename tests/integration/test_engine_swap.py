@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceswap.engine.blend import Blender
-from faceswap.engine.landmarks import Landmarker
-from faceswap.engine.mesh import FaceMesh
+from faceswap.engine.face.faces import detect_faces
+from faceswap.engine.face.landmarks import Landmarker
+from faceswap.engine.face.mesh import FaceMesh
+from faceswap.engine.face.topology import OVAL
+from faceswap.engine.face.tracking import Tracker
+from faceswap.engine.mesh.blend import Blender
+from faceswap.engine.mesh.source import find_source
 from faceswap.engine.options import Options
 from faceswap.engine.planes import Planes
-from faceswap.engine.source import find_source
-from faceswap.engine.swap import detect_faces, swap_image, swap_video
-from faceswap.engine.topology import OVAL
-from faceswap.engine.tracking import Tracker
+from faceswap.engine.swap import swap_image, swap_video
 from faceswap.errors import NoFaceFound
 from faceswap.media import Limits, VideoReader, read_picture
 from tests import judge, puppet

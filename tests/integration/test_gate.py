@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from faceswap import Service, Settings, Status
-from faceswap.engine import gate, nudity
+from faceswap.engine import gate
+from faceswap.engine.gate import nudity
 from faceswap.errors import BadMedia, ContentRefused, GateUnavailable, UploadNotFound
 from faceswap.media import Limits
 from faceswap.ui import texts

@@ -18,7 +18,7 @@ import av
 import pytest
 from PIL import Image
 
-from faceswap.engine.process import EngineProcess
+from faceswap.engine.child.process import EngineProcess
 from faceswap.errors import UploadNotFound
 from faceswap.jobs import Status
 from faceswap.service import ORPHAN_AGE_S, Service

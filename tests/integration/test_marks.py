@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from faceswap import Service, Settings, Status, SwapOptions
-from faceswap.engine.marks import read_marks
+from faceswap.engine.marks.seal import read_marks
 from faceswap.errors import BadMedia, FaceSwapError, LabelRequired
 from faceswap.media import Limits
 from faceswap.provenance import Verdict, judged

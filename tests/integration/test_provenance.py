@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from faceswap.engine.label import Shown, opening_stamp, short_stamp
-from faceswap.engine.marking import Label, Marking
-from faceswap.engine.marks import read_marks
+from faceswap.engine.marks.label import Shown, opening_stamp, short_stamp
+from faceswap.engine.marks.marking import Label, Marking
+from faceswap.engine.marks.seal import read_marks
 from faceswap.errors import BadMedia, MarksMissing, SigningKeyUnusable
 from faceswap.folders import Folders
 from faceswap.media import VideoReader, aigc_text, read_aigc, write_png, xmp_packet
@@ -358,7 +358,7 @@ class TestTheKey:
             SigningKey.load(tmp_path / "other")
 
     def test_the_engine_gets_it_from_no_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from faceswap.engine.process import _environment
+        from faceswap.engine.child.process import _environment
 
         monkeypatch.setenv("FACESWAP_SIGNING_KEY", "secret")
         assert "FACESWAP_SIGNING_KEY" not in _environment()

@@ -14,7 +14,7 @@ import pytest
 from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.backends import runpod as runpod_module
 from faceswap.backends.runpod import RunPodBackend
-from faceswap.engine.process import EngineProcess
+from faceswap.engine.child.process import EngineProcess
 from faceswap.errors import SubmissionUnknown
 from faceswap.jobs import Job, JobType
 from faceswap.provenance import marking_of

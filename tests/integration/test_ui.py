@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from faceswap.engine.marking import Label, Marking
+from faceswap.engine.marks.marking import Label, Marking
 from faceswap.media import aigc_text
 from tests import graphs
 from tests.browser.app import App

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from faceswap.engine.process import EngineReport
+from faceswap.engine.child.process import EngineReport
 from faceswap.errors import CloudFailed, TooLarge, UnsafeAddress
 from faceswap.worker import transfer
 from faceswap.worker.order import Address

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceswap.engine.align import ARCFACE_112, ARCFACE_128, FFHQ, GHOST, Template, aligned
-from faceswap.engine.graphs import Graph
-from faceswap.engine.landmarks import Found
-from faceswap.engine.neural import Identity, embedding
+from faceswap.engine.face.align import ARCFACE_112, ARCFACE_128, FFHQ, GHOST, Template, aligned
+from faceswap.engine.face.landmarks import Found
+from faceswap.engine.mesh.source import SourcePhoto
+from faceswap.engine.neural.graphs import Graph
+from faceswap.engine.neural.networks import Identity, embedding
+from faceswap.engine.neural.providers import CPU
+from faceswap.engine.neural.weights import WeightsFile, read_shelf
 from faceswap.engine.planes import F32
-from faceswap.engine.providers import CPU
-from faceswap.engine.source import SourcePhoto
-from faceswap.engine.weights import WeightsFile, read_shelf
 from tests import graphs
 
 FIVE = (468, 473, 1, 61, 291)

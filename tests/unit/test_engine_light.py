@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from faceswap.engine.light import Mood, match_light
+from faceswap.engine.mesh.light import Mood, match_light
 
 
 def scene(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

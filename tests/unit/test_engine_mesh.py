@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faceswap.engine.mesh import FaceMesh, draw
-from faceswap.engine.shape import eye_openness, mouth_openness, resting_shape, shape_offsets
-from faceswap.engine.topology import LEFT_EYE, LIPS_INNER, LIPS_OUTER, MESH_POINTS, OVAL, RIGHT_EYE
+from faceswap.engine.face.mesh import FaceMesh, draw
+from faceswap.engine.face.topology import LEFT_EYE, LIPS_INNER, LIPS_OUTER, MESH_POINTS, OVAL, RIGHT_EYE
+from faceswap.engine.mesh.shape import eye_openness, mouth_openness, resting_shape, shape_offsets
 
 
 @pytest.fixture(scope="module")

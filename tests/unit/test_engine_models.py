@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from faceswap.engine import models
-from faceswap.engine.models import NAME, SHA256, landmarker_path
+from faceswap.engine.face import models
+from faceswap.engine.face.models import NAME, SHA256, landmarker_path
 from faceswap.errors import WeightsMissing
 
 
@@ -133,7 +133,7 @@ def test_two_fetches_at_once_agree(index: list[Path], tmp_path: Path) -> None:
 def test_the_command_prints_where_it_is(landmark_model: Path, tmp_path: Path) -> None:
     shutil.copy(landmark_model, tmp_path / NAME)
     done = subprocess.run(
-        [sys.executable, "-m", "faceswap.engine.models", "--weights-dir", str(tmp_path)],
+        [sys.executable, "-m", "faceswap.engine.face.models", "--weights-dir", str(tmp_path)],
         capture_output=True,
         text=True,
         check=True,

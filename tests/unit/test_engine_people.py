@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from faceswap.engine.appearance import LOOK
-from faceswap.engine.people import People, Person
+from faceswap.engine.face.appearance import LOOK
+from faceswap.engine.face.people import People, Person
 
 
 def test_people_are_read_as_they_were_kept(tmp_path: Path) -> None:

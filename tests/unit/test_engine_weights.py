@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from faceswap.engine import weights
-from faceswap.engine.onnx_file import NotOnnx, read_signature
-from faceswap.engine.weights import Role, Stock, fact_of, read_shelf
+from faceswap.engine.neural import weights
+from faceswap.engine.neural.onnx_file import NotOnnx, read_signature
+from faceswap.engine.neural.weights import Role, Stock, fact_of, read_shelf
 from faceswap.errors import (
     FaceSwapError,
     NeuralWeightsDamaged,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from faceswap.engine.label import (
+from faceswap.engine.marks.label import (
     LEAST_SHARE,
     Labeller,
     Shown,
@@ -13,7 +13,7 @@ from faceswap.engine.label import (
     opening_stamp,
     short_stamp,
 )
-from faceswap.engine.marking import PLACES, STYLES, WORDS, Label, Marking
+from faceswap.engine.marks.marking import PLACES, STYLES, WORDS, Label, Marking
 from faceswap.engine.planes import Planes
 from faceswap.errors import InvalidRequest
 from faceswap.media import Colour

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from faceswap.engine import models
+from faceswap.engine.face import models
 from faceswap.worker.order import Order
 from tests.worker_image import HUB, OWN, ROOT, Image
 
@@ -75,9 +75,12 @@ def test_everything_that_is_copied_exists_and_nothing_but_the_worker_is(image: I
 
 def test_every_module_that_the_worker_and_its_engine_import_is_copied(image: Image) -> None:
     reached = modules_reached_from(*imports_of(image.entry()), "faceswap.engine.__main__")
-    assert {"faceswap.worker.run", "faceswap.engine.process", "faceswap.media", "faceswap.errors"} <= set(
-        reached
-    )
+    assert {
+        "faceswap.worker.run",
+        "faceswap.engine.child.process",
+        "faceswap.media",
+        "faceswap.errors",
+    } <= set(reached)
     assert set(reached.values()) <= image.copied_files()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from faceswap.backends.runpod_wire import Address, Order
-from faceswap.engine.marking import Label
+from faceswap.engine.marks.marking import Label
 from faceswap.errors import InvalidRequest
 from faceswap.jobs import JobType, SwapOptions
 from faceswap.provenance import marking_of

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from faceswap.engine.onnx_file import NotOnnx, Shape, Signature, read_signature
+from faceswap.engine.neural.onnx_file import NotOnnx, Shape, Signature, read_signature
 from faceswap.errors import (
     NeuralWeightsDamaged,
     NeuralWeightsMissing,

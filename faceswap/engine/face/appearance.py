@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from faceswap.engine.landmarks import Found
-from faceswap.engine.mesh import FaceMesh, draw
+from faceswap.engine.face.landmarks import Found
+from faceswap.engine.face.mesh import FaceMesh, draw
+from faceswap.engine.face.topology import MESH_POINTS
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
-from faceswap.engine.topology import MESH_POINTS
 
 _CROP = 128
 _UNROLLED = 64

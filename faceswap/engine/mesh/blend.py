@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from faceswap.engine.landmarks import face_height
-from faceswap.engine.light import Mood
-from faceswap.engine.mesh import FaceMesh, draw
-from faceswap.engine.paste import (
+from faceswap.engine.face.landmarks import face_height
+from faceswap.engine.face.mesh import FaceMesh, draw
+from faceswap.engine.face.topology import (
+    LEFT_EYE,
+    LEFT_IRIS,
+    LIPS_INNER,
+    MESH_POINTS,
+    RIGHT_EYE,
+    RIGHT_IRIS,
+)
+from faceswap.engine.mesh.light import Mood
+from faceswap.engine.mesh.paste import (
     BARELY,
     FINE_GRID,
     LIGHT_GRID,
@@ -26,18 +34,10 @@ from faceswap.engine.paste import (
     softened,
     write,
 )
-from faceswap.engine.photo import skin_weights
+from faceswap.engine.mesh.photo import skin_weights
+from faceswap.engine.mesh.shape import eye_openness, shape_offsets
+from faceswap.engine.mesh.source import SourceFace, Texture, smooth_step
 from faceswap.engine.planes import F32, Planes, as_f32
-from faceswap.engine.shape import eye_openness, shape_offsets
-from faceswap.engine.source import SourceFace, Texture, smooth_step
-from faceswap.engine.topology import (
-    LEFT_EYE,
-    LEFT_IRIS,
-    LIPS_INNER,
-    MESH_POINTS,
-    RIGHT_EYE,
-    RIGHT_IRIS,
-)
 
 _DISPLACED_RINGS = 3
 """Steps along the mesh from a mouth or eye over which its displacement fades."""

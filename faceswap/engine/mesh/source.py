@@ -8,12 +8,12 @@ from typing import overload
 import cv2
 import numpy as np
 
-from faceswap.engine.landmarks import Found, Landmarker
-from faceswap.engine.mesh import FaceMesh, Pose
-from faceswap.engine.photo import find_validity, mend
+from faceswap.engine.face.landmarks import Found, Landmarker
+from faceswap.engine.face.mesh import FaceMesh, Pose
+from faceswap.engine.face.topology import LIPS_INNER, LIPS_OUTER, MESH_POINTS
+from faceswap.engine.mesh.photo import find_validity, mend
+from faceswap.engine.mesh.shape import eye_openness
 from faceswap.engine.planes import F32, U8, Planes, as_f32, to_yuv
-from faceswap.engine.shape import eye_openness
-from faceswap.engine.topology import LIPS_INNER, LIPS_OUTER, MESH_POINTS
 from faceswap.errors import NoFaceFound
 from faceswap.media import Colour
 

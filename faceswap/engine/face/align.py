@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from faceswap.engine.face.topology import LEFT_IRIS, MOUTH_CORNERS, NOSE_TIP, RIGHT_IRIS
 from faceswap.engine.planes import F32, Region
-from faceswap.engine.topology import LEFT_IRIS, MOUTH_CORNERS, NOSE_TIP, RIGHT_IRIS
 
 _FIVE = [RIGHT_IRIS, LEFT_IRIS, NOSE_TIP, *MOUTH_CORNERS]
 

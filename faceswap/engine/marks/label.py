@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from faceswap.engine.marking import PLACES, STYLES, WORDS, Label, Style
+from faceswap.engine.marks.marking import PLACES, STYLES, WORDS, Label, Style
 from faceswap.engine.planes import F32, U8, Planes, as_f32
 from faceswap.media import Colour, VideoReader
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from faceswap.engine.files import whole_or_not_at_all
-from faceswap.engine.label import Shown, find_label
-from faceswap.engine.marking import Label
+from faceswap.engine.marks.label import Shown, find_label
+from faceswap.engine.marks.marking import Label
 from faceswap.errors import BadMedia, InvalidRequest
 from faceswap.media import Limits, VideoReader, read_aigc, read_picture, sniff
 from faceswap.media.manifest import Manifest, read_manifest, sign

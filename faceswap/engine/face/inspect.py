@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from faceswap.engine.face.faces import detect_faces
+from faceswap.engine.face.landmarks import Face
 from faceswap.engine.files import whole_or_not_at_all
-from faceswap.engine.landmarks import Face
-from faceswap.engine.swap import detect_faces
 from faceswap.media import Limits, MediaInfo, VideoReader, picture_info, read_picture, sniff, write_png
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from faceswap.media import RGB, Limits
 
-BUILT_IN = {"nudenet": ("faceswap.engine.nudity:gate", ("nudenet", "onnxruntime"))}
+BUILT_IN = {"nudenet": ("faceswap.engine.gate.nudity:gate", ("nudenet", "onnxruntime"))}
 """What a short name stands for, and the packages that it needs and that are not installed with this one."""
 _EVERY_S = 1.0
 _PICTURES = 60

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from faceswap.engine.align import ARCFACE_112, ARCFACE_128, FFHQ, GHOST, Template, aligned
-from faceswap.engine.graphs import Graph
-from faceswap.engine.light import Mood
-from faceswap.engine.mesh import FaceMesh, Pose, draw
-from faceswap.engine.paste import (
+from faceswap.engine.face.align import ARCFACE_112, ARCFACE_128, FFHQ, GHOST, Template, aligned
+from faceswap.engine.face.mesh import FaceMesh, Pose, draw
+from faceswap.engine.face.topology import MESH_POINTS
+from faceswap.engine.mesh.light import Mood
+from faceswap.engine.mesh.paste import (
     BARELY,
     FINE_GRID,
     LIGHT_GRID,
@@ -32,12 +32,12 @@ from faceswap.engine.paste import (
     softened,
     write,
 )
-from faceswap.engine.photo import skin_weights
+from faceswap.engine.mesh.photo import skin_weights
+from faceswap.engine.mesh.source import SourcePhoto, Texture, smooth_step
+from faceswap.engine.neural.graphs import Graph
+from faceswap.engine.neural.weights import EMBEDDING, Model
 from faceswap.engine.planes import F32, U8, Planes, Region, as_f32, as_u8, to_yuv
-from faceswap.engine.source import SourcePhoto, Texture, smooth_step
-from faceswap.engine.topology import MESH_POINTS
-from faceswap.engine.video import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
-from faceswap.engine.weights import EMBEDDING, Model
+from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
 from faceswap.media import Colour
 
 AT_ONCE = 8

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
-from faceswap.engine.light import Light, Mood, match_light
-from faceswap.engine.mesh import FaceMesh
+from faceswap.engine.face.mesh import FaceMesh
+from faceswap.engine.face.topology import OVAL
+from faceswap.engine.mesh.light import Light, Mood, match_light
+from faceswap.engine.mesh.source import Texture, smooth_step
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
-from faceswap.engine.source import Texture, smooth_step
-from faceswap.engine.topology import OVAL
 
 FINE_GRID = 128
 """Cells along the longer side of the box, on which maps and alpha are drawn."""

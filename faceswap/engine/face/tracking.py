@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from faceswap.engine.landmarks import Found, Landmarker, same_face
+from faceswap.engine.face.landmarks import Found, Landmarker, same_face
 from faceswap.engine.planes import F32, U8, Planes, Region, as_u8
 
 _PRESENCE_TO_BEGIN = 0.97

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from faceswap.engine.neural.providers import CPU, CUDA, installed
+from faceswap.engine.neural.weights import WeightsFile
 from faceswap.engine.planes import F32, as_f32
-from faceswap.engine.providers import CPU, CUDA, installed
-from faceswap.engine.weights import WeightsFile
 from faceswap.errors import (
     FaceSwapError,
     NeuralFailed,

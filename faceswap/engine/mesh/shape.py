@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from faceswap.engine.mesh import FaceMesh, Pose
-from faceswap.engine.planes import F32
-from faceswap.engine.topology import (
+from faceswap.engine.face.mesh import FaceMesh, Pose
+from faceswap.engine.face.topology import (
     EYE_INNER_CORNER,
     INNER_LIP_MIDDLES,
     INNER_MOUTH_CORNERS,
@@ -24,6 +23,7 @@ from faceswap.engine.topology import (
     RIGHT_EYE,
     RIGHT_EYE_LIDS,
 )
+from faceswap.engine.planes import F32
 
 _TRANSFERRED = 0.5
 """Share of the source's shape. More looks more like the source until it no longer fits the target's head."""

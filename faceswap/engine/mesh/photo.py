@@ -6,10 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from faceswap.engine.light import Mood, match_light
-from faceswap.engine.mesh import FaceMesh, draw
-from faceswap.engine.planes import F32, U8, as_f32, as_u8, rgb_of, to_yuv
-from faceswap.engine.topology import (
+from faceswap.engine.face.mesh import FaceMesh, draw
+from faceswap.engine.face.topology import (
     LEFT_BROW,
     LEFT_EYE,
     LIPS_INNER,
@@ -20,6 +18,8 @@ from faceswap.engine.topology import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
+from faceswap.engine.mesh.light import Mood, match_light
+from faceswap.engine.planes import F32, U8, as_f32, as_u8, rgb_of, to_yuv
 from faceswap.media import Colour
 
 _VALIDITY_SIZE = 192

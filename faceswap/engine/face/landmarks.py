@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from faceswap.engine.face.topology import CHIN_BOTTOM, FOREHEAD_TOP, LEFT_EYE, MESH_POINTS, OVAL, RIGHT_EYE
 from faceswap.engine.planes import F32, U8, Planes, Region, as_f32
-from faceswap.engine.topology import CHIN_BOTTOM, FOREHEAD_TOP, LEFT_EYE, MESH_POINTS, OVAL, RIGHT_EYE
 
 _DETECTOR, _LANDMARKS = "face_detector.tflite", "face_landmarks_detector.tflite"
 _DETECTOR_SIZE, _LANDMARKS_SIZE = 128, 256

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faceswap.engine.appearance import LOOK, Appearance
+from faceswap.engine.face.appearance import LOOK, Appearance
+from faceswap.engine.face.landmarks import Face, Found, Landmarker
+from faceswap.engine.face.mapping import face_id, reading_order
+from faceswap.engine.face.sampling import spread_frames
+from faceswap.engine.face.tracking import Tracked, Tracker
 from faceswap.engine.files import whole_or_not_at_all
-from faceswap.engine.landmarks import Face, Found, Landmarker
-from faceswap.engine.mapping import face_id, reading_order
 from faceswap.engine.planes import F32, U8, Planes, Region, as_f32
-from faceswap.engine.tracking import Tracked, Tracker
-from faceswap.engine.video import spread_frames
 from faceswap.media import VideoReader
 
 _SAMPLES = 32

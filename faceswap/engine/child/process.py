@@ -149,7 +149,7 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 def _environment() -> dict[str, str]:
     """Ours without secrets, and with this package importable from any working directory."""
-    home = str(Path(__file__).parents[2])
+    home = str(Path(__file__).parents[3])
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     return kept

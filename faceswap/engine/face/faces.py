@@ -9,18 +9,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from faceswap.engine.appearance import Appearance
-from faceswap.engine.landmarks import Face, Landmarker
-from faceswap.engine.mapping import face_id, reading_order
-from faceswap.engine.mesh import FaceMesh
-from faceswap.engine.people import find_people, shown_box
-from faceswap.engine.swap import detect_faces
+from faceswap.engine.face.appearance import Appearance
+from faceswap.engine.face.landmarks import Face, Landmarker
+from faceswap.engine.face.mapping import face_id, reading_order
+from faceswap.engine.face.mesh import FaceMesh
+from faceswap.engine.face.people import find_people, shown_box
+from faceswap.engine.planes import U8, Planes, even
 from faceswap.media import RGB, Limits, VideoReader, read_picture, sniff
 
 PREVIEW_PX = 128
 _PREVIEW_MARGIN = 0.25
 """Added on each side of the box, in parts of it: a box ends at the hairline."""
 _JPEG_QUALITY = 85
+
+
+def detect_faces(picture: U8, model: Path) -> list[Face]:
+    """Faces of a (H, W, 3) RGB picture, small ones too, largest first; boxes around the oval in pixels."""
+    cropped = even(picture)
+    if not cropped.size:  # one pixel wide or high
+        return []
+    faces = [found.face for found in Landmarker(model).find_all(Planes.from_rgb(cropped))]
+    return sorted(faces, key=lambda face: -face.width * face.height)
 
 
 @dataclass(frozen=True, slots=True)

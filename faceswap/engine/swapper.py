@@ -1,47 +1,56 @@
-"""Which source goes onto which face of the target."""
+"""What every engine offers for the faces of one source, alone or in batches, and how sources are combined."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from faceswap.engine.landmarks import Face
 from faceswap.engine.planes import F32, Planes
-from faceswap.engine.video import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
-from faceswap.errors import UnknownFace
-
-ONLY = ""
-"""The key of the source that goes onto the largest face, or onto all."""
 
 
-def face_id(number: int) -> str:
-    return f"face_{number}"
+class FaceSwapper(Protocol):
+    """What puts a face onto another. All calls come from one thread."""
+
+    def knows(self, track: int) -> bool: ...
+
+    def meet(self, track: int, resting: F32) -> None:
+        """A face is about to be swapped; `resting` is its (468, 3) shape without pose and expression."""
+        ...
+
+    def forget(self, tracks: set[int]) -> None: ...
+
+    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
+        """Change writable `planes` in place; False when nothing was changed."""
+        ...
 
 
-def reading_order(boxes: Sequence[Face]) -> list[int]:
-    """Indices from top to bottom, in each row from left to right. A face belongs to the row of the highest
-    one left when the middle of its height lies within that one's: heads in a row are never quite level.
-    """
-    left = sorted(range(len(boxes)), key=lambda index: (boxes[index].y, boxes[index].x))
-    ordered: list[int] = []
-    while left:
-        top, bottom = boxes[left[0]].y, boxes[left[0]].y + boxes[left[0]].height
-        row = {index for index in left if top <= boxes[index].y + boxes[index].height / 2 <= bottom}
-        ordered += sorted(row, key=lambda index: boxes[index].x)
-        left = [index for index in left if index not in row]
-    return ordered
+@dataclass(frozen=True, slots=True)
+class FaceInFrame:
+    """`planes` are those of its whole frame, writable."""
+
+    planes: Planes
+    track: int
+    landmarks: F32
 
 
-def chosen(faces: int, sources: Mapping[str, object]) -> dict[int, str]:
-    """Which of so many numbered faces get a source, as numbers and keys of `sources`.
+@runtime_checkable
+class BatchSwapper(FaceSwapper, Protocol):
+    """One that is faster with several faces together."""
 
-    Raises:
-        UnknownFace: a source is for a face that is not there.
-    """
-    known = {face_id(number): number for number in range(faces)}
-    for face in sources:
-        if face not in known:
-            raise UnknownFace(face=face)
-    return {known[face]: face for face in sources}
+    at_once: int
+    """How many it likes to get; 1 when it does not matter."""
+
+    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
+        """As `swap`, for faces of one frame or several, in the order of the video."""
+        ...
+
+
+def swap_together(swapper: FaceSwapper, faces: Sequence[FaceInFrame]) -> list[bool]:
+    """Swap faces of one frame or several; whether each was changed."""
+    if isinstance(swapper, BatchSwapper):
+        return swapper.swap_all(faces)
+    return [swapper.swap(face.planes, face.track, face.landmarks) for face in faces]
 
 
 class EachItsOwn:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from faceswap.engine.face.topology import LIPS_OUTER, MOUTH_CORNERS
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
-from faceswap.engine.topology import LIPS_OUTER, MOUTH_CORNERS
-from faceswap.engine.video import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
+from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
 
 _GROWN = 1.3
 """The kept part over the lips, in each direction from their middle."""

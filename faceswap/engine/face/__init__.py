@@ -1,0 +1,1 @@
+"""Finding faces: detection, landmarks, tracking, telling people apart, and numbering them."""

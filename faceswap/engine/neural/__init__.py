@@ -1,0 +1,1 @@
+"""The neural engine: the user's own ONNX weights, run by onnxruntime."""
