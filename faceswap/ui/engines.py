@@ -70,7 +70,7 @@ def _missing(site: Site, language: Language) -> str:
             lines.append(texts.words("models_bad", language, files=", ".join(found.unusable)))
         if found.missing:
             names = "、" if language == "zh" else ", "
-            missing = names.join(texts.words(f"model_{role}", language) for role in found.missing)
+            missing = names.join(texts.value(role, language) for role in found.missing)
             # On a server for many, where its files lie is nobody's business.
             shared = texts.words("models_folder", language)
             folder = shared if settings.multi_user else str(settings.neural_models_dir)
