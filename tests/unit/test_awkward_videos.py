@@ -143,7 +143,7 @@ class TestClock:
             assert next(reader.frames()).time_s == pytest.approx(0, abs=0.001)
         assert copied(late, tmp_path / "result.mp4")[0] == 30
         video, sound = times(tmp_path / "result.mp4", "video"), times(tmp_path / "result.mp4", "audio")
-        assert 0 <= min(video[0], sound[0]) < 0.05
+        assert abs(min(video[0], sound[0])) < 0.05  # encoders of sound begin with a little silence
         assert video[0] - sound[0] == pytest.approx(
             times(late, "video")[0] - times(late, "audio")[0], abs=0.002
         )
