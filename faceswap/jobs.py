@@ -11,6 +11,8 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from faceswap.swap_result import SwapCounts
+
 CANCELLED_MESSAGE = "任务已被用户取消"
 LOCAL_OWNER = "local"
 
@@ -78,14 +80,11 @@ class RemoteStop(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The file that a completed job made. Frames are None where the backend does not tell."""
+class Result(SwapCounts):
+    """The file that a completed job made, and what was counted while it was made."""
 
     sha256: str
     size_bytes: int
-    frames: int | None = None
-    swapped_frames: int | None = None
-    """Those in which a face was swapped."""
 
 
 class SwapOptions(BaseModel):
