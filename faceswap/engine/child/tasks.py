@@ -59,7 +59,7 @@ def carry_out(spec: Spec[Any], progress: Progress) -> object:
 
 
 def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
-    from faceswap.engine.engines import Engine, Wish, with_engine
+    from faceswap.engine.engines import Engine, EngineRequest, with_engine
     from faceswap.engine.swap import swap_image, swap_video
 
     files = spec.sources, spec.target, spec.result, _landmark_model(spec.weights_dir)
@@ -70,7 +70,7 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
             return swap_image(*files, limits, options, engine, marking=marking)
         return swap_video(*files, limits, options, progress, spec.people, engine, marking=marking)
 
-    done = with_engine(Wish.of(options, spec.models_dir), run)
+    done = with_engine(EngineRequest.of(options, spec.models_dir), run)
     return dataclasses.replace(
         done.result,
         notes=(*done.result.notes, *done.notes),
@@ -81,7 +81,7 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
 
 
 def _preview(spec: PreviewSpec) -> PreviewResult:
-    from faceswap.engine.engines import Engine, Wish, with_engine
+    from faceswap.engine.engines import Engine, EngineRequest, with_engine
     from faceswap.engine.preview import preview
 
     files = spec.sources, spec.target, _landmark_model(spec.weights_dir)
@@ -90,7 +90,7 @@ def _preview(spec: PreviewSpec) -> PreviewResult:
     def run(engine: Engine) -> bytes:
         return preview(spec.kind, *files, limits, options, spec.at_s, spec.people, engine, spec.label)
 
-    return PreviewResult(with_engine(Wish.of(options, spec.models_dir), run).result)
+    return PreviewResult(with_engine(EngineRequest.of(options, spec.models_dir), run).result)
 
 
 def _inspect(spec: InspectSpec) -> InspectResult:
