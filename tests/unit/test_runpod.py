@@ -274,7 +274,7 @@ def test_a_run_goes_from_the_queue_through_progress_to_its_result(make_rig: Any)
     assert reports[0].stage is Stage.WAITING_FOR_GPU
     assert {report.state for report in reports} == {RunState.QUEUED, RunState.RUNNING, RunState.SUCCEEDED}
     assert any(0 < report.progress < 100 for report in reports)
-    assert reports[-1].notes == ("several_faces_in_source",)
+    assert reports[-1].swap.notes == ("several_faces_in_source",)
     rig.backend.fetch(handle, reports[-1], rig.result)
     assert rig.result.read_bytes() == RESULT
 
