@@ -173,9 +173,6 @@ def swap_video(
             shapes.sample(reader, landmarker, upright, most)
     notes = ready.notes
     with VideoReader(target, limits) as reader, whole_or_not_at_all(result) as part:
-        if reader.depth_lost:
-            notes.append("hdr_lost")
-
         label = _Labelling(marking.label, reader) if marking and marking.label else None
 
         def finish(frame: Frame, count: int) -> None:
@@ -198,10 +195,9 @@ def swap_video(
             counts = swap_frames(reader, writer, tracker, swapper, shapes, finish, most_fps)
         if not counts.swapped_frames:
             raise NoFaceFound(role="target")
+        notes += reader.notes
     if counts.audio_reencoded:
         notes.append("audio_reencoded")
-    if counts.skipped_packets:
-        notes.append("damaged_parts_skipped")
     return SwapResult(frames=counts.frames, swapped_frames=counts.swapped_frames, notes=tuple(notes))
 
 
