@@ -21,6 +21,15 @@ _JOB_TIMES = (
     "lease_until",
 )
 
+MEDIA_TYPES = {
+    "png": "image/png",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "avi": "video/x-msvideo",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -43,6 +52,11 @@ class Upload:
     faces: int | None
     """Those of a picture, or the people of a video once somebody has looked for them; None before."""
     created_at: datetime
+
+    @property
+    def media_type(self) -> str:
+        """The media type (RFC 6838) of the file as it is kept."""
+        return MEDIA_TYPES.get(self.file.rpartition(".")[2], "application/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)

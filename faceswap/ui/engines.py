@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 
 import gradio as gr
@@ -76,6 +75,6 @@ def _missing(site: Site, language: Language) -> str:
             shared = texts.words("models_folder", language)
             folder = shared if settings.multi_user else str(settings.neural_models_dir)
             lines.append(texts.words("models_where", language, missing=missing, folder=folder))
-        if importlib.util.find_spec("onnxruntime") is None:
+        if not site.service.neural_runtime_installed:
             lines.append(texts.words("models_runtime", language))
     return render("models", head=texts.words("models_head", language), lines=lines) if lines else ""
