@@ -26,9 +26,9 @@ def render(template: str, language: Language | None = None, **values: object) ->
     With a language the template has `word(key, **values)`, `said` (the catalogue), `value(name)` and
     `event(reason, details)` in that language; `both(key)` is there always.
     """
-    known: dict[str, object] = {}
+    known: dict[str, object] = {"both": both}
     if language is not None:
-        known = {
+        known |= {
             "word": partial(texts.words, language=language),
             "said": texts.CATALOGUES[language],
             "value": partial(texts.value, language=language),
@@ -45,4 +45,3 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.globals["both"] = both
