@@ -25,6 +25,7 @@ from faceswap.media import aigc_text
 from faceswap.provenance import Marks, Verdict, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.store import JobStore
+from faceswap.swap_result import SwapResult
 from faceswap.ui import texts
 from tests.factories import Clock, add_job, make_upload
 from tests.marked import marked
@@ -149,7 +150,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> None:
     backend = ScriptedBackend()
-    backend.report = Report(RunState.SUCCEEDED, 100, notes=("audio_reencoded",))
+    backend.report = Report(RunState.SUCCEEDED, 100, swap=SwapResult(notes=("audio_reencoded",)))
     job = house.add_job()
     house.dispatch(backend)
     done = house.until(job, Status.COMPLETED)
@@ -656,7 +657,7 @@ def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Pa
 
 def test_a_result_is_handed_out_with_its_marks_and_ingredients(house: House, tmp_path: Path) -> None:
     backend = ScriptedBackend()
-    backend.report = Report(RunState.SUCCEEDED, 100, frames=3)
+    backend.report = Report(RunState.SUCCEEDED, 100, swap=SwapResult(frames=3))
     job = house.add_job()
     fetched = marked(tmp_path / "fetched.mp4", marking_of(job, house.settings))
     backend.fetch = lambda handle, report, path: path.write_bytes(fetched.read_bytes())
