@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ import av
 import numpy as np
 
 from benchmarks.clips import looped
-from faceswap.engine.child.main import limit_resources
+from faceswap.engine.child.contract import PreviewSpec
+from faceswap.engine.child.limits import limit_resources
 from tests import child
 from tests import media as packaged
 from tests.puppet import write_clip
@@ -164,12 +166,16 @@ class Bench:
         """Print how long a preview of one frame takes, from the start of its process to the JPEG."""
         took: list[str] = []
         for name, size in (SIZES | LARGEST).items():
-            swap = child.swap_spec(
-                "video", self.portrait, self.looped(size, 10), self.folder / "-", self.model.parent
+            preview = PreviewSpec(
+                limits=child.LIMITS,
+                kind="video",
+                sources={"": self.portrait},
+                target=self.looped(size, 10),
+                weights_dir=self.model.parent,
             )
             for at_s in (None, 7.9):
                 begun = time.monotonic()
-                done = child.run(swap | {"task": "preview", "people": None, "label": None, "at_s": at_s})
+                done = child.run(replace(preview, at_s=at_s))
                 assert done.status == 0, done.last
                 took.append(f"{name}{f' at {at_s} s' if at_s else ''} {time.monotonic() - begun:.1f} s")
         print(f"Preview of one frame: {', '.join(took)}\n", flush=True)

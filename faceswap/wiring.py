@@ -20,6 +20,7 @@ from faceswap.errors import NetworkDisk
 from faceswap.folders import Folders
 from faceswap.housekeeping import Housekeeping
 from faceswap.jobs import Status
+from faceswap.loops import Loop
 from faceswap.orders import OrderChecks
 from faceswap.provenance import Provenance
 from faceswap.settings import Settings
@@ -112,7 +113,12 @@ class Parts:
         self.submission = Submission(
             self.store, folders, settings, self.backends, self.orders, self._now, on_queued=self.wake
         )
-        self.housekeeping = Housekeeping(self.store, self.intake, self.eraser, settings)
+        self.housekeeping = Housekeeping(self.store, folders, self.intake, self.eraser, settings)
+
+    @property
+    def _loops(self) -> list[Loop]:
+        snapshots = [self.snapshots.loop] if self.snapshots else []
+        return [*self.dispatcher.loops, self.eraser.loop, *snapshots, self.housekeeping.loop]
 
     def start(self) -> None:
         self.dispatcher.start()
@@ -145,6 +151,7 @@ class Parts:
             "store": "ok",
             "snapshot": self.snapshots.state if self.snapshots else "off",
             "dispatcher": self.dispatcher.alive,
+            "threads": {loop.name: loop.state for loop in self._loops if loop.started},
             "backends": sorted(self.backends.keys() - {"simulated"}),
             "default_backend": self._settings.backend_name,
             "queue": {
