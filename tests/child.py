@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import PATIENCE
 
 LIMITS: dict[str, Any] = {
     "memory_mb": 4096,
@@ -16,7 +20,8 @@ LIMITS: dict[str, Any] = {
     "max_video_megapixels": 9,
     "max_duration_s": 600,
 }
-TIMEOUT_S = 120
+TIMEOUT_S = 120 * PATIENCE
+CORES = os.cpu_count() or 1
 
 
 @dataclass
@@ -60,6 +65,18 @@ def run(spec: dict[str, Any]) -> Answer:
             child.kill()
         stderr = child.stderr.read().decode()
     return Answer(status, [json.loads(line) for line in stdout.splitlines()], stderr)
+
+
+def processor_s(pid: int) -> float:
+    """Seconds of processor time that a process has used. Other programs add nothing to it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_s_of_ended_children() -> float:
+    """What the children of this process had used that ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def swap_spec(

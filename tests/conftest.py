@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["tests.media", "tests.graphs", "tests.emulator.fixtures"]
+pytest_plugins = ["tests.needs", "tests.media", "tests.graphs", "tests.emulator.fixtures"]

@@ -8,17 +8,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 
 from faceswap.engine.face.models import landmarker_path
+from tests.downloads import CACHE
 from tests.integration.serving import Serving
 
 
 @pytest.fixture(scope="session")
 def landmark_model() -> Iterator[Path]:
     """The model, fetched once into the user's cache: a data folder of a test need not fetch its own."""
-    path = landmarker_path(platformdirs.user_cache_path("faceswap-tests", appauthor=False))
+    path = landmarker_path(CACHE)
     before = os.environ.get("FACESWAP_FACE_LANDMARKER")
     os.environ["FACESWAP_FACE_LANDMARKER"] = str(path)
     yield path

@@ -14,6 +14,7 @@ import pytest
 from faceswap.jobs import Job, Status
 from faceswap.store import Upload
 from tests.integration.serving import PIXEL, Serving
+from tests.waiting import PATIENCE
 
 NOT_SIGNED_IN = "Your session is missing or no longer valid. Reload the page to start a new one."
 
@@ -243,7 +244,7 @@ def house(serving: Serving) -> Iterator[Serving]:
 
 def raw(serving: Serving, method: str, path: str) -> tuple[int, bytes]:
     """As it is written: other clients tidy a path up."""
-    connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30 * PATIENCE)
     try:
         connection.request(method, path)
         answer = connection.getresponse()

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from faceswap.jobs import Job, Status
 from tests.integration.serving import Serving
+from tests.waiting import PATIENCE
 
 REQUESTS = 5_000
 CHECKS = [
@@ -128,7 +129,9 @@ def test_a_picture_taken_in_and_its_faces_are_as_documented(
     upload, detect = api.schema["/api/upload"]["POST"], api.schema["/api/detect-faces"]["POST"]
     url = api.serving.url
     with group_photo.open("rb") as file:
-        sent = api.session.post(f"{url}/api/upload", files={"file": ("group.jpg", file)}, timeout=60)
+        sent = api.session.post(
+            f"{url}/api/upload", files={"file": ("group.jpg", file)}, timeout=60 * PATIENCE
+        )
     upload.validate_response(sent)
     assert sent.status_code == 200
     found = api.session.post(
@@ -140,7 +143,7 @@ def test_a_picture_taken_in_and_its_faces_are_as_documented(
 
 
 def test_the_document_has_an_example_or_a_description_for_everything(api: Api) -> None:
-    raw = api.session.get(f"{api.serving.url}/api/openapi.json", timeout=30).json()
+    raw = api.session.get(f"{api.serving.url}/api/openapi.json", timeout=30 * PATIENCE).json()
     for path, methods in raw["paths"].items():
         for operation in methods.values():
             assert operation["summary"], path

@@ -26,7 +26,7 @@ from tests.integration.hostile import PAYLOAD, Hostile, hostile_files
 from tests.integration.serving import Serving
 from tests.integration.traps import Traps
 from tests.media import transcode
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 CRAFTED = 60
 IMAGES, VIDEOS = 8_000, 2_000
@@ -82,7 +82,9 @@ def test_crafted_files_are_refused_in_our_words_or_lose_what_they_hid(
         before = everything(tmp_path)
 
         def send(file: Hostile) -> tuple[int, dict[str, Any]]:
-            answer = client.post("/api/upload", files={"file": (file.name, file.content)}, timeout=120)
+            answer = client.post(
+                "/api/upload", files={"file": (file.name, file.content)}, timeout=120 * PATIENCE
+            )
             return answer.status_code, answer.json()
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -139,7 +141,9 @@ def test_a_file_that_hides_its_size_costs_one_process_and_not_the_app(
     Image.new("RGB", (7_000, 7_000)).save(path, compress_level=1)
     serving = serve(engine_memory_mb=600)
     client = serving.client()
-    answer = client.post("/api/upload", files={"file": ("large.png", path.read_bytes())}, timeout=120)
+    answer = client.post(
+        "/api/upload", files={"file": ("large.png", path.read_bytes())}, timeout=120 * PATIENCE
+    )
     assert answer.status_code in REFUSALS, answer.text
     assert client.get("/api/health").status_code == 200
     assert not list((serving.folders.root / "uploads").iterdir())

@@ -14,6 +14,7 @@ import nbformat
 from faceswap.store import JobStore
 from tests.emulator.sdk import SdkWorker
 from tests.emulator.server import KEY, Emulator
+from tests.waiting import PATIENCE
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOK = REPOSITORY / "notebooks" / "demo.ipynb"
@@ -48,7 +49,7 @@ def run(folder: Path, landmark_model: Path, **environment: str) -> list[Any]:
         },
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=240 * PATIENCE,
     )
     assert told.returncode == 0, told.stdout[-4000:]
     return [cell for cell in nbformat.read(copy, as_version=4).cells if cell.cell_type == "code"]

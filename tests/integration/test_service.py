@@ -31,8 +31,8 @@ from faceswap.errors import (
 )
 from faceswap.jobs import CANCELLED_MESSAGE
 from faceswap.service import FRAME_COLUMNS
-from tests.media import transcode
-from tests.waiting import wait_until
+from tests.media import MediaFolder, transcode
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -49,9 +49,12 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 
 @pytest.fixture(scope="session")
-def long_video(face_video: Path, media_dir: Path) -> Path:
+def long_video(face_video: Path, media_folder: MediaFolder) -> Path:
     """640 x 360, half a minute: long enough to be caught in the middle."""
-    return transcode(face_video, media_dir / "long.mp4", frames=None, loops=12, preset="ultrafast")
+    return media_folder.make(
+        "long-face.mp4",
+        lambda path: transcode(face_video, path, frames=None, loops=12, preset="ultrafast"),
+    )
 
 
 def running(service: Service, job: Job) -> Job:
@@ -104,7 +107,7 @@ def test_a_picture_is_swapped(
     job = service.submit(
         "single-image", str(portrait), str(other_portrait), consent=True, options=SwapOptions(many_faces=True)
     )
-    assert service.wait(job.id, timeout_s=60).status is Status.COMPLETED
+    assert service.wait(job.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
     assert service.upload(service.result_path(job.id)).kind == "image"
 
 
@@ -149,10 +152,10 @@ def test_a_crash_of_the_engine_costs_one_job(
     running(service, job)
     for pid in engine_pids(tmp_path):
         os.kill(pid, signal.SIGSEGV)
-    crashed = service.wait(job.id, timeout_s=20)
+    crashed = service.wait(job.id, timeout_s=20 * PATIENCE)
     assert (crashed.status, crashed.error_code) == (Status.FAILED, "engine_crashed")
     again = service.submit("single-video", portrait, face_video, consent=True)
-    assert service.wait(again.id, timeout_s=60).status is Status.COMPLETED
+    assert service.wait(again.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
 
 
 def test_a_run_that_takes_too_long_is_stopped(
@@ -160,7 +163,7 @@ def test_a_run_that_takes_too_long_is_stopped(
 ) -> None:
     service = make_service(engine_timeout_s=0.5)
     job = service.submit("single-video", portrait, long_video, consent=True)
-    late = service.wait(job.id, timeout_s=30)
+    late = service.wait(job.id, timeout_s=30 * PATIENCE)
     assert (late.error_code, late.status) == ("timeout", Status.FAILED)
     wait_until(lambda: not engine_pids(tmp_path), "the process is gone")
 
@@ -174,7 +177,7 @@ def test_closing_gives_the_job_back_and_the_next_service_finishes_it(
     service.close()
     assert not engine_pids(tmp_path)
     restarted = make_service()
-    assert restarted.wait(job.id, timeout_s=120).status is Status.COMPLETED
+    assert restarted.wait(job.id, timeout_s=120 * PATIENCE).status is Status.COMPLETED
     assert restarted.get(job.id).attempt == 1
 
 
@@ -183,7 +186,7 @@ def test_no_face_in_the_target_video_fails_the_job_and_says_so(
 ) -> None:
     service = make_service()
     job = service.submit("single-video", portrait, no_face_video, consent=True)
-    failed = service.wait(job.id, timeout_s=60)
+    failed = service.wait(job.id, timeout_s=60 * PATIENCE)
     assert (failed.status, failed.error_code) == (Status.FAILED, "no_face")
     assert failed.error_message == str(NoFaceFound(role="target"))
 
@@ -194,7 +197,7 @@ def test_several_faces_in_the_source_are_noted(
     service = make_service()
     job = service.submit("single-image", group_photo, other_portrait, consent=True)
     assert job.notes == ("several_faces_in_source",)
-    assert service.wait(job.id, timeout_s=60).status is Status.COMPLETED
+    assert service.wait(job.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
 
 
 def test_the_sixth_live_job_is_refused_and_costs_nothing(
@@ -282,7 +285,7 @@ def test_delete_removes_media_result_and_rows(
     shared = service.upload(portrait)
     jobs = [service.submit("single-image", shared, other_portrait, consent=True) for _ in range(2)]
     for job in jobs:
-        service.wait(job.id, timeout_s=60)
+        service.wait(job.id, timeout_s=60 * PATIENCE)
     service.delete(jobs[0].id)
     with pytest.raises(JobNotFound):
         service.get(jobs[0].id)
