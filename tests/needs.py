@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     marker = BY_FOLDER.get(item.path.parent.name)
     if marker:
         item.add_marker(marker)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests take longest come first, so that no process is left alone with one at the end."""
+    order = ["crash", "cloud", "notebook", "browser", "install", "engine"]
+    rank = {name: place for place, name in enumerate(order)}
+    first: dict[Path, int] = {}
+    for item in items:
+        places = [rank.get(mark.name, len(order)) for mark in item.iter_markers()]
+        first[item.path] = min([first.get(item.path, len(order)), *places])
+    items.sort(key=lambda item: first[item.path])
 
 
 class _EngineGuard:

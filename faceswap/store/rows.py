@@ -21,6 +21,15 @@ _JOB_TIMES = (
     "lease_until",
 )
 
+MEDIA_TYPES = {
+    "png": "image/png",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "avi": "video/x-msvideo",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -43,6 +52,11 @@ class Upload:
     faces: int | None
     """Those of a picture, or the people of a video once somebody has looked for them; None before."""
     created_at: datetime
+
+    @property
+    def media_type(self) -> str:
+        """The media type (RFC 6838) of the file as it is kept."""
+        return MEDIA_TYPES.get(self.file.rpartition(".")[2], "application/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +95,7 @@ def row_of(job: Job) -> dict[str, Any]:
     row["notes"] = json.dumps(job.notes)
     row["result"] = json_of(job.result)
     row["weights"] = json.dumps([dict(file) for file in job.weights])
+    row["error_details"] = json_of_details(job.error_details)
     row["marks"] = None if job.marks is None else json.dumps(dict(job.marks))
     return row
 
@@ -99,12 +114,18 @@ def job_of(row: sqlite3.Row) -> Job:
     values["notes"] = tuple(json.loads(values["notes"]))
     values["result"] = Result(**json.loads(values["result"])) if values["result"] else None
     values["weights"] = tuple(json.loads(values["weights"]))
+    values["error_details"] = json.loads(values["error_details"] or "{}")
     values["marks"] = json.loads(values["marks"]) if values["marks"] else None
     return Job(**values)
 
 
 def json_of(result: Result | None) -> str | None:
     return json.dumps(asdict(result)) if result else None
+
+
+def json_of_details(details: Mapping[str, object]) -> str | None:
+    """What JSON cannot hold is kept as text; None for no details."""
+    return json.dumps(dict(details), default=str, ensure_ascii=False) if details else None
 
 
 def row_of_upload(upload: Upload) -> Mapping[str, Any]:

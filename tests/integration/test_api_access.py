@@ -126,7 +126,11 @@ def test_every_route_of_the_document_is_judged_here(shared: Shared) -> None:
             assert ("security" in operation) is (path not in OPEN), path
 
 
-@pytest.mark.parametrize("request_", PRIVATE, ids=lambda r: f"{r.method} {r.route}")
+@pytest.mark.parametrize(
+    "request_",
+    [pytest.param(r, marks=pytest.mark.engine if r.route == "/api/detect-faces" else ()) for r in PRIVATE],
+    ids=lambda r: f"{r.method} {r.route}",
+)
 def test_what_is_anothers_is_as_unknown_as_nothing(shared: Shared, request_: Request) -> None:
     before = [shared.serving.store.get(job.id) for job in (shared.live, shared.done)]
     for who, client in shared.visitors().items():
@@ -293,6 +297,7 @@ def test_an_id_in_a_body_reaches_nothing_but_the_store(house: Serving, field: st
     assert house.service.history() == []
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     "name",
     [

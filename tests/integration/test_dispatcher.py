@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from faceswap import dispatcher as dispatcher_module
+from faceswap import driving, stops
 from faceswap.backends import Handle, Media, Report, RunState
-from faceswap.dispatcher import Dispatcher, Seal
+from faceswap.dispatcher import Dispatcher
+from faceswap.driving import Seal
 from faceswap.engine.marks.marking import Marking
 from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
@@ -425,12 +427,12 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
 
     def longest_s(self, house: House) -> float:
         limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s
-        return limits + dispatcher_module.GIVE_UP_AFTER_S
+        return limits + stops.GIVE_UP_AFTER_S
 
     def test_it_stays_pending_and_is_delivered_once_the_key_is_back(self, house: House) -> None:
         job = self.cancelled(house, sent_s_ago=self.longest_s(house) - 60)
         nobody = house.dispatch(ScriptedBackend(), names=["local"])
-        wait_until(lambda: (stop := nobody._stops.get(job.id)) and stop.next_try_s, "it was tried")
+        wait_until(lambda: nobody.stops.tried(job.id), "it was tried")
         assert house.store.get(job.id).remote_stop is RemoteStop.PENDING
         nobody.close()
         backend = ScriptedBackend(survives_restart=True)
@@ -472,7 +474,7 @@ def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_ove
     assert {house.store.get(job.id).status for job in jobs} == {Status.PROCESSING}
     nobody.close()
     limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s
-    monkeypatch.setattr(dispatcher_module, "GIVE_UP_AFTER_S", -limits)
+    monkeypatch.setattr(stops, "GIVE_UP_AFTER_S", -limits)
     house.dispatch(ScriptedBackend(), names=["local"])
     for job in jobs:
         failed = house.until(job, Status.FAILED)
@@ -506,7 +508,7 @@ def test_a_run_whose_end_could_not_be_written_is_taken_up_while_others_go_on(
 def test_what_cannot_be_removed_after_a_run_does_not_cost_its_slot(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "write_summary", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(driving, "write_summary", lambda *arguments: 1 / 0)
     backend = ScriptedBackend()
     backend.report = Report(RunState.SUCCEEDED, 100)
     jobs = [house.add_job() for _ in range(2)]
@@ -550,6 +552,7 @@ def test_two_dispatchers_share_the_work_and_run_each_job_once(house: House) -> N
     assert sorted(id for backend in backends for id in backend.submissions) == sorted(job.id for job in jobs)
 
 
+@pytest.mark.engine
 def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Path) -> None:
     backend = ScriptedBackend()
     backend.report = Report(RunState.SUCCEEDED, 100)
@@ -564,6 +567,7 @@ def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Pa
     wait_until(lambda: not list(house.folders.job(job.id).rglob("*.mp4")), "no file of it is left")
 
 
+@pytest.mark.engine
 def test_a_result_is_handed_out_with_its_marks_and_ingredients(house: House, tmp_path: Path) -> None:
     backend = ScriptedBackend()
     backend.report = Report(RunState.SUCCEEDED, 100, frames=3)

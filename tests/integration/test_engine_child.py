@@ -17,6 +17,8 @@ from tests import child
 from tests.child import inspect_spec, swap_spec
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.engine
+
 DONE = {"event": "done", "notes": [], "engine": "mesh", "provider": None, "weights": []}
 
 

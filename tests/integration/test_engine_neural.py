@@ -553,6 +553,7 @@ class TestTheChild:
         assert (last["event"], last["swapped_frames"]) == ("done", frames)
         return peak_kb / 1024
 
+    @pytest.mark.engine
     def test_the_check_runs_every_graph(self, models_dir: Path, tmp_path: Path) -> None:
         spec = {"task": "neural", "models_dir": str(models_dir), "limits": child.LIMITS}
         answer = child.run(spec)

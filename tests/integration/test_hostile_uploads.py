@@ -20,8 +20,9 @@ from PIL import Image
 
 from faceswap.engine.child.process import EngineProcess
 from faceswap.errors import UploadNotFound
+from faceswap.housekeeping import ORPHAN_AGE_S
 from faceswap.jobs import Status
-from faceswap.service import ORPHAN_AGE_S, Service
+from faceswap.service import Service
 from tests.integration.hostile import PAYLOAD, Hostile, hostile_files
 from tests.integration.serving import Serving
 from tests.integration.traps import Traps
@@ -59,7 +60,6 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.timeout(600)
 def test_crafted_files_are_refused_in_our_words_or_lose_what_they_hid(
     landmark_model: Path,
     serve: Callable[..., Serving],
@@ -149,6 +149,7 @@ def test_a_file_that_hides_its_size_costs_one_process_and_not_the_app(
     assert not list((serving.folders.root / "uploads").iterdir())
 
 
+@pytest.mark.engine
 def test_an_engine_that_dies_of_a_file_is_an_error_of_the_file(
     serving: Serving, portrait: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +227,6 @@ def seeds(tmp_path_factory: pytest.TempPathFactory, portrait: Path, face_video: 
     return folder
 
 
-@pytest.mark.timeout(600)
 def test_ten_thousand_damaged_files_end_in_our_errors(seeds: Path, portrait: Path, tmp_path: Path) -> None:
     """In one limited process, one after the other, each inspected as an upload is: see `mutants.py`."""
     work = tmp_path / "work"
@@ -243,7 +243,7 @@ def test_ten_thousand_damaged_files_end_in_our_errors(seeds: Path, portrait: Pat
             cwd=repository,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=600 * PATIENCE,
             check=False,
         )
         assert ran.returncode == 0, ran.stderr[-2000:]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 
 from faceswap.store import JobStore
 from tests.emulator.sdk import SdkWorker
@@ -77,6 +78,7 @@ def judge(cells: list[Any], backend: str) -> None:
     assert '<iframe src="http://' in shown(cells, "launch(app")
 
 
+@pytest.mark.notebook
 def test_it_runs_from_top_to_bottom(tmp_path: Path, landmark_model: Path) -> None:
     cells = run(tmp_path, landmark_model)
     judge(cells, "local")
@@ -87,6 +89,7 @@ def test_it_runs_from_top_to_bottom(tmp_path: Path, landmark_model: Path) -> Non
     store.close()
 
 
+@pytest.mark.notebook
 def test_it_runs_on_a_cloud_endpoint_where_one_is_configured(
     tmp_path: Path, landmark_model: Path, emulator: Emulator, sdk_worker: SdkWorker
 ) -> None:

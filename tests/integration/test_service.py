@@ -30,7 +30,7 @@ from faceswap.errors import (
     UploadNotFound,
 )
 from faceswap.jobs import CANCELLED_MESSAGE
-from faceswap.service import FRAME_COLUMNS
+from faceswap.queries import FRAME_COLUMNS
 from tests.media import MediaFolder, transcode
 from tests.waiting import PATIENCE, wait_until
 
@@ -80,6 +80,7 @@ def engine_pids(data_dir: Path) -> list[int]:
     return found
 
 
+@pytest.mark.engine
 def test_a_video_is_swapped_from_submit_to_file(
     make_service: Callable[..., Service], portrait: Path, occluded_video: Path
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_video_is_swapped_from_submit_to_file(
     assert consent.sources_sha256 == (service.find_upload(job.source_file).sha256,)
 
 
+@pytest.mark.engine
 def test_a_picture_is_swapped(
     make_service: Callable[..., Service], portrait: Path, other_portrait: Path
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_picture_is_swapped(
     assert service.upload(service.result_path(job.id)).kind == "image"
 
 
+@pytest.mark.engine
 def test_cancel_ends_job_process_and_partial_files(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
@@ -133,6 +136,7 @@ def test_cancel_ends_job_process_and_partial_files(
         service.result_path(job.id)
 
 
+@pytest.mark.engine
 def test_a_cancel_from_another_process_is_noticed(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +148,7 @@ def test_a_cancel_from_another_process_is_noticed(
     wait_until(lambda: not engine_pids(tmp_path), "the process is gone")
 
 
+@pytest.mark.engine
 def test_a_crash_of_the_engine_costs_one_job(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, face_video: Path, tmp_path: Path
 ) -> None:
@@ -158,6 +163,7 @@ def test_a_crash_of_the_engine_costs_one_job(
     assert service.wait(again.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
 
 
+@pytest.mark.engine
 def test_a_run_that_takes_too_long_is_stopped(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +174,7 @@ def test_a_run_that_takes_too_long_is_stopped(
     wait_until(lambda: not engine_pids(tmp_path), "the process is gone")
 
 
+@pytest.mark.engine
 def test_closing_gives_the_job_back_and_the_next_service_finishes_it(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
@@ -181,6 +188,7 @@ def test_closing_gives_the_job_back_and_the_next_service_finishes_it(
     assert restarted.get(job.id).attempt == 1
 
 
+@pytest.mark.engine
 def test_no_face_in_the_target_video_fails_the_job_and_says_so(
     make_service: Callable[..., Service], portrait: Path, no_face_video: Path
 ) -> None:
@@ -191,6 +199,7 @@ def test_no_face_in_the_target_video_fails_the_job_and_says_so(
     assert failed.error_message == str(NoFaceFound(role="target"))
 
 
+@pytest.mark.engine
 def test_several_faces_in_the_source_are_noted(
     make_service: Callable[..., Service], group_photo: Path, other_portrait: Path
 ) -> None:
@@ -200,6 +209,7 @@ def test_several_faces_in_the_source_are_noted(
     assert service.wait(job.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
 
 
+@pytest.mark.engine
 def test_the_sixth_live_job_is_refused_and_costs_nothing(
     make_service: Callable[..., Service], portrait: Path, face_video: Path
 ) -> None:
@@ -230,6 +240,7 @@ def test_nothing_happens_without_consent(
     assert service.history() == []
 
 
+@pytest.mark.engine
 def test_each_bad_file_is_refused_by_name_of_its_fault(
     make_service: Callable[..., Service],
     portrait: Path,
@@ -278,6 +289,7 @@ def test_too_little_room_is_said_before_anything_is_queued(
     assert service.history() == []
 
 
+@pytest.mark.engine
 def test_delete_removes_media_result_and_rows(
     make_service: Callable[..., Service], portrait: Path, other_portrait: Path, tmp_path: Path
 ) -> None:
@@ -300,6 +312,7 @@ def test_delete_removes_media_result_and_rows(
     }
 
 
+@pytest.mark.engine
 def test_deleting_a_live_job_cancels_it(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
@@ -311,6 +324,7 @@ def test_deleting_a_live_job_cancels_it(
     wait_until(lambda: list((tmp_path / "data" / "jobs").iterdir()) == [], "its folder is gone")
 
 
+@pytest.mark.engine
 def test_another_owner_sees_nothing(
     make_service: Callable[..., Service], portrait: Path, face_video: Path
 ) -> None:
@@ -342,6 +356,7 @@ def test_another_owner_sees_nothing(
     assert len(service.active_frame(owner="bob")) == 0
 
 
+@pytest.mark.engine
 def test_the_panels_table_is_a_frame_of_active_jobs(
     make_service: Callable[..., Service], portrait: Path, face_video: Path
 ) -> None:
@@ -354,6 +369,7 @@ def test_the_panels_table_is_a_frame_of_active_jobs(
     assert (row["id"], row["status"], row["progress"], row["position"]) == (job.id, "pending", 0.0, 1)
 
 
+@pytest.mark.engine
 def test_a_wait_that_is_too_short_says_so(
     make_service: Callable[..., Service], portrait: Path, face_video: Path
 ) -> None:

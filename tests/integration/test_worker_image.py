@@ -16,6 +16,7 @@ from tests.waiting import PATIENCE
 from tests.worker_image import HUB, OWN, Image
 
 
+@pytest.mark.cloud
 @pytest.mark.parametrize("image", [OWN, HUB], ids=["own", "hub"])
 def test_the_image_swaps_its_own_test_input(image: Image, tmp_path: Path) -> None:
     """By the SDK's way to try a worker: without RunPod around it, it does `test_input.json` and ends."""
