@@ -14,12 +14,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from faceswap.backends import Backend
 from faceswap.driving import HEARTBEAT_S, DrivenRun, Driver, Seal
 from faceswap.errors import BackendLost, BackendUnavailable
 from faceswap.folders import Folders
-from faceswap.jobs import Job
+from faceswap.jobs import Job, RunKey
 from faceswap.provenance import Provenance
 from faceswap.settings import Settings
 from faceswap.stops import StopDelivery, must_be_over
@@ -30,7 +32,15 @@ __all__ = ["HEARTBEAT_S", "LEASE_S", "Dispatcher"]
 log = logging.getLogger(__name__)
 
 LEASE_S = 5.0
-"""How long after the death of its process a job is taken up again."""
+"""How long a run belongs to its dispatcher after the last heartbeat."""
+ADOPT_AFTER_S = 2 * HEARTBEAT_S
+"""How long a dispatcher must have seen a lease lapsed before it takes the run over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lapse:
+    lease_until: datetime | None
+    since_s: float
 
 
 class Dispatcher:
@@ -52,10 +62,13 @@ class Dispatcher:
         self._store = store
         self._backends = backends
         self._settings = settings
+        self._monotonic = monotonic
         self._slots = slots
         self._on_change = on_change
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._runs: dict[str, DrivenRun] = {}
+        self._runs: dict[RunKey, DrivenRun] = {}
+        self._lapsed: dict[RunKey, _Lapse] = {}
+        """Other workers' runs whose lease has lapsed, and since when this dispatcher has seen that."""
         self._lock = threading.Lock()
         self._wake_claims = threading.Event()
         self._wake_stops = threading.Event()
@@ -78,8 +91,8 @@ class Dispatcher:
     def wake(self, job_id: str | None = None) -> None:
         """Look at the store now: for new work or, with an id, at a job that may have been cancelled."""
         with self._lock:
-            run = self._runs.get(job_id) if job_id else None
-        if run:
+            runs = [run for key, run in self._runs.items() if key.job_id == job_id]
+        for run in runs:
             run.look.set()
         self._wake_claims.set()
         self._wake_stops.set()
@@ -130,7 +143,7 @@ class Dispatcher:
             ours = list(self._runs)
         if ours:
             self._store.keep_leases(self._worker, LEASE_S, ours)
-        for job in self._store.with_lapsed_lease():
+        for job in self._long_lapsed():
             self._take_up(job)
         for name, backend in self._backends.items():
             while not self._closing.is_set() and self._free_slots(name) > 0:
@@ -140,11 +153,30 @@ class Dispatcher:
                 log.debug("job %s: claimed, attempt %d on %s", job.id, job.attempt, name)
                 self._begin(job, backend)
 
+    def _long_lapsed(self) -> list[Job]:
+        """Runs whose lease this dispatcher has seen lapsed for `ADOPT_AFTER_S`.
+
+        After a suspend or a jump of the clock every lease looks lapsed. The time in between gives each owner
+        that is alive a heartbeat to renew its lease.
+        """
+        now, before = self._monotonic(), self._lapsed
+        self._lapsed = {}
+        due: list[Job] = []
+        for job in self._store.with_lapsed_lease():
+            seen = before.get(job.run)
+            if seen is None or seen.lease_until != job.lease_until:
+                seen = _Lapse(job.lease_until, now)
+            self._lapsed[job.run] = seen
+            given_back = job.lease_until is not None and job.lease_until.timestamp() == 0
+            if given_back or now - seen.since_s >= ADOPT_AFTER_S:
+                due.append(job)
+        return due
+
     def _take_up(self, job: Job) -> None:
         """Go on with a run whose process died: a remote one where it stands, a local one from the start."""
         backend = self._backends.get(job.backend)
         with self._lock:
-            ours = job.id in self._runs
+            ours = any(key.job_id == job.id for key in self._runs)
         if ours or (backend is None and not must_be_over(job, self._settings)):
             return  # of one whose backend is not configured here, somebody else may know more
         adopted = self._store.adopt(job, self._worker, LEASE_S)
@@ -171,13 +203,14 @@ class Dispatcher:
     def _begin(self, job: Job, backend: Backend) -> None:
         run = DrivenRun(job, backend)
         with self._lock:
-            self._runs[job.id] = run
+            self._runs[job.run] = run
         self._spawn(f"job-{job.id}", self._drive, run)
 
     def _drive(self, run: DrivenRun) -> None:
+        key = run.job.run
         self._driver.drive(run)
         with self._lock:
-            del self._runs[run.job.id]
+            self._runs.pop(key, None)
         self._on_change()
         self.wake()
 

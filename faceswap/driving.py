@@ -11,7 +11,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -159,7 +158,7 @@ class Driver:
         run.job, run.remote = noted, True
 
     def _media(self, job: Job) -> Media:
-        work = self._folders.work(job)
+        work = self._folders.work(job.run)
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         if job.backend == "simulated":
@@ -179,8 +178,9 @@ class Driver:
     def _finish(self, run: DrivenRun, handle: Handle, report: Report) -> None:
         """Fetch the result, put the last marks on it, and only then make it the job's result."""
         name = run.job.type.result_name
-        fetched, sealed = (self._folders.work(run.job) / f"{stage}-{name}" for stage in ("fetched", "sealed"))
-        fetched.parent.mkdir(parents=True, exist_ok=True)
+        work = self._folders.work(run.job.run)
+        fetched, sealed = work / f"fetched-{name}", work / f"sealed-{name}"
+        work.mkdir(parents=True, exist_ok=True)
         run.backend.fetch(handle, report, fetched)
         made: Result | None = None
         marks: Marks | None = None
@@ -199,7 +199,7 @@ class Driver:
                 log.debug("job %s: not ours any more", run.job.id)
                 return
             made = Result(marks.sha256, marks.size_bytes, report.frames, report.swapped_frames)
-        result = self._folders.result(run.job)
+        result = self._folders.result_of(run.job.run, name)
         sealed.replace(result)
         done = self._store.complete(
             run.job,
@@ -208,16 +208,14 @@ class Driver:
             engine=report.engine,
             weights=report.weights,
             marks=marks.as_json() if marks else None,
+            result_file=result.name,
         )
         if done is not None:
             log.debug("job %s: completed by %s", run.job.id, report.engine)
             run.backend.forget(handle)
             return
-        with suppress(JobNotFound):
-            if self._store.get(run.job.id).status is not Status.FAILED:
-                return  # another process took the run over and owns the result now
-        result.unlink(missing_ok=True)
-        log.debug("job %s: a result came after the cancel and was deleted", run.job.id)
+        result.unlink(missing_ok=True)  # the file is this run's own: nobody else can have put it there
+        log.debug("job %s: a result came too late and was deleted", run.job.id)
 
     def _ingredients(self, job: Job) -> tuple[Ingredient, ...]:
         sources = job.face_mappings or {"": job.source_file}
@@ -229,7 +227,7 @@ class Driver:
             now = self._store.get(job.id)
         except JobNotFound:
             return False
-        return now.status is Status.PROCESSING and (now.worker, now.attempt) == (job.worker, job.attempt)
+        return now.status is Status.PROCESSING and now.run == job.run
 
     def _hand_over(self, run: DrivenRun) -> None:
         if run.backend.survives_restart:
@@ -241,8 +239,9 @@ class Driver:
         self.fail(run.job, error, stop_remote=run.remote)
         if not run.remote:
             run.backend.forget(handle_of(run.job))
-            # A cancel that came meanwhile asked for the stop of a run that never was, or is over.
-            self._store.stopped(run.job.id, RemoteStop.CONFIRMED)
+            # A cancel that came meanwhile asked for the stop of this run, which never began or is over. After
+            # a takeover the stop is that of another run, and not ours to confirm.
+            self._store.stopped(run.job.id, RemoteStop.CONFIRMED, run.job.run)
 
     def fail(self, job: Job, error: FaceSwapError, *, stop_remote: bool = False) -> None:
         log.info("job %s: failed: %s", job.id, error.code)
@@ -252,7 +251,7 @@ class Driver:
             log.exception("job %s: the failure could not be written", job.id)
 
     def clean_up(self, job: Job) -> None:
-        shutil.rmtree(self._folders.work(job), ignore_errors=True)
+        shutil.rmtree(self._folders.work(job.run), ignore_errors=True)
         try:
             write_summary(self._store, self._folders, job.id)
         except JobNotFound:  # deleted while it ran

@@ -25,6 +25,7 @@ from faceswap.errors import (
 )
 from faceswap.examples import Example, example_path
 from faceswap.jobs import LOCAL_OWNER, Job, Simulation, SwapOptions
+from faceswap.leftovers import Leftovers
 from faceswap.orders import File, SwapOrder
 from faceswap.provenance import Verification
 from faceswap.queries import JobQueries
@@ -227,8 +228,11 @@ class Service(JobQueries):
         Raises:
             JobNotFound, JobAlreadyFinished: nothing was changed.
         """
+        before = self._store.get(job_id, owner)
         job = self._store.cancel(job_id, owner)
         log.debug("job %s: cancelled", job_id)
+        if before.lease_until is not None and before.lease_until < job.updated_at:
+            Leftovers(self._store, self._folders).remove_of(job_id)  # whoever drove it may be dead
         write_summary(self._store, self._folders, job_id)
         self._parts.wake(job_id)
         return job

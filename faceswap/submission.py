@@ -15,6 +15,7 @@ from faceswap.jobs import Job, JobType, Simulation, Status
 from faceswap.orders import OrderChecks, SwapOrder
 from faceswap.settings import Settings
 from faceswap.store import JobStore
+from faceswap.terms import Terms
 from faceswap.unlabelled import note_unlabelled
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Submission:
             face_mappings={face: upload.id for face, upload in checked.sources.items() if face},
             options=checked.options,
             notes=checked.notes,
+            terms=Terms.of(self._settings),
         )
         hashes = tuple(upload.sha256 for upload in sources)
         return self._queue(job, Consent(order.owner, hashes, target.sha256, job.created_at))
@@ -85,7 +87,7 @@ class Submission:
 
     def _queue(self, job: Job, consent: Consent | None) -> Job:
         limits = {"max_active": self._settings.max_active, "max_queue": self._settings.max_queue}
-        job = self._store.add(job, consent, **limits)
+        job = self._store.add(job, consent, **limits, needs=job.uploads)
         if not job.options.visible_label:
             note_unlabelled(self._folders, job)
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)

@@ -112,7 +112,7 @@ class Parts:
         self.submission = Submission(
             self.store, folders, settings, self.backends, self.orders, self._now, on_queued=self.wake
         )
-        self.housekeeping = Housekeeping(self.store, self.intake, self.eraser, settings)
+        self.housekeeping = Housekeeping(self.store, folders, self.intake, self.eraser, settings)
 
     def start(self) -> None:
         self.dispatcher.start()

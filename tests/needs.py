@@ -17,7 +17,7 @@ BY_FIXTURE = {
     "engine": {"landmark_model"},
     "browser": {"browser"},
     "cloud": {"shared_emulator", "s3_server", "sdk_worker"},
-    "install": {"space_python"},
+    "install": {"space_python", "installed"},
 }
 BY_FOLDER = {"browser": "browser", "crash": "crash"}
 MAY_START_ENGINES = {"engine", "cloud", "crash", "notebook"}

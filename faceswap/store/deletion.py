@@ -42,8 +42,15 @@ class JobDeletion(StoreAccess):
                     "INSERT INTO receipts VALUES (?, ?, ?, ?)", (job.id, job.owner, self._clock(), receipt)
                 )
             db.execute(
-                "INSERT INTO erasures VALUES (?, ?, ?, ?, ?)",
-                (job.id, row["backend"], row["runpod_id"], row["submitted_at"], uploads),
+                "INSERT INTO erasures VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    job.id,
+                    row["backend"],
+                    row["runpod_id"],
+                    row["submitted_at"],
+                    uploads,
+                    job.terms.remote_limit_s if job.terms else None,
+                ),
             )
             db.execute("DELETE FROM consents WHERE job_id = ?", (job.id,))
             db.execute("DELETE FROM jobs WHERE id = ? AND remote_stop <> 'pending'", (job.id,))

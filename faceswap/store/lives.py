@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from faceswap.consent import Consent
@@ -13,12 +14,14 @@ from faceswap.errors import (
     JobNotFound,
     QueueFull,
     TooManyJobs,
+    UploadNotFound,
 )
 from faceswap.jobs import (
     CANCELLED_MESSAGE,
     Job,
     RemoteStop,
     Result,
+    RunKey,
     Stage,
     Status,
     rising,
@@ -36,26 +39,36 @@ from faceswap.store.rows import (
 class JobLives(JobReads):
     """Every method that changes a status does it by `_transition`."""
 
-    def add(self, job: Job, consent: Consent | None, *, max_active: int, max_queue: int) -> Job:
+    def require_room(self, owner: str, *, max_active: int, max_queue: int) -> None:
+        """Raises: TooManyJobs, QueueFull: `add` would refuse a job of this owner now."""
+        _require_room(self._database.connection(), owner, max_active, max_queue)
+
+    def add(
+        self,
+        job: Job,
+        consent: Consent | None,
+        *,
+        max_active: int,
+        max_queue: int,
+        needs: Collection[str] = (),
+    ) -> Job:
         """Insert a pending job with its consent, unless a limit is reached. Only a simulated one has none.
+
+        `needs` are ids of uploads that must still be there.
 
         Raises:
             ConsentRequired: it needs one.
             TooManyJobs: its owner has `max_active` live jobs.
             QueueFull: `max_queue` jobs of all owners wait.
+            UploadNotFound: one of `needs` was deleted meanwhile.
         """
         if consent is None and job.backend != "simulated":
             raise ConsentRequired()
         with self._write() as db:
-            counts = db.execute(
-                f"SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
-                f"FROM jobs WHERE {LIVE}",
-                (job.owner,),
-            ).fetchone()
-            if counts[0] >= max_active:
-                raise TooManyJobs(limit=max_active)
-            if counts[1] >= max_queue:
-                raise QueueFull(limit=max_queue)
+            _require_room(db, job.owner, max_active, max_queue)
+            for upload_id in needs:
+                if not db.execute("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)).fetchall():
+                    raise UploadNotFound()
             row = row_of(job)
             names = ", ".join(row)
             marks = ", ".join(f":{name}" for name in row)
@@ -96,16 +109,17 @@ class JobLives(JobReads):
                 Status.PROCESSING,
                 f"claimed by {worker}",
                 "attempt = attempt + 1, started_at = coalesce(started_at, :now), worker = :worker, "
-                "lease_until = :lease, progress = 0, eta_s = NULL, stage = :stage",
+                "lease_until = :lease, sent_by = NULL, progress = 0, eta_s = NULL, stage = :stage",
                 {"now": now, "worker": worker, "lease": now + lease_s, "stage": Stage.PROCESSING.value},
             )
 
-    def keep_leases(self, worker: str, lease_s: float, job_ids: Sequence[str]) -> None:
+    def keep_leases(self, worker: str, lease_s: float, runs: Sequence[RunKey]) -> None:
         """Prolong the leases of those runs of a worker that it still drives; the others run out."""
         self._change(
             "UPDATE jobs SET lease_until = ? WHERE status = 'processing' AND worker = ? "
-            "AND id IN (SELECT value FROM json_each(?)) RETURNING id",
-            (self._clock() + lease_s, worker, json.dumps(job_ids)),
+            "AND EXISTS (SELECT 1 FROM json_each(?) AS run WHERE json_extract(run.value, '$[0]') = jobs.id "
+            "AND json_extract(run.value, '$[1]') = jobs.attempt) RETURNING id",
+            (self._clock() + lease_s, worker, json.dumps([[run.job_id, run.attempt] for run in runs])),
         )
 
     def report(self, job: Job, *, progress: float, stage: Stage, eta_s: float | None) -> Job | None:
@@ -123,7 +137,7 @@ class JobLives(JobReads):
         now = self._clock()
         with self._write() as db:
             rows = db.execute(
-                "UPDATE jobs SET submitted_at = ?, updated_at = ? "
+                "UPDATE jobs SET submitted_at = ?, sent_by = worker, updated_at = ? "
                 "WHERE id = ? AND status = 'processing' AND worker = ? AND attempt = ? RETURNING *",
                 (now, now, job.id, job.worker, job.attempt),
             ).fetchall()
@@ -150,8 +164,12 @@ class JobLives(JobReads):
         engine: str | None = None,
         weights: Sequence[Mapping[str, Any]] = (),
         marks: Mapping[str, Any] | None = None,
+        result_file: str | None = None,
     ) -> Job | None:
-        """Finish a run of ours; None when it is not ours any more and its result must go."""
+        """Finish a run of ours; None when it is not ours any more and its result must go.
+
+        `result_file` is the name of the result in the job's folder.
+        """
         now = self._clock()
         with self._write() as db:
             return self._transition(
@@ -160,11 +178,12 @@ class JobLives(JobReads):
                 Status.COMPLETED,
                 "completed",
                 "completed_at = :now, progress = 100, eta_s = NULL, lease_until = NULL, notes = :notes, "
-                "result = :result, engine = :engine, weights = :weights, marks = :marks",
+                "result = :result, engine = :engine, weights = :weights, marks = :marks, result_file = :file",
                 {
                     "now": now,
                     "notes": json.dumps([*job.notes, *(n for n in notes if n not in job.notes)]),
                     "result": json_of(result),
+                    "file": result_file,
                     "engine": engine,
                     "weights": json.dumps([dict(file) for file in weights]),
                     "marks": None if marks is None else json.dumps(dict(marks)),
@@ -275,14 +294,31 @@ class JobLives(JobReads):
         """Jobs whose remote run must still be stopped."""
         return self._jobs("SELECT * FROM jobs WHERE remote_stop = 'pending'")
 
-    def stopped(self, job_id: str, outcome: RemoteStop) -> None:
-        """Record how a pending remote stop ended."""
+    def stopped(self, job_id: str, outcome: RemoteStop, run: RunKey | None = None) -> None:
+        """Record how a pending remote stop ended. With `run`: only if the job's last run is that one."""
         with self._write() as db:
             rows = db.execute(
-                "UPDATE jobs SET remote_stop = ?, updated_at = ? "
-                "WHERE id = ? AND remote_stop = 'pending' RETURNING *",
-                (outcome, self._clock(), job_id),
+                "UPDATE jobs SET remote_stop = ?, updated_at = ? WHERE id = ? AND remote_stop = 'pending' "
+                "AND (? IS NULL OR (attempt = ? AND worker = ?)) RETURNING *",
+                (
+                    outcome,
+                    self._clock(),
+                    job_id,
+                    *((run.worker, run.attempt, run.worker) if run else (None, None, None)),
+                ),
             ).fetchall()
             if rows:
                 self._record(db, job_id, Status(rows[0]["status"]), f"remote stop {outcome.value}")
             db.execute("DELETE FROM jobs WHERE id = ? AND owner = '' AND remote_stop <> 'pending'", (job_id,))
+
+
+def _require_room(db: sqlite3.Connection, owner: str, max_active: int, max_queue: int) -> None:
+    counts = db.execute(
+        "SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
+        f"FROM jobs WHERE {LIVE}",
+        (owner,),
+    ).fetchone()
+    if counts[0] >= max_active:
+        raise TooManyJobs(limit=max_active)
+    if counts[1] >= max_queue:
+        raise QueueFull(limit=max_queue)

@@ -56,7 +56,7 @@ class Machine:
         job = add_job(self.store, source_file=source.id, target_file=target.id)
         running = self.store.claim("worker", "local", 60)
         assert running
-        work = self.folders.work(running)
+        work = self.folders.work(running.run)
         work.mkdir(parents=True)
         (work / "frames").write_bytes(b"half done")
         self.folders.result(job).write_bytes(result)

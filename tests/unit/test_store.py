@@ -18,9 +18,11 @@ from faceswap.errors import (
     UploadNotFound,
     from_code,
 )
-from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, Stage, Status
+from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, RunKey, Stage, Status
+from faceswap.settings import Settings
 from faceswap.store import Erasure, JobStore, Upload
 from faceswap.store.database import MIGRATIONS, SCHEMA_VERSION
+from faceswap.terms import Terms
 from tests.factories import NOON, Clock, add_job, make_job, make_upload
 
 
@@ -69,6 +71,35 @@ def test_the_sixth_live_job_of_an_owner_is_refused(store: JobStore) -> None:
     add_job(store, owner="bob", max_active=5)
     store.cancel(jobs[0].id)
     add_job(store, owner="ann", max_active=5)
+
+
+def test_a_job_whose_file_was_deleted_meanwhile_is_refused(store: JobStore) -> None:
+    upload = make_upload()
+    store.add_upload(upload)
+    consent = Consent("local", ("0" * 64,), "1" * 64, NOON)
+    limits = {"max_active": 9, "max_queue": 9}
+    kept = store.add(make_job(target_file=upload.id), consent, needs=[upload.id], **limits)
+    store.delete_upload(upload.id)
+    with pytest.raises(UploadNotFound):
+        store.add(make_job(target_file=upload.id), consent, needs=[upload.id], **limits)
+    assert [job.id for job in store.active()] == [kept.id]
+
+
+def test_terms_come_back_as_they_were_put_in(store: JobStore) -> None:
+    terms = Terms.of(Settings(producer="an early name", engine_timeout_s=7))
+    job = add_job(store, terms=terms)
+    assert store.get(job.id).terms == terms
+
+
+def test_a_stop_is_confirmed_for_its_own_run_only(store: JobStore) -> None:
+    first = claimed(store, backend="local")
+    store.submitting(first)
+    other = RunKey(first.id, first.attempt, "another worker")
+    store.cancel(first.id)
+    store.stopped(first.id, RemoteStop.CONFIRMED, other)
+    assert store.get(first.id).remote_stop is RemoteStop.PENDING
+    store.stopped(first.id, RemoteStop.CONFIRMED, first.run)
+    assert store.get(first.id).remote_stop is RemoteStop.CONFIRMED
 
 
 def test_a_full_queue_refuses_everyone(store: JobStore) -> None:
@@ -173,7 +204,7 @@ def test_a_run_taken_over_by_another_worker_can_change_nothing(store: JobStore, 
 def test_keeping_a_lease_keeps_a_run(store: JobStore, clock: Clock) -> None:
     job = claimed(store)
     clock.now_s += 4
-    store.keep_leases("worker", 5, [job.id])
+    store.keep_leases("worker", 5, [job.run])
     clock.now_s += 4
     assert store.with_lapsed_lease() == []
     store.end_lease(job)
@@ -183,7 +214,7 @@ def test_keeping_a_lease_keeps_a_run(store: JobStore, clock: Clock) -> None:
 def test_a_run_that_its_worker_lost_sight_of_is_not_kept(store: JobStore, clock: Clock) -> None:
     lost, driven = claimed(store), claimed(store)
     clock.now_s += 4
-    store.keep_leases("worker", 5, [driven.id])
+    store.keep_leases("worker", 5, [driven.run])
     clock.now_s += 4
     assert [found.id for found in store.with_lapsed_lease()] == [lost.id]
 
