@@ -1,4 +1,4 @@
-"""Where a live store may lie."""
+"""On which file systems a store may lie."""
 
 from __future__ import annotations
 
