@@ -1,4 +1,4 @@
-"""What a snapshot holds, what a restore brings back, and what deleting leaves."""
+"""What a snapshot contains, what a restore brings back, and what a deletion leaves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 
 @dataclass
 class Machine:
-    """One machine's data folder, whose disk can be lost, over a snapshot folder that stays."""
+    """A machine whose data folder can be lost, and a snapshot folder that stays."""
 
     root: Path
     bucket: Path
@@ -86,7 +86,7 @@ def test_a_lost_disk_costs_nothing_that_was_in_the_snapshot(machine: Machine) ->
     (machine.root / "signing" / "key.pem").write_text("a key")
     assert machine.snapshots.take()
     for key in machine.bucket.rglob("*key*"):
-        key.chmod(0o644)  # as a mounted bucket shows it
+        key.chmod(0o644)  # As a mounted bucket shows it.
     machine.lose_the_disk()
     assert machine.restored
     assert (machine.root / "signing" / "key.pem").stat().st_mode & 0o077 == 0
@@ -344,7 +344,7 @@ def test_a_failing_folder_is_told_and_recovers(machine: Machine) -> None:
 
 
 def test_the_copy_is_always_whole_while_jobs_change(machine: Machine, tmp_path: Path) -> None:
-    """Snapshots by two processes' worth of takers, while a writer works: each copy restores."""
+    """Two takers, as in two processes, make snapshots while a writer works. Each copy can be restored."""
     other = Snapshots(machine.store, machine.folders, machine.bucket)
     machine.snapshots.take()
     done = threading.Event()
@@ -395,7 +395,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_the_service_keeps_what_was_submitted_and_forgets_what_was_deleted(settings: Settings) -> None:
-    """The disk is lost after each step, without an orderly end."""
+    """After each step the disk is lost, without an orderly shutdown."""
     assert settings.snapshot_dir
     folders = Folders(settings.data_dir)
     machine = Machine(settings.data_dir, settings.snapshot_dir)
