@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,6 +11,10 @@ from enum import StrEnum
 from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from faceswap.settings import Settings
+from faceswap.swap_result import SwapCounts
+from faceswap.terms import Terms
 
 CANCELLED_MESSAGE = "任务已被用户取消"
 LOCAL_OWNER = "local"
@@ -78,14 +83,11 @@ class RemoteStop(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The file that a completed job made. Frames are None where the backend does not tell."""
+class Result(SwapCounts):
+    """The file that a completed job made, and what was counted while it was made."""
 
     sha256: str
     size_bytes: int
-    frames: int | None = None
-    swapped_frames: int | None = None
-    """Those in which a face was swapped."""
 
 
 class SwapOptions(BaseModel):
@@ -143,6 +145,26 @@ BackendName = Literal["local", "runpod", "simulated"]
 
 
 @dataclass(frozen=True, slots=True)
+class RunKey:
+    """Names one run of a job: which attempt, by which dispatcher.
+
+    Everything that belongs to a run is found by its key: the engine process, the work folder, the result
+    file, the place in the bucket. Whoever holds another key must not touch it.
+    """
+
+    job_id: str
+    attempt: int
+    worker: str
+    """The dispatcher's name, which ends in eight random hexadecimal digits; "" before the first run."""
+
+    @property
+    def name(self) -> str:
+        """Part of file and object names: unique among the runs of the job."""
+        worker = self.worker.rpartition(":")[2] or "none"
+        return f"{self.attempt}-{re.sub(r'[^A-Za-z0-9_]', '-', worker)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One row of the store. Times are aware UTC datetimes; `progress` is 0..100 within the attempt."""
 
@@ -182,14 +204,34 @@ class Job:
     cancelled_at: datetime | None = None
     error_code: str | None = None
     error_message: str | None = None
+    """In English, for clients that translate nothing."""
+    error_details: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What the sentence of `error_code` is filled with, such as a limit; see `errors.from_code`."""
     submitted_at: datetime | None = None
     """When a remote submission was about to be made, written before it: from here on it may exist."""
     runpod_id: str | None = None
     remote_stop: RemoteStop = RemoteStop.NONE
     worker: str | None = None
+    """The dispatcher that drives the job's run, or drove its last one."""
     lease_until: datetime | None = None
+    sent_by: str | None = None
+    """The dispatcher that submitted the remote run. It stays when another dispatcher takes the run over."""
+    result_file: str | None = None
+    """Of a completed job: the name of its result in the job's folder, which holds the name of the run."""
+    terms: Terms | None = None
+    """None for a simulated job, and for one that was submitted before terms were stored."""
     position: int | None = None
     """1 = next in the queue of its backend; None when not waiting."""
+
+    @property
+    def run(self) -> RunKey:
+        """The run as it is driven now: it has the work folder and the result file."""
+        return RunKey(self.id, self.attempt, self.worker or "")
+
+    @property
+    def remote_run(self) -> RunKey:
+        """The run as its backend knows it: the same when another dispatcher takes it over."""
+        return RunKey(self.id, self.attempt, self.sent_by or self.worker or "")
 
     @property
     def uploads(self) -> frozenset[str]:
@@ -229,12 +271,18 @@ class Job:
             "cancelled_at": isoformat(self.cancelled_at),
             "error_message": self.error_message,
             "error_code": self.error_code,
+            "error_details": dict(self.error_details),
             "result_url": self.result_url,
             "runpod_id": self.runpod_id,
             "remote_stop": self.remote_stop.value,
             "attempt": self.attempt,
             "position": self.position,
         }
+
+
+def terms_of(job: Job, settings: Settings) -> Terms:
+    """What the job was promised; for a job without terms of its own, what the settings say now."""
+    return job.terms or Terms.of(settings)
 
 
 def isoformat(time: datetime | None) -> str | None:

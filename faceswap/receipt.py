@@ -86,6 +86,9 @@ class Receipt(_Record):
     type: Literal["single-image", "multi-image", "single-video", "multi-video"]
     status: Status
     error_code: str | None
+    error_details: dict[str, Any] = Field(
+        default={}, description="What the sentence of the error is filled with, such as a limit."
+    )
     title: str | None = Field(description="Null once the task is forgotten.")
     created_at: str
     started_at: str | None
@@ -107,8 +110,8 @@ class Receipt(_Record):
     marks: dict[str, Any] | None = Field(description="How the result is labelled and signed, where it is.")
     forgotten: ForgottenRecord | None = Field(description="When and why everything but this was deleted.")
 
-    def forget(self, at: datetime, because: Because) -> Receipt:
-        """What may be kept of it: hashes, times and codes."""
+    def reduced(self, at: datetime, because: Because) -> Receipt:
+        """The receipt of the deleted job: hashes, times and codes only."""
         moment = isoformat(at) or ""
         revoked_at = moment if because == "revoked" else None
         return self.model_copy(
@@ -139,6 +142,7 @@ def receipt_of(
         type=job.type.value,
         status=job.status,
         error_code=job.error_code,
+        error_details=dict(job.error_details),
         title=job.title,
         created_at=isoformat(job.created_at) or "",
         started_at=isoformat(job.started_at),

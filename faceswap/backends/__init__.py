@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.errors import FaceSwapError
-from faceswap.jobs import Job, Stage
+from faceswap.jobs import Job, RunKey, Stage
+from faceswap.swap_result import SwapResult
 
 
 class RunState(StrEnum):
@@ -43,12 +44,20 @@ class Media:
 class Handle:
     """Names one run of one job, so that another process can pick it up again after a restart."""
 
-    job_id: str
+    run: RunKey
+    """By this key a backend keeps everything of the run. A later run of the same job has another."""
     remote_id: str | None = None
     """What the store keeps as `runpod_id`; None for runs that cannot outlive their process, and for a remote
     submission whose outcome is unknown."""
     submitted_at: datetime | None = None
     """When the remote submission was about to be made; None before that."""
+    limit_s: float | None = None
+    """How long the remote run may take from `submitted_at` on, as the job's terms say; None: as the settings
+    say now."""
+
+    @property
+    def job_id(self) -> str:
+        return self.run.job_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +66,10 @@ class Report:
     progress: float = 0.0
     """0..100; may fall or repeat: the dispatcher keeps what is shown rising."""
     stage: Stage = Stage.PROCESSING
-    output: Mapping[str, object] = field(default_factory=dict[str, object])
+    output: object = None
     """What `fetch` needs, as the backend got it. Opaque to the dispatcher."""
-    notes: tuple[str, ...] = ()
-    frames: int | None = None
-    swapped_frames: int | None = None
-    """Both of a run that SUCCEEDED, where they are known."""
-    engine: str | None = None
-    """Of a SUCCEEDED run: what swapped the pixels."""
-    weights: tuple[Mapping[str, object], ...] = ()
-    """Of a SUCCEEDED run: facts about the user's weights that were used."""
+    swap: SwapResult = field(default_factory=SwapResult)
+    """Of a SUCCEEDED run: what it reports about its result."""
     error: FaceSwapError | None = None
     """Set exactly when `state` is FAILED."""
     stop_needed: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -27,7 +26,8 @@ from faceswap.engine.planes import F32, U8, Planes, even, to_rgb
 from faceswap.engine.swapper import EachItsOwn, FaceInFrame, FaceSwapper, swap_together
 from faceswap.engine.video import Follower, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
-from faceswap.media import Frame, Limits, VideoReader, VideoWriter, read_picture, write_png
+from faceswap.media import Frame, Limits, VideoReader, VideoWriter, picture_notes, read_picture, write_png
+from faceswap.swap_result import SwapResult
 
 MANY = 8
 """Faces followed at most in one frame of a video."""
@@ -37,16 +37,6 @@ REDUCED_FPS = 30.0
 
 Progress = Callable[[float, int], None]
 """Called with the share done, 0..1, and the number of finished frames."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwapResult:
-    """`notes` are codes: several_faces_in_source, audio_reencoded, hdr_lost, damaged_parts_skipped,
-    encoder_replaced."""
-
-    frames: int
-    swapped_frames: int
-    notes: tuple[str, ...] = ()
 
 
 class Sources:
@@ -72,8 +62,9 @@ class Sources:
                 photo = find_source_photo(read_picture(path, limits), self.landmarker)
                 swapper = self.engine.swapper(photo, self.mesh)
                 made[path] = OwnMouth(swapper) if options.mouth_mask else swapper
-                if photo.faces > 1 and not self.notes:
-                    self.notes.append("several_faces_in_source")
+                found = ["several_faces_in_source"] if photo.faces > 1 else []
+                found += picture_notes(path, limits)
+                self.notes += [note for note in found if note not in self.notes]
             self._swappers[face] = made[path]
 
     @property
@@ -143,7 +134,7 @@ def swap_image(
         opening_stamp(marking.label, Shown(picture.shape[1], picture.shape[0])).on_rgb(picture)
     with whole_or_not_at_all(result) as part:
         write_png(part, picture, marking.aigc if marking else None)
-    return SwapResult(1, 1, tuple(ready.notes))
+    return SwapResult(frames=1, swapped_frames=1, notes=tuple(ready.notes))
 
 
 def swap_video(
@@ -183,9 +174,6 @@ def swap_video(
             shapes.sample(reader, landmarker, upright, most)
     notes = ready.notes
     with VideoReader(target, limits) as reader, whole_or_not_at_all(result) as part:
-        if reader.depth_lost:
-            notes.append("hdr_lost")
-
         label = _Labelling(marking.label, reader) if marking and marking.label else None
 
         def finish(frame: Frame, count: int) -> None:
@@ -208,11 +196,10 @@ def swap_video(
             counts = swap_frames(reader, writer, tracker, swapper, shapes, finish, most_fps)
         if not counts.swapped_frames:
             raise NoFaceFound(role="target")
+        notes += reader.notes
     if counts.audio_reencoded:
         notes.append("audio_reencoded")
-    if counts.skipped_packets:
-        notes.append("damaged_parts_skipped")
-    return SwapResult(counts.frames, counts.swapped_frames, tuple(notes))
+    return SwapResult(frames=counts.frames, swapped_frames=counts.swapped_frames, notes=tuple(notes))
 
 
 class _Labelling:

@@ -7,9 +7,7 @@ import signal
 import sys
 import threading
 
-from faceswap.engine.face.models import landmarker_path
 from faceswap.errors import FaceSwapError
-from faceswap.folders import Folders
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
@@ -57,6 +55,6 @@ def serve(settings: Settings) -> int:
 def _fetch_weights(service: Service) -> None:
     """Before the first task needs them; without them that task fails with a sentence of its own."""
     try:
-        landmarker_path(Folders(service.settings.data_dir).weights)
+        service.fetch_landmark_model()
     except FaceSwapError as error:
         log.warning("%s", error)

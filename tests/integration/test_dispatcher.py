@@ -1,4 +1,4 @@
-"""The dispatcher against a backend whose every answer the test decides."""
+"""The dispatcher with a backend whose answers the test decides."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from faceswap import dispatcher as dispatcher_module
+from faceswap import driving, stops
 from faceswap.backends import Handle, Media, Report, RunState
-from faceswap.dispatcher import Dispatcher, Seal
+from faceswap.dispatcher import LEASE_S, Dispatcher
+from faceswap.driving import Seal
 from faceswap.engine.marks.marking import Marking
 from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
@@ -23,20 +25,21 @@ from faceswap.media import aigc_text
 from faceswap.provenance import Marks, Verdict, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.store import JobStore
+from faceswap.swap_result import SwapResult
 from faceswap.ui import texts
-from tests.factories import add_job, make_upload
+from tests.factories import Clock, add_job, make_upload
 from tests.marked import marked
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 class ScriptedBackend:
-    """Does what it is told. `reports` answers each poll; a set `gate` lets `submit` through."""
+    """Answers each poll with `report`. `submit` waits until `gate` is set."""
 
     def __init__(self, *, survives_restart: bool = False) -> None:
         self.name = "local"
         self.survives_restart = survives_restart
         self.uploads = False
-        """The gate stands before the request that may start a run, not after it."""
+        """True: the gate comes before the request that may start a run, as after an upload."""
         self.report = Report(RunState.RUNNING)
         self.gate = threading.Event()
         self.gate.set()
@@ -60,12 +63,12 @@ class ScriptedBackend:
         if self.survives_restart and not self.uploads:
             media.sending()
         self.submitting.set()
-        assert self.gate.wait(20)
+        assert self.gate.wait(20 * PATIENCE)
         if self.uploads:
             media.sending()
         if self.submit_error:
             raise self.submit_error
-        return Handle(job.id, f"remote-{job.id}" if self.survives_restart else None, job.submitted_at)
+        return Handle(job.run, f"remote-{job.id}" if self.survives_restart else None, job.submitted_at)
 
     def poll(self, handle: Handle) -> Report:
         self.polled.append(handle)
@@ -89,7 +92,7 @@ class ScriptedBackend:
 
 
 def unsealed(job: Job, result: Path, sealed: Path, *_: object, **__: object) -> Marks:
-    """What stands for the last marks where results are no media: `test_provenance.py` has the real ones."""
+    """Replaces sealing where results are no media; `test_provenance.py` tests the real one."""
     content = result.read_bytes()
     sealed.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -147,7 +150,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> None:
     backend = ScriptedBackend()
-    backend.report = Report(RunState.SUCCEEDED, 100, notes=("audio_reencoded",))
+    backend.report = Report(RunState.SUCCEEDED, 100, swap=SwapResult(notes=("audio_reencoded",)))
     job = house.add_job()
     house.dispatch(backend)
     done = house.until(job, Status.COMPLETED)
@@ -160,8 +163,9 @@ def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> No
         "processing",
         "completed",
     ]
-    assert sorted(path.name for path in house.folders.job(job.id).iterdir()) == ["job.json", "result.mp4"]
-    assert backend.forgotten == [Handle(job.id)]
+    assert sorted(path.name for path in house.folders.job(job.id).iterdir()) == ["job.json", done.result_file]
+    assert done.result_file == f"result-{done.run.name}.mp4"
+    assert backend.forgotten == [Handle(done.run)]
 
 
 def test_progress_and_stage_reach_the_store(house: House) -> None:
@@ -221,7 +225,7 @@ def test_cancel_stops_the_run_and_removes_its_work(house: House) -> None:
     house.store.cancel(job.id)
     dispatcher.wake(job.id)
     wait_until(lambda: backend.stopped, "the run is stopped")
-    wait_until(lambda: not house.folders.work(running).exists(), "its work is gone")
+    wait_until(lambda: not house.folders.work(running.run).exists(), "its work is gone")
     assert house.store.get(job.id).error_code == "cancelled"
 
 
@@ -230,7 +234,7 @@ def test_a_result_that_comes_after_the_cancel_is_deleted(house: House) -> None:
     backend.gate.clear()
     job = house.add_job()
     house.dispatch(backend)
-    assert backend.submitting.wait(20)
+    assert backend.submitting.wait(20 * PATIENCE)
     backend.report = Report(RunState.SUCCEEDED, 100)
     house.store.cancel(job.id)
     backend.gate.set()
@@ -252,12 +256,30 @@ def test_stopping_the_app_gives_a_local_run_back_unspent(house: House) -> None:
     house.until(job, Status.PROCESSING)
 
 
+def test_closing_does_not_wait_for_an_upload_that_stalls(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.uploads = True
+    backend.gate.clear()
+    job = house.add_job(backend="runpod")
+    dispatcher = house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    closing = threading.Thread(target=dispatcher.close)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive(), "the upload is still under way"
+    given_back = house.store.get(job.id)
+    assert (given_back.status, given_back.attempt) == (Status.PENDING, 0)
+    backend.gate.set()
+    wait_until(lambda: not dispatcher._runs, "the upload's thread has ended")
+    assert house.store.get(job.id) == given_back, "it sent nothing and changed nothing"
+
+
 def test_a_local_run_whose_process_died_starts_again_three_times_at_most(house: House) -> None:
     job = house.add_job()
     for attempt in (1, 2, 3):
         dead = wait_until(lambda: house.store.claim("dead worker", "local", lease_s=-1), "it can be claimed")
         assert dead.attempt == attempt
-        work = house.folders.work(dead)
+        work = house.folders.work(dead.run)
         work.mkdir(parents=True)
         dispatcher = house.dispatch(ScriptedBackend(), slots=0)
         wait_until(lambda: house.store.get(job.id).status is not Status.PROCESSING, "the run is taken up")
@@ -267,12 +289,99 @@ def test_a_local_run_whose_process_died_starts_again_three_times_at_most(house: 
     assert (lost.status, lost.error_code) == (Status.FAILED, "backend_lost")
 
 
+def test_after_a_jump_of_the_clock_an_owner_that_is_alive_keeps_its_run(tmp_path: Path) -> None:
+    clock, passed = Clock(), Clock(0.0)
+    store = JobStore(Folders(tmp_path).store, clock)
+    job = add_job(store)
+    running = store.claim("alive", "local", LEASE_S)
+    assert running is not None
+    settings, folders = Settings(data_dir=tmp_path), Folders(tmp_path)
+    other = Dispatcher(store, {"local": ScriptedBackend()}, folders, settings, {"local": 0}, passed)
+    for _ in range(4):
+        clock.now_s += 3600
+        other._claim()
+        passed.now_s += 0.4
+        store.keep_leases("alive", LEASE_S, [running.run])
+        other._claim()
+        passed.now_s += 5
+    assert store.get(job.id).run == running.run, "it lost no attempt and no run"
+    clock.now_s += 3600
+    for _ in range(3):
+        other._claim()
+        passed.now_s += 0.6
+    assert store.get(job.id).status is Status.PENDING, "its owner had time to renew, and did not"
+    store.close()
+
+
+def test_a_late_run_cannot_replace_the_result_of_the_run_that_won(house: House) -> None:
+    def taken_over_meanwhile(job: Job, result: Path, sealed: Path, *_: object, **__: object) -> Marks:
+        house.store.end_lease(job)
+        winner = house.store.adopt(job, "winner", 60)
+        assert winner is not None
+        path = house.folders.result_of(winner.run, "result.mp4")
+        path.write_bytes(b"the winner's result")
+        assert house.store.complete(winner, result_file=path.name)
+        return unsealed(job, result, sealed)
+
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    job = house.add_job()
+    dispatcher = house.dispatch(backend, seal=taken_over_meanwhile)
+    done = house.until(job, Status.COMPLETED)
+    wait_until(lambda: not list(house.folders.job(job.id).glob("attempt-*")), "the late run is over")
+    dispatcher.close()
+    assert house.folders.result(done).read_bytes() == b"the winner's result"
+    assert len(list(house.folders.job(job.id).glob("result*"))) == 1
+
+
+def test_a_run_that_was_taken_over_says_nothing_about_the_stop_of_the_other_run(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.uploads = True
+    backend.stop_answers = [False]
+    backend.gate.clear()
+    job = house.add_job(backend="runpod")
+    first = house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    house.store.end_lease(house.store.get(job.id))
+    adopted = house.store.adopt(house.store.get(job.id), "notebook", 60)
+    assert adopted is not None
+    assert house.store.release(adopted, "restarted", spent=True)
+    second = house.store.claim("notebook", "runpod", 60)
+    assert second is not None
+    assert house.store.submitting(second)
+    house.store.submitted(second.run, "rp-2")
+    assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
+    backend.gate.set()
+    first.close()
+    assert house.store.get(job.id).remote_stop is RemoteStop.PENDING, "the notebook's run goes on"
+
+
+def test_two_runs_of_one_job_in_one_process_do_not_touch_each_other(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.gate.clear()
+    job = house.add_job()
+    dispatcher = house.dispatch(backend, slots=2)
+    assert backend.submitting.wait(20)
+    house.store.end_lease(house.store.get(job.id))
+    adopted = house.store.adopt(house.store.get(job.id), "other", 60)
+    assert adopted is not None
+    assert house.store.release(adopted, "restarted", spent=True)
+    dispatcher.wake()
+    wait_until(lambda: len(backend.submissions) == 2, "the second attempt is submitted")
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    backend.gate.set()
+    done = house.until(job, Status.COMPLETED)
+    wait_until(lambda: not dispatcher._runs, "both threads have ended")
+    assert (done.attempt, done.result_file) == (2, f"result-{done.run.name}.mp4")
+    assert house.folders.result(done).is_file()
+
+
 def test_a_remote_run_is_picked_up_where_it_stands_and_never_submitted_twice(house: House) -> None:
     job = house.add_job()
     dead = house.store.claim("dead worker", "local", lease_s=-1)
     assert dead is not None
     house.store.submitting(dead)
-    house.store.submitted(job.id, "remote-1")
+    house.store.submitted(dead.run, "remote-1")
     backend = ScriptedBackend(survives_restart=True)
     backend.report = Report(RunState.SUCCEEDED, 100)
     house.dispatch(backend)
@@ -342,7 +451,7 @@ def test_a_cancel_that_meets_a_submit_in_flight_wins(house: House) -> None:
     backend.gate.clear()
     job = house.add_job()
     house.dispatch(backend)
-    assert backend.submitting.wait(20)
+    assert backend.submitting.wait(20 * PATIENCE)
     assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
     backend.gate.set()
     wait_until(lambda: any(handle.remote_id for handle in backend.stopped), "the late id is stopped")
@@ -358,7 +467,7 @@ def test_a_cancel_that_meets_a_submission_that_was_refused_has_nothing_left_to_s
     backend.gate.clear()
     job = house.add_job()
     house.dispatch(backend)
-    assert backend.submitting.wait(20)
+    assert backend.submitting.wait(20 * PATIENCE)
     assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
     backend.gate.set()
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
@@ -372,7 +481,7 @@ def test_a_cancel_during_the_upload_keeps_the_job_from_being_sent(house: House) 
     backend.gate.clear()
     job = house.add_job(backend="runpod")
     house.dispatch(backend)
-    assert backend.submitting.wait(20)
+    assert backend.submitting.wait(20 * PATIENCE)
     assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING, "its media may be there"
     backend.gate.set()
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
@@ -405,12 +514,12 @@ def test_a_bug_while_a_run_is_stopped_does_not_keep_it_from_being_stopped(house:
     backend.submit_error = SubmissionUnknown()
     job = house.add_job()
     house.dispatch(backend)
-    assert bug.wait(20)
+    assert bug.wait(20 * PATIENCE)
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
 
 
 class TestAStopWhoseBackendIsNotConfiguredAnyMore:
-    """The key was taken away after the cancel: nobody here can tell RunPod anything."""
+    """The key was removed after the cancel, so this process cannot reach RunPod."""
 
     def cancelled(self, house: House, *, sent_s_ago: float | None, cancelled_s_ago: float = 0.0) -> Job:
         now = datetime.now(UTC)
@@ -425,18 +534,18 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
 
     def longest_s(self, house: House) -> float:
         limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s
-        return limits + dispatcher_module.GIVE_UP_AFTER_S
+        return limits + stops.GIVE_UP_AFTER_S
 
     def test_it_stays_pending_and_is_delivered_once_the_key_is_back(self, house: House) -> None:
         job = self.cancelled(house, sent_s_ago=self.longest_s(house) - 60)
         nobody = house.dispatch(ScriptedBackend(), names=["local"])
-        wait_until(lambda: (stop := nobody._stops.get(job.id)) and stop.next_try_s, "it was tried")
+        wait_until(lambda: nobody.stops.tried(job.id), "it was tried")
         assert house.store.get(job.id).remote_stop is RemoteStop.PENDING
         nobody.close()
         backend = ScriptedBackend(survives_restart=True)
         house.dispatch(backend)
         wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "it is confirmed")
-        assert backend.stopped == [Handle(job.id, "remote", job.submitted_at)]
+        assert backend.stopped == [Handle(job.remote_run, "remote", job.submitted_at)]
 
     def test_it_is_given_up_once_its_run_must_have_ended_and_a_sentence_says_so(self, house: House) -> None:
         assert self.longest_s(house) < 3 * 3600
@@ -459,20 +568,20 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
 def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_over(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until then it is left to whoever has the key, and picked up when it is back."""
+    """Until then another process that has the key may finish it; with the key back, this one does."""
     jobs = [house.add_job(backend="runpod") for _ in range(2)]
     for _ in jobs:
         dead = house.store.claim("dead worker", "runpod", lease_s=-1)
         assert dead
         house.store.submitting(dead)
-        house.store.submitted(dead.id, "remote")
+        house.store.submitted(dead.run, "remote")
     nobody = house.dispatch(ScriptedBackend(), names=["local"])
     local = house.add_job()
-    house.until(local, Status.PROCESSING)  # it has looked at the others before
+    house.until(local, Status.PROCESSING)  # It has looked at the others before.
     assert {house.store.get(job.id).status for job in jobs} == {Status.PROCESSING}
     nobody.close()
     limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s
-    monkeypatch.setattr(dispatcher_module, "GIVE_UP_AFTER_S", -limits)
+    monkeypatch.setattr(stops, "GIVE_UP_AFTER_S", -limits)
     house.dispatch(ScriptedBackend(), names=["local"])
     for job in jobs:
         failed = house.until(job, Status.FAILED)
@@ -506,7 +615,7 @@ def test_a_run_whose_end_could_not_be_written_is_taken_up_while_others_go_on(
 def test_what_cannot_be_removed_after_a_run_does_not_cost_its_slot(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "write_summary", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(driving, "write_summary", lambda *arguments: 1 / 0)
     backend = ScriptedBackend()
     backend.report = Report(RunState.SUCCEEDED, 100)
     jobs = [house.add_job() for _ in range(2)]
@@ -550,6 +659,7 @@ def test_two_dispatchers_share_the_work_and_run_each_job_once(house: House) -> N
     assert sorted(id for backend in backends for id in backend.submissions) == sorted(job.id for job in jobs)
 
 
+@pytest.mark.engine
 def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Path) -> None:
     backend = ScriptedBackend()
     backend.report = Report(RunState.SUCCEEDED, 100)
@@ -564,9 +674,10 @@ def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Pa
     wait_until(lambda: not list(house.folders.job(job.id).rglob("*.mp4")), "no file of it is left")
 
 
+@pytest.mark.engine
 def test_a_result_is_handed_out_with_its_marks_and_ingredients(house: House, tmp_path: Path) -> None:
     backend = ScriptedBackend()
-    backend.report = Report(RunState.SUCCEEDED, 100, frames=3)
+    backend.report = Report(RunState.SUCCEEDED, 100, swap=SwapResult(frames=3))
     job = house.add_job()
     fetched = marked(tmp_path / "fetched.mp4", marking_of(job, house.settings))
     backend.fetch = lambda handle, report, path: path.write_bytes(fetched.read_bytes())
@@ -591,7 +702,7 @@ def test_a_cancel_while_a_result_is_signed_leaves_no_result(house: House) -> Non
 
     job = house.add_job()
     house.dispatch(backend, seal=slow_seal)
-    assert signing.wait(20)
+    assert signing.wait(20 * PATIENCE)
     cancelled = house.store.cancel(job.id)
     wait_until(lambda: not list(house.folders.job(job.id).glob("attempt-*")), "the work is removed")
     assert not house.folders.result(cancelled).exists()

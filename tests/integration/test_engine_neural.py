@@ -1,19 +1,21 @@
-"""The neural engine with tiny networks: what it shares with the mesh engine, and how it fails."""
+"""The neural engine with tiny networks: what it has in common with the mesh engine, and its failures."""
 
 from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import pytest
 
 from faceswap.engine import engines
+from faceswap.engine.child.contract import ModelsSpec, SwapSpec, spec_to_json
+from faceswap.engine.child.limits import may_use_gpu
 from faceswap.engine.engines import Engine, EngineOutcome, EngineRequest, MeshEngine, with_engine
 from faceswap.engine.face.align import ARCFACE_128
 from faceswap.engine.face.landmarks import Landmarker
@@ -27,12 +29,13 @@ from faceswap.engine.neural.providers import COREML, CPU, CUDA
 from faceswap.engine.neural.weights import read_weights_folder
 from faceswap.engine.options import Options
 from faceswap.engine.planes import F32, Planes, Region, to_yuv
-from faceswap.engine.swap import SwapResult, swap_image, swap_video
+from faceswap.engine.swap import swap_image, swap_video
 from faceswap.errors import NeuralUnavailable
 from faceswap.media import Colour, Limits, VideoReader, read_picture
+from faceswap.swap_result import SwapResult
 from tests import child, graphs
 from tests.judge import pictures
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 LIMITS = Limits()
 
@@ -51,14 +54,14 @@ def landmarker(landmark_model: Path) -> Landmarker:
 def image(
     portrait: Path, other_portrait: Path, landmark_model: Path, tmp_path: Path
 ) -> Callable[[Engine], SwapResult]:
-    """A run: the portrait's face onto the man's picture."""
+    """Put the portrait's face onto the man's picture."""
     return lambda engine: swap_image(
         {"": portrait}, other_portrait, tmp_path / "result.png", landmark_model, engine=engine
     )
 
 
 class Plain:
-    """A network that answers with what `paint` makes of each picture, and counts what it is given."""
+    """A network that answers with `paint` of each picture and counts the pictures it gets."""
 
     def __init__(self, paint: Callable[[Any], Any], at_once: int = 1, size: int = 256) -> None:
         self.contract = Contract(size, ARCFACE_128)
@@ -74,7 +77,7 @@ class Plain:
 def repainted(
     planes: Planes, landmarks: F32, mesh: FaceMesh, paint: Callable[[Any], Any], size: int = 256
 ) -> Planes:
-    """A copy of the planes with the face repainted."""
+    """Copy the planes and repaint the face."""
     copy = Planes(planes.y.copy(), planes.u.copy(), planes.v.copy(), planes.colour)
     repainter = Repainter(Plain(paint, size=size), mesh)
     repainter.meet(0, landmarks[:468])
@@ -92,8 +95,8 @@ class TestWhatIsShared:
     def test_a_network_that_changes_nothing_leaves_the_picture_as_it_was(
         self, colour: Colour, size: int, group_photo: Path, landmarker: Landmarker, mesh: FaceMesh
     ) -> None:
-        """Within rounding: once to RGB, once back, once by the light. The picture has no detail that sampling
-        it twice would lose, and the network works in other sizes than that of the face."""
+        """Equal within rounding: to RGB, back, and by the light. The picture is so smooth that sampling it
+        twice loses nothing, and the face has another size than the network's input."""
         photo = read_picture(group_photo, LIMITS)[:666]
         landmarks = landmarker.find_all(Planes.from_rgb(photo))[0].landmarks
         soft = np.asarray(cv2.GaussianBlur(photo, (0, 0), 3), np.uint8)
@@ -109,7 +112,7 @@ class TestWhatIsShared:
     def test_the_mask_is_that_of_the_mesh_engine(
         self, portrait: Path, other_portrait: Path, landmarker: Landmarker, mesh: FaceMesh
     ) -> None:
-        """Where the mesh engine changes skin, so does the network, and nowhere outside of the face."""
+        """The network changes the same skin as the mesh engine, and nothing outside the face."""
         photo = read_picture(other_portrait, LIMITS)
         planes = Planes.from_rgb(photo)
         landmarks = landmarker.find_all(planes)[0].landmarks
@@ -131,7 +134,7 @@ class TestWhatIsShared:
     def test_the_networks_light_is_made_that_of_the_frame(
         self, other_portrait: Path, landmarker: Landmarker, mesh: FaceMesh
     ) -> None:
-        """A network that answers darker and bluer is lit as the face was."""
+        """When the network answers too dark and too blue, the result gets the light of the original face."""
         planes = Planes.from_rgb(read_picture(other_portrait, LIMITS))
         landmarks = landmarker.find_all(planes)[0].landmarks
         dark = np.array([0.6, 0.6, 0.8])
@@ -150,7 +153,7 @@ class TestWhatIsShared:
         planes = Planes.from_rgb(read_picture(other_portrait, LIMITS))
         landmarks = landmarker.find_all(planes)[0].landmarks.copy()
         pose = mesh.pose(landmarks)
-        turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.float32)  # 90 degrees about the vertical axis
+        turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.float32)  # 90 degrees about the vertical axis.
         turned = pose.to_picture(pose.to_neutral(landmarks) @ turn.T)
         landmarks[:468] = turned + landmarks[:468].mean(0) - turned.mean(0)
         network = Plain(lambda picture: 255 - picture)
@@ -229,7 +232,7 @@ class TestPictures:
     def test_each_face_can_have_its_own_source(
         self, portrait: Path, other_portrait: Path, group_photo: Path, landmark_model: Path, tmp_path: Path
     ) -> None:
-        """The tiny network paints the colour of its source's embedding: two sources, two colours."""
+        """The tiny network paints the colour of its source's embedding, so two sources give two colours."""
         models = graphs.folder(tmp_path / "models", tint=0.9, batch=True)
         made: list[Any] = []
         for sources in ({"face_0": portrait, "face_1": other_portrait}, {"face_0": other_portrait}):
@@ -283,7 +286,7 @@ class TestEnhancing:
 class TestChoosing:
     @pytest.fixture
     def with_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As if the processor were a GPU: everything else is as it would be with one."""
+        """Makes the engine take the processor for a GPU; all other code runs as with a GPU."""
         monkeypatch.setattr(engines, "CPU", "none")
         monkeypatch.setattr(engines, "provider_for", lambda wanted: CPU)
 
@@ -338,7 +341,7 @@ class TestChoosing:
     def test_a_gpu_that_the_runtime_cannot_use_is_no_gpu(
         self, image: Callable[[Engine], SwapResult], models_dir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The runtime falls back to the processor by itself, and says so only in its list of providers."""
+        """The runtime falls back to the processor without an error; only its list of providers shows it."""
         monkeypatch.setattr(engines, "provider_for", lambda wanted: COREML)
         done = with_engine(EngineRequest("auto", models_dir=models_dir), image)
         assert (done.engine, done.notes) == ("mesh", ("mesh_instead_neural_without_gpu",))
@@ -387,7 +390,7 @@ class TestChoosing:
 
 
 def _zero_the_end(path: Path) -> None:
-    """As a download that was cut off leaves it on some disks: the length is right."""
+    """As an interrupted download leaves it on some disks: right length, wrong content."""
     content = path.read_bytes()
     path.write_bytes(content[:200] + bytes(len(content) - 200))
 
@@ -396,7 +399,7 @@ class TestVideos:
     def test_several_frames_faces_go_through_the_graph_together(
         self, portrait: Path, face_video: Path, landmark_model: Path, tmp_path: Path
     ) -> None:
-        """With the same result, frame by frame, as one after the other; a frame more or less at the ends."""
+        """Frame by frame the same result as without overlap."""
         shown: list[list[Any]] = []
         for batch in (True, False):
             models = graphs.folder(tmp_path / f"models-{batch}", tint=0.6, batch=batch)
@@ -449,15 +452,15 @@ class TestTheChild:
 
     def spec(
         self,
-        kind: str,
+        kind: Literal["image", "video"],
         source: Path,
         target: Path,
         result: Path,
         weights_dir: Path,
         models: Path,
-    ) -> dict[str, Any]:
+    ) -> SwapSpec:
         spec = child.swap_spec(kind, source, target, result, weights_dir, engine="neural")
-        return spec | {"models_dir": str(models)}
+        return replace(spec, models_dir=models)
 
     def test_it_tells_which_engine_ran_on_which_files(
         self, portrait: Path, face_video: Path, weights_dir: Path, models_dir: Path, tmp_path: Path
@@ -502,30 +505,27 @@ class TestTheChild:
     def test_a_stop_in_the_middle_of_a_run_of_the_graph_takes_no_frame_longer(
         self, way: str, portrait: Path, face_video: Path, weights_dir: Path, tmp_path: Path
     ) -> None:
-        """The graph would compute for hours; nothing but the end of the process stops it."""
+        """The graph would compute for hours. Only the end of the process stops it."""
         models = graphs.folder(tmp_path / "models")
         graphs.endless(models / graphs.INSWAPPER)
         spec = self.spec("video", portrait, face_video, tmp_path / "result.mp4", weights_dir, models)
         with child.start(spec) as process:
             assert process.stdin and process.stdout
 
-            def computing() -> bool:
-                ticks = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11]
-                return int(ticks) > 250  # 2.5 s of the processor: starting takes one
-
-            wait_until(computing, "the graph computes", 60)
-            before = time.monotonic()
+            starting_s = 1.5
+            wait_until(lambda: child.processor_s(process.pid) > starting_s + 1, "the graph computes", 60)
+            before_s = child.processor_s(process.pid) + child.processor_s_of_ended_children()
             if way == "kill":
                 process.kill()
             else:
                 process.stdin.close()
-            process.wait(20)
-            assert time.monotonic() - before < 5
+            process.wait(20 * PATIENCE)
+            assert child.processor_s_of_ended_children() - before_s < 5 * child.CORES, "it computed on"
             assert b"done" not in process.stdout.read()
         assert [entry.name for entry in tmp_path.iterdir()] == ["models"]
 
     def test_the_memory_does_not_grow_with_the_length_of_a_video(
-        self, portrait: Path, puppet_video: Path, weights_dir: Path, media_dir: Path, tmp_path: Path
+        self, portrait: Path, puppet_video: Path, weights_dir: Path, tmp_path: Path
     ) -> None:
         from tests.media import transcode
 
@@ -533,54 +533,58 @@ class TestTheChild:
         peaks: list[float] = []
         for loops in (3, 12):
             clip = transcode(
-                puppet_video, media_dir / f"small-{loops}.mp4", frames=None, loops=loops, size=(320, 180),
+                puppet_video, tmp_path / f"small-{loops}.mp4", frames=None, loops=loops, size=(320, 180),
                 preset="ultrafast",
             )  # fmt: skip
             spec = self.spec("video", portrait, clip, tmp_path / "result.mp4", weights_dir, models)
             peaks.append(self.peak_mb(spec, frames=90 * loops))
         assert peaks[1] - peaks[0] < 12
 
-    def peak_mb(self, spec: dict[str, Any], frames: int) -> float:
-        """Of the child, as the kernel accounts it; run by a process of its own, so that it is its largest."""
+    def peak_mb(self, spec: SwapSpec, frames: int) -> float:
+        """Peak memory of the child in MB. A process in between runs it, so that it is the only child."""
         import subprocess
         import sys
 
         code = (
             "import json, resource, sys; from tests import child;"
-            "answer = child.run(json.loads(sys.argv[1]));"
+            "from faceswap.engine.child.contract import spec_from_json;"
+            "answer = child.run(spec_from_json(json.loads(sys.argv[1])));"
             "print(json.dumps([answer.last, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))"
         )
         done = subprocess.run(
-            [sys.executable, "-c", code, json.dumps(spec)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", code, json.dumps(spec_to_json(spec))],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         last, peak_kb = json.loads(done.stdout)
         assert (last["event"], last["swapped_frames"]) == ("done", frames)
         return peak_kb / 1024
 
+    @pytest.mark.engine
     def test_the_check_runs_every_graph(self, models_dir: Path, tmp_path: Path) -> None:
-        spec = {"task": "neural", "models_dir": str(models_dir), "limits": child.LIMITS}
+        spec = ModelsSpec(limits=child.LIMITS, models_dir=models_dir)
         answer = child.run(spec)
         assert (answer.last["engine"], answer.last["provider"]) == ("neural:inswapper_128", CPU)
         spoilt = graphs.folder(tmp_path / "spoilt")
         graphs.enhancer(spoilt / graphs.ENHANCER, float("nan"))
-        answer = child.run(spec | {"models_dir": str(spoilt)})
+        answer = child.run(replace(spec, models_dir=spoilt))
         assert answer.error == ("neural_failed", {"file": graphs.ENHANCER})
 
     def test_addresses_are_limited_unless_a_gpu_may_be_used(
         self, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from faceswap.engine.child import main
-
-        spec = {"task": "swap", "options": {"engine": "auto"}, "models_dir": str(models_dir)}
-        assert not main._may_use_gpu(spec)
+        spec = self.spec("image", tmp_path, tmp_path, tmp_path, tmp_path, models_dir)
+        spec = replace(spec, options=Options(engine="auto"))
+        assert not may_use_gpu(spec)
         monkeypatch.setattr(providers, "provider_for", lambda wanted: CPU if wanted == "cpu" else CUDA)
-        assert main._may_use_gpu(spec)
-        assert main._may_use_gpu({"task": "neural", "models_dir": str(models_dir)})
-        assert not main._may_use_gpu(spec | {"options": {"engine": "mesh"}})
-        assert not main._may_use_gpu(spec | {"options": {"execution_provider": "cpu"}})
-        assert not main._may_use_gpu(spec | {"models_dir": str(tmp_path)})
-        assert not main._may_use_gpu(spec | {"models_dir": None})
-        assert not main._may_use_gpu(spec | {"task": "inspect"})
+        assert may_use_gpu(spec)
+        assert may_use_gpu(ModelsSpec(limits=child.LIMITS, models_dir=models_dir))
+        assert not may_use_gpu(replace(spec, options=Options(engine="mesh")))
+        assert not may_use_gpu(replace(spec, options=Options(execution_provider="cpu")))
+        assert not may_use_gpu(replace(spec, models_dir=tmp_path))
+        assert not may_use_gpu(replace(spec, models_dir=None))
+        assert not may_use_gpu(child.inspect_spec(tmp_path, tmp_path))
 
 
 def test_unsuitable_files_beside_suitable_ones_do_no_harm(

@@ -1,10 +1,11 @@
-"""The visible label before any encoder: where it lies, how high it is, and that nothing else changes."""
+"""The visible label before encoding: its position and height, and that no other pixel changes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from faceswap import codec
 from faceswap.engine.marks.label import (
     LEAST_SHARE,
     Labeller,
@@ -122,7 +123,7 @@ def test_the_words_shrink_to_a_mark_after_the_opening() -> None:
         (60.0, short_stamp),
     ):
         planes = noise(640, 360)
-        labeller.stamp(planes, time_s)  # counted from the first frame, whenever that is
+        labeller.stamp(planes, time_s)  # Time counts from the first frame, whatever its timestamp.
         assert stamp(label, shown).likeness(planes.y) > 0.9, time_s
     mark = short_stamp(label, shown)
     assert mark.keep.size < 0.4 * opening_stamp(label, shown).keep.size
@@ -143,7 +144,7 @@ def test_letters_stand_out_from_any_background(background: int, style: str) -> N
 def test_an_order_that_says_nothing_of_the_label_gets_it() -> None:
     assert Marking.of({"aigc": "{}"}).label == Label()
     assert Marking.of({"aigc": "{}", "label": None}).label is None
-    assert Marking.of(Marking(Label("zh", "top-left", "outline", 5.0), "x").as_spec()) == Marking(
+    assert Marking.of(codec.encode(Marking(Label("zh", "top-left", "outline", 5.0), "x"))) == Marking(
         Label("zh", "top-left", "outline", 5.0), "x"
     )
     assert Label.of({"opening_s": 0}).opening_s == 2

@@ -13,11 +13,16 @@ from faceswap.errors import (
     JobNotFound,
     QueueFull,
     StoreUnavailable,
+    TooLong,
     TooManyJobs,
     UploadNotFound,
+    from_code,
 )
-from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, Stage, Status
+from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, RunKey, Stage, Status
+from faceswap.settings import Settings
 from faceswap.store import Erasure, JobStore, Upload
+from faceswap.store.database import MIGRATIONS, SCHEMA_VERSION
+from faceswap.terms import Terms
 from tests.factories import NOON, Clock, add_job, make_job, make_upload
 
 
@@ -68,6 +73,35 @@ def test_the_sixth_live_job_of_an_owner_is_refused(store: JobStore) -> None:
     add_job(store, owner="ann", max_active=5)
 
 
+def test_a_job_whose_file_was_deleted_meanwhile_is_refused(store: JobStore) -> None:
+    upload = make_upload()
+    store.add_upload(upload)
+    consent = Consent("local", ("0" * 64,), "1" * 64, NOON)
+    limits = {"max_active": 9, "max_queue": 9}
+    kept = store.add(make_job(target_file=upload.id), consent, needs=[upload.id], **limits)
+    store.delete_upload(upload.id)
+    with pytest.raises(UploadNotFound):
+        store.add(make_job(target_file=upload.id), consent, needs=[upload.id], **limits)
+    assert [job.id for job in store.active()] == [kept.id]
+
+
+def test_terms_come_back_as_they_were_put_in(store: JobStore) -> None:
+    terms = Terms.of(Settings(producer="an early name", engine_timeout_s=7))
+    job = add_job(store, terms=terms)
+    assert store.get(job.id).terms == terms
+
+
+def test_a_stop_is_confirmed_for_its_own_run_only(store: JobStore) -> None:
+    first = claimed(store, backend="local")
+    store.submitting(first)
+    other = RunKey(first.id, first.attempt, "another worker")
+    store.cancel(first.id)
+    store.stopped(first.id, RemoteStop.CONFIRMED, other)
+    assert store.get(first.id).remote_stop is RemoteStop.PENDING
+    store.stopped(first.id, RemoteStop.CONFIRMED, first.run)
+    assert store.get(first.id).remote_stop is RemoteStop.CONFIRMED
+
+
 def test_a_full_queue_refuses_everyone(store: JobStore) -> None:
     add_job(store, owner="ann")
     with pytest.raises(QueueFull):
@@ -112,6 +146,16 @@ def test_completing_keeps_notes_and_fills_progress(store: JobStore) -> None:
     assert [event.status for event in store.events(done.id)] == ["pending", "processing", "completed"]
 
 
+def test_a_failed_job_keeps_what_its_sentence_is_filled_with(store: JobStore) -> None:
+    error = TooLong(duration_s=9.5, limit_s=5)
+    failed = store.fail(claimed(store), error.code, str(error), error.details)
+    assert failed is not None
+    assert store.get(failed.id) == failed
+    assert failed.error_code is not None
+    assert str(from_code(failed.error_code, dict(failed.error_details))) == str(error)
+    assert store.cancel(add_job(store).id).error_details == {}
+
+
 @pytest.mark.parametrize("start", ["pending", "processing"])
 def test_cancel_of_a_live_job_is_immediate(store: JobStore, start: str) -> None:
     job = claimed(store) if start == "processing" else add_job(store)
@@ -147,9 +191,9 @@ def test_a_run_that_lost_its_job_to_a_cancel_can_change_nothing(store: JobStore)
 
 def test_a_run_taken_over_by_another_worker_can_change_nothing(store: JobStore, clock: Clock) -> None:
     job = claimed(store)
-    assert store.expired() == []
+    assert store.with_lapsed_lease() == []
     clock.now_s += 6
-    assert [found.id for found in store.expired()] == [job.id]
+    assert [found.id for found in store.with_lapsed_lease()] == [job.id]
     adopted = store.adopt(job, "another", 5)
     assert adopted is not None
     assert store.adopt(job, "third", 5) is None
@@ -160,26 +204,26 @@ def test_a_run_taken_over_by_another_worker_can_change_nothing(store: JobStore, 
 def test_keeping_a_lease_keeps_a_run(store: JobStore, clock: Clock) -> None:
     job = claimed(store)
     clock.now_s += 4
-    store.keep("worker", 5, [job.id])
+    store.keep_leases("worker", 5, [job.run])
     clock.now_s += 4
-    assert store.expired() == []
-    store.expire(job)
-    assert [found.id for found in store.expired()] == [job.id]
+    assert store.with_lapsed_lease() == []
+    store.end_lease(job)
+    assert [found.id for found in store.with_lapsed_lease()] == [job.id]
 
 
 def test_a_run_that_its_worker_lost_sight_of_is_not_kept(store: JobStore, clock: Clock) -> None:
     lost, driven = claimed(store), claimed(store)
     clock.now_s += 4
-    store.keep("worker", 5, [driven.id])
+    store.keep_leases("worker", 5, [driven.run])
     clock.now_s += 4
-    assert [found.id for found in store.expired()] == [lost.id]
+    assert [found.id for found in store.with_lapsed_lease()] == [lost.id]
 
 
 def test_cancel_after_a_submission_asks_for_a_remote_stop(store: JobStore) -> None:
     job = claimed(store)
     assert store.submitting(job) is not None
     assert store.cancel(job.id).remote_stop is RemoteStop.PENDING
-    assert store.submitted(job.id, "rp-1").runpod_id == "rp-1"
+    assert store.submitted(job.run, "rp-1").runpod_id == "rp-1"
     assert [found.runpod_id for found in store.to_stop()] == ["rp-1"]
     store.stopped(job.id, RemoteStop.CONFIRMED)
     assert store.to_stop() == []
@@ -206,7 +250,7 @@ def test_a_forgotten_job_leaves_a_receipt_and_a_note_of_what_to_erase(store: Job
         store.receipt(job.id, "ann")
     failed = store.fail(job, "no_face", "No face")
     assert failed is not None
-    erasure = store.forget(failed, "the receipt")
+    erasure = store.delete_job(failed, "the receipt")
     assert erasure == Erasure(
         job.id, "local", None, None, ("another-source", "source-file-of-test", "target-file-of-test")
     )
@@ -217,8 +261,8 @@ def test_a_forgotten_job_leaves_a_receipt_and_a_note_of_what_to_erase(store: Job
         with pytest.raises(JobNotFound):
             question(job.id)
     assert store.receipts("bob", limit=9) == store.events(job.id) == store.history("ann") == []
-    assert store.forget(failed, "once more") is None
-    store.erased(job.id)
+    assert store.delete_job(failed, "once more") is None
+    store.note_erased(job.id)
     assert store.erasures() == []
     assert store.receipt(job.id) == "the receipt"
 
@@ -228,7 +272,7 @@ def test_receipts_are_listed_last_forgotten_first(store: JobStore, clock: Clock)
         clock.now_s += 60
         job = store.fail(claimed(store), "no_face", "No face")
         assert job is not None
-        store.forget(job, f"receipt {minute}")
+        store.delete_job(job, f"receipt {minute}")
     assert store.receipts("local", limit=2) == ["receipt 2", "receipt 1"]
     assert store.receipts("local", limit=2, offset=2) == ["receipt 0"]
 
@@ -236,9 +280,9 @@ def test_receipts_are_listed_last_forgotten_first(store: JobStore, clock: Clock)
 def test_of_a_forgotten_job_only_what_stops_its_remote_run_stays(store: JobStore) -> None:
     job = claimed(store, owner="ann")
     store.submitting(job)
-    store.submitted(job.id, "rp-1")
+    store.submitted(job.run, "rp-1")
     cancelled = store.cancel(job.id)
-    erasure = store.forget(cancelled, "the receipt")
+    erasure = store.delete_job(cancelled, "the receipt")
     assert erasure is not None
     assert (erasure.runpod_id, erasure.submitted_at) == ("rp-1", NOON)
     with pytest.raises(JobNotFound):
@@ -257,7 +301,7 @@ def test_of_a_forgotten_job_only_what_stops_its_remote_run_stays(store: JobStore
 @pytest.mark.parametrize("start", ["pending", "processing"])
 def test_a_live_job_is_not_forgotten(store: JobStore, start: str) -> None:
     job = claimed(store) if start == "processing" else add_job(store)
-    assert store.forget(job, "a receipt") is None
+    assert store.delete_job(job, "a receipt") is None
     assert store.get(job.id) == job
     assert store.receipts("local", limit=9) == store.erasures() == []
 
@@ -283,7 +327,7 @@ def test_others_that_share_a_file_are_found_by_source_target_and_mapping(store: 
 
 
 def test_titles_and_names_of_what_was_forgotten_are_in_no_byte_of_the_store(tmp_path: Path) -> None:
-    """Over a long life: rows grow, shrink and move between pages, and none leaves a copy behind."""
+    """Rows grow, shrink and move between pages many times, and no copy of deleted text stays."""
     store, chance = JobStore(tmp_path / "jobs.sqlite3"), random.Random(1)
     kept: list[tuple[Job, Upload]] = []
     words: dict[str, set[str]] = {"kept": set(), "forgotten": set()}
@@ -301,7 +345,7 @@ def test_titles_and_names_of_what_was_forgotten_are_in_no_byte_of_the_store(tmp_
         kept.append((ended, upload))
         if chance.random() < 0.6:
             job, upload = kept.pop(chance.randrange(len(kept)))
-            assert store.forget(job, "{}")
+            assert store.delete_job(job, "{}")
             store.delete_upload(upload.id)
             words["forgotten"] |= {job.title[:10], upload.name[:9]}
     words["kept"] = {word for job, upload in kept for word in (job.title[:10], upload.name[:9])}
@@ -363,6 +407,27 @@ def test_how_many_people_a_video_shows_is_noted_once_it_is_known(store: JobStore
     assert (store.upload(video.id).faces, store.upload(other.id).faces) == (2, None)
 
 
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_store_of_any_older_version_is_opened_with_its_jobs(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "jobs.sqlite3"
+    older = JobStore(path)
+    job = add_job(older)
+    columns = {row["name"] for row in older._database.connection().execute("PRAGMA table_info(jobs)")}
+    older.close()
+    db = sqlite3.connect(tmp_path / "older.sqlite3")
+    for script in MIGRATIONS[:version]:
+        db.executescript(script)
+    db.execute(f"PRAGMA user_version = {version}")
+    kept = ", ".join(columns & {row[1] for row in db.execute("PRAGMA table_info(jobs)")})
+    db.execute("ATTACH ? AS newer", (str(path),))
+    db.execute(f"INSERT INTO jobs ({kept}) SELECT {kept} FROM newer.jobs")
+    db.commit()
+    db.close()
+    store = JobStore(tmp_path / "older.sqlite3")
+    assert store.get(job.id) == job
+    store.close()
+
+
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite3"
     JobStore(path).close()
@@ -389,7 +454,7 @@ def test_a_full_disk_is_said_in_words_and_loses_nothing(store: JobStore) -> None
     with pytest.raises(DiskFull):
         for _ in range(1000):
             add_job(store, title="x" * 500)
-    assert store.get(job.id).evolve(position=1) == job  # equal times are in order of their random ids
+    assert store.get(job.id).evolve(position=1) == job  # Jobs of equal time are ordered by their random ids.
 
 
 def test_a_backup_is_a_whole_store(store: JobStore, tmp_path: Path) -> None:

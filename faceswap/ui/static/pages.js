@@ -24,8 +24,24 @@ window.faceswap = (() => {
   const fresh = new Map();
   let watched = new Set(JSON.parse(sessionStorage.getItem("faceswap-watched") || "[]"));
 
-  const word = (key, values = {}) =>
-    said.words[key].replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  /** Fill the `{names}` of a sentence; `{name:.1f}` is a number with so many decimals. */
+  const fill = (sentence, values) =>
+    sentence.replace(/\{(\w+)(?::\.(\d)f)?\}/g, (whole, name, decimals) => {
+      const value = values[name];
+      if (value === undefined || value === null) return "…";
+      return decimals && Number.isFinite(value) ? value.toFixed(Number(decimals)) : String(value);
+    });
+  const word = (key, values = {}) => fill(said.words[key], values);
+
+  /** The sentence of an error by its code. `message` is the error's own English one: it serves English pages when
+   * the code or one of its details is unknown here. */
+  function errorText(code, details = {}, message = "") {
+    const sentence = said.errors[code];
+    const known = sentence && (sentence.match(/(?<=\{)\w+/g) || []).every((name) => name in details);
+    if (message && !chinese && !known) return message;
+    const inWords = ([name, value]) => [name, Object.hasOwn(said.values, value) ? said.values[value] : value];
+    return fill(sentence || said.errors.internal, Object.fromEntries(Object.entries(details).map(inWords)));
+  }
   const find = (id) => document.getElementById(id);
   const live = (job) => LIVE.includes(job.status);
 
@@ -66,6 +82,13 @@ window.faceswap = (() => {
       body: body && JSON.stringify(body),
       signal: AbortSignal.timeout(10_000),
     });
+  }
+
+  /** Why the server refused, in words. */
+  function refusal(answer) {
+    const code = answer.headers.get("X-FaceSwap-Error");
+    const details = JSON.parse(answer.headers.get("X-FaceSwap-Error-Details") || "{}");
+    return said.errors[code] ? errorText(code, details) : word("action_failed");
   }
 
   /** For Gradio's timer: [table, signature], or "unchanged" for both. One request at most, none when hidden. */
@@ -200,8 +223,7 @@ window.faceswap = (() => {
 
   function why(job) {
     if (job.status !== "failed") return "";
-    if (chinese) return said.errors[job.error_code] || said.errors.internal;
-    return said.errors[job.error_code] || job.error_message || "";
+    return errorText(job.error_code, job.error_details, job.error_message);
   }
 
   function renderFinished(finished) {
@@ -271,7 +293,7 @@ window.faceswap = (() => {
   /** One toast when a task that this tab saw alive has ended, also when it ended while the page was away. */
   function announce() {
     for (const job of jobs.filter((job) => !live(job) && watched.has(job.id))) {
-      const key = job.error_code === "cancelled" ? "cancelled_toast" : `${job.status === "completed" ? "done" : "failed"}_toast`;
+      const key = job.status === "completed" ? "done_toast" : job.error_code === "cancelled" ? "cancelled_toast" : "failed_toast";
       const reason = job.error_code === "cancelled" ? "" : why(job);
       toast([word(key, { title: job.title }), reason].filter(Boolean).join(" "), job.status === "completed" ? "good" : "bad");
       if (job.status === "completed") offer(job);
@@ -361,7 +383,7 @@ window.faceswap = (() => {
       if (!(await ask({ question, reason, yes: word("cancel_yes"), no: word("cancel_no"), mood: "bad" }))) return;
       const answer = await call("POST", `/api/cancel/${encodeURIComponent(button.dataset.job)}`);
       if (answer.status === 400) toast(word("cancel_late"), "bad");
-      else if (answer.status === 404) toast(said.errors.job_not_found, "bad");
+      else if (answer.status === 404) toast(errorText("job_not_found"), "bad");
       else if (!answer.ok) toast(word("action_failed"), "bad");
     },
 
@@ -408,7 +430,7 @@ window.faceswap = (() => {
       const body = { source_file, target_file, face_mappings, options, consent: true };
       const answer = await call("POST", `/api/process/${job.type}`, { body });
       if (answer.ok) toast(word("retried"), "good");
-      else toast(answer.status === 429 ? said.errors.too_many_jobs : word("action_failed"), "bad");
+      else toast(answer.status === 429 ? refusal(answer) : word("action_failed"), "bad");
     },
   };
 
@@ -531,8 +553,8 @@ window.faceswap = (() => {
   function judge(files) {
     const limit = Number(find("fs-dock")?.dataset.limit || Infinity);
     for (const file of files) {
-      if (file.size === 0) return said.errors.empty_file || word("need_target");
-      if (file.size > limit * 1e6) return said.errors.too_large;
+      if (file.size === 0) return errorText("empty_file");
+      if (file.size > limit * 1e6) return errorText("too_large", { limit_mb: limit });
     }
     return null;
   }
@@ -622,18 +644,16 @@ window.faceswap = (() => {
       body,
       headers: token ? { Authorization: `Bearer ${token}` } : {},
     });
-    if (!sent.ok) throw new Refused(sentenceOf(sent));
+    if (!sent.ok) throw new Refused(refusal(sent));
     const upload = (await sent.json()).data;
     if (!upload.type.startsWith("image/")) throw new Refused(word("need_picture"));
     const looked = await call("POST", "/api/detect-faces", { body: { fileId: upload.fileId } });
-    if (!looked.ok) throw new Refused(sentenceOf(looked));
+    if (!looked.ok) throw new Refused(refusal(looked));
     const faces = (await looked.json()).data.faces;
     if (!faces.length) throw new Refused(word("no_face_here"));
     const largest = faces.reduce((one, other) => (other.width * other.height > one.width * one.height ? other : one));
     return { file: upload.fileId, name: upload.fileName, preview: largest.preview.split(",")[1] };
   }
-
-  const sentenceOf = (answer) => said.errors[answer.headers.get("X-FaceSwap-Error")] || word("action_failed");
 
   function chooseForFace(event) {
     const item = event.target instanceof Element && event.target.closest(".fs-drop")?.closest("li");

@@ -1,0 +1,61 @@
+"""Housekeeping: twice a minute what dead runs left is deleted; each hour unused uploads and old jobs."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from faceswap.erasure import Eraser
+from faceswap.folders import Folders
+from faceswap.leftovers import Leftovers
+from faceswap.loops import Loop
+from faceswap.settings import Settings
+from faceswap.store import JobStore
+from faceswap.uploads import Intake
+
+log = logging.getLogger(__name__)
+
+ORPHAN_AGE_S = 24 * 3600.0
+"""How long an upload that no job uses is kept."""
+PERIOD_S = 3600.0
+LEFTOVERS_PERIOD_S = 30.0
+
+
+class Housekeeping:
+    """A thread that runs from `start` to `close`; the first round is at once."""
+
+    def __init__(
+        self, store: JobStore, folders: Folders, intake: Intake, eraser: Eraser, settings: Settings
+    ) -> None:
+        self._store = store
+        self._leftovers = Leftovers(store, folders)
+        self._intake = intake
+        self._eraser = eraser
+        self._retention_days = settings.retention_days
+        self._next_round_s = 0.0
+        self.rounds = 0
+        """How many hourly rounds are over."""
+        self.loop = Loop("housekeeping", self._step, LEFTOVERS_PERIOD_S, store.close)
+
+    def start(self) -> None:
+        self.loop.start()
+
+    def close(self) -> None:
+        """Begin no further round. A round under way goes on in its daemon thread."""
+        self.loop.end()
+
+    def _step(self) -> None:
+        self._leftovers.remove()
+        now_s = time.monotonic()
+        if now_s >= self._next_round_s:
+            try:
+                self._keep_house()
+            finally:
+                self._next_round_s = now_s + PERIOD_S
+                self.rounds += 1
+
+    def _keep_house(self) -> None:
+        removed = self._intake.remove_unused(ORPHAN_AGE_S)
+        days = self._retention_days
+        expired = 0 if days is None else self._eraser.delete_older_than(days)
+        log.debug("housekeeping: %d unused uploads and %d expired jobs removed", removed, expired)
