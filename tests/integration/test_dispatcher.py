@@ -256,6 +256,24 @@ def test_stopping_the_app_gives_a_local_run_back_unspent(house: House) -> None:
     house.until(job, Status.PROCESSING)
 
 
+def test_closing_does_not_wait_for_an_upload_that_stalls(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.uploads = True
+    backend.gate.clear()
+    job = house.add_job(backend="runpod")
+    dispatcher = house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    closing = threading.Thread(target=dispatcher.close)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive(), "the upload is still under way"
+    given_back = house.store.get(job.id)
+    assert (given_back.status, given_back.attempt) == (Status.PENDING, 0)
+    backend.gate.set()
+    wait_until(lambda: not dispatcher._runs, "the upload's thread has ended")
+    assert house.store.get(job.id) == given_back, "it sent nothing and changed nothing"
+
+
 def test_a_local_run_whose_process_died_starts_again_three_times_at_most(house: House) -> None:
     job = house.add_job()
     for attempt in (1, 2, 3):
