@@ -1,4 +1,4 @@
-"""Pictures of the pages with real tasks in them. Run by `scripts/screenshots OUTDIR`, not by the test run."""
+"""Takes pictures of the pages with real tasks. `scripts/screenshots OUTDIR` runs it; a test run does not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.browser.app import App
 from tests.browser.conftest import Visitor
 from tests.browser.pages import Panel, VideoPage
 from tests.browser.tasks import finish, queue
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 LOCALES = {"zh": "zh-CN", "en": "en-US"}
@@ -26,7 +26,7 @@ LOCALES = {"zh": "zh-CN", "en": "en-US"}
 def finished(
     shared_app: App, portrait: Path, other_portrait: Path, face_video: Path, no_face_video: Path
 ) -> App:
-    """Three tasks that are over, one of them failed."""
+    """Three ended tasks, one of which failed."""
     finish(shared_app, queue(shared_app, portrait, no_face_video, "海边 seaside.mp4"))
     finish(shared_app, queue(shared_app, portrait, other_portrait, "passport.jpg", "image"))
     finish(shared_app, queue(shared_app, portrait, face_video, "interview.mp4"))
@@ -35,7 +35,7 @@ def finished(
 
 @pytest.fixture
 def live(finished: App, portrait: Path, occluded_video: Path) -> Iterator[App]:
-    """One more task runs and one waits."""
+    """Start one task that runs and one that waits."""
     titles = ("家庭聚会 family.mp4", "holiday.mov")
     ids = [queue(finished, portrait, occluded_video, title) for title in titles]
     yield finished
@@ -92,7 +92,7 @@ def test_take_pictures(
     page.result.locator("summary").click()
     expect(page.result.locator(".fs-sheet button")).to_have_count(8)
     shoot(page.page, "options", full=True)
-    page.page.close()  # players hold connections, of which a browser has six
+    page.page.close()  # Players hold connections, and a browser has only six.
     several = VideoPage(visitor.open("/multi"))
     several.choose("target", group_photo)
     expect(several.faces).to_have_count(5)
@@ -137,7 +137,7 @@ def test_take_the_picture_of_the_readme(
     both in the public domain."""
     size = {"width": 1280, "height": 1320}
     page = VideoPage(visit(finished, locale="en-US", viewport=size).open("/video?example"))
-    expect(page.card("target").locator("video")).to_be_visible(timeout=120_000)
+    expect(page.card("target").locator("video")).to_be_visible(timeout=120_000 * PATIENCE)
     page.start()
     expect(page.result.locator("video[data-lead]")).to_be_visible(timeout=60_000)
     for video in page.page.locator("video").all():

@@ -1,11 +1,10 @@
-"""The app as a Space has it: what is deployed, in an environment with nothing but requirements.txt, on the
-Space's Python where there is one; used by a script and from inside another site's frame.
+"""The app as a Space runs it: the deployed files, with only requirements.txt installed, on a Space's Python
+if this machine has one. A script uses it, and a visitor inside another site's frame.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -20,61 +19,31 @@ import av
 import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Frame, expect
-from uv import find_uv_bin
 
+from tests import environments
 from tests.browser.app import REPOSITORY, App
 from tests.browser.pages import VideoPage
 from tests.browser.tasks import finish, queue
 from tests.emulator.sdk import SdkWorker
 from tests.emulator.server import KEY, Emulator
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SPACE = {"SPACE_ID": "someone/faceswap", "SPACE_HOST": "someone-faceswap.hf.space"}
 SANDBOX = (
     "allow-downloads allow-forms allow-modals allow-pointer-lock allow-popups "
     "allow-popups-to-escape-sandbox allow-same-origin allow-scripts"
 )
-RUN_MS = 60_000
-
-
-def python_of_a_space() -> Path:
-    """Python 3.12 where this machine has one, else the one that runs the tests. Nothing is downloaded."""
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [shutil.which("python3.12"), *sorted(versions.glob("3.12.*/bin/python"))]
-    for candidate in filter(None, found):
-        told = subprocess.run(
-            [candidate, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True
-        )
-        if told.stdout.strip() == b"(3, 12)":
-            return Path(candidate)
-    return Path(sys.executable)
-
-
-def environment(folder: Path, *packages: str) -> Path:
-    """The Python of a new virtual environment with requirements.txt and no more than `packages` besides."""
-    python = folder / "bin" / "python"
-    needs = ["--requirement", str(REPOSITORY / "requirements.txt"), *packages]
-    for command in (
-        ["venv", "--python", str(python_of_a_space()), str(folder)],
-        ["pip", "install", "--python", str(python), *needs],
-    ):
-        subprocess.run(
-            [find_uv_bin(), "--quiet", "--no-config", *command],
-            env=os.environ | {"UV_PYTHON_DOWNLOADS": "never"},
-            check=True,
-            timeout=240,
-        )
-    return python
+RUN_MS = 60_000 * PATIENCE
 
 
 @pytest.fixture(scope="module")
-def space_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return environment(tmp_path_factory.mktemp("environment") / "venv")
+def space_python() -> Path:
+    return environments.SPACE.python()
 
 
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with just the files that would be uploaded."""
+    """A folder with exactly the files that would be uploaded."""
     folder = tmp_path_factory.mktemp("uploaded")
     command = [sys.executable, "scripts/deploy_space.py", "someone/faceswap", "--dry-run"]
     told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
@@ -88,7 +57,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def space(
     tmp_path_factory: pytest.TempPathFactory, space_python: Path, code: Path, landmark_model: Path
 ) -> Iterator[App]:
-    """No secret, a mounted bucket."""
+    """A Space without secrets, with a mounted bucket."""
     folder = tmp_path_factory.mktemp("space")
     (folder / "bucket").mkdir()
     settings = SPACE | {"FACESWAP_SNAPSHOT_DIR": str(folder / "bucket" / "faceswap")}
@@ -136,7 +105,7 @@ def test_a_script_does_the_main_job_on_a_space(
 
 @pytest.fixture(scope="module")
 def other_site() -> Iterator[str]:
-    """Another site's page with the app in a frame, as huggingface.co shows a Space, but with ill will."""
+    """A hostile site that shows the app in a frame, as huggingface.co shows a Space."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -152,7 +121,7 @@ def other_site() -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the test's output is no access log."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -165,7 +134,7 @@ def other_site() -> Iterator[str]:
 def test_a_visitor_does_the_main_job_inside_another_sites_frame(
     space: App, browser: Browser, other_site: str, portrait: Path, face_video: Path
 ) -> None:
-    """In a browser that keeps storage from framed sites, as a private window of Chromium does."""
+    """The browser gives framed sites no storage, as a private window of Chromium does."""
     faults: list[str] = []
 
     def judge(url: str) -> None:
@@ -263,13 +232,13 @@ def test_mcp_without_its_package_is_told_in_one_sentence(
     space_python: Path, code: Path, tmp_path: Path
 ) -> None:
     with closing(App(tmp_path, python=space_python, code=code, **SPACE, FACESWAP_MCP="1")) as app:
-        assert app.launch().wait(60) == 1
+        assert app.launch().wait(60 * PATIENCE) == 1
         assert app.log.read_text().strip().endswith('Install it with: pip install "gradio[mcp]".')
         assert "Traceback" not in app.log.read_text()
 
 
 class ZeroGpu(ThreadingHTTPServer):
-    """The platform's side of the start-up hook: keeps what it was told."""
+    """The platform's side of the start-up hook. `told` holds the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Told)
@@ -286,19 +255,19 @@ class _Told(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the test's output is no access log."""
+        """Logs nothing."""
 
 
-@pytest.mark.parametrize("package", [(), ("spaces",)], ids=["without its package", "with its package"])
+@pytest.mark.parametrize("package", [False, True], ids=["without its package", "with its package"])
 def test_it_starts_under_the_hook_of_a_zero_gpu_space(
-    package: tuple[str, ...], space_python: Path, code: Path, tmp_path: Path, landmark_model: Path
+    package: bool, space_python: Path, code: Path, tmp_path: Path, landmark_model: Path
 ) -> None:
-    python = environment(tmp_path / "venv", *package) if package else space_python
+    python = environments.ZERO_GPU_SPACE.python() if package else space_python
     with ZeroGpu() as platform:
         thread = threading.Thread(target=platform.serve_forever, daemon=True)
         thread.start()
         zero = {
-            **({"SYSTEM": "spaces"} if package else {}),  # with it Gradio wants that package
+            **({"SYSTEM": "spaces"} if package else {}),  # With it Gradio wants that package.
             "SPACES_ZERO_GPU": "true",
             "SPACES_ZERO_DEVICE_API_URL": f"http://127.0.0.1:{platform.server_port}",
             "FACESWAP_FACE_LANDMARKER": str(landmark_model),

@@ -1,4 +1,4 @@
-"""Who may do what: owner, another owner, nobody, and a forger, on every route."""
+"""Access on every route by the owner, by another owner, without a token, and with a forged one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from faceswap.jobs import Job, Status
 from faceswap.store import Upload
 from tests.integration.serving import PIXEL, Serving
+from tests.waiting import PATIENCE
 
 NOT_SIGNED_IN = "Your session is missing or no longer valid. Reload the page to start a new one."
 
@@ -34,7 +35,7 @@ class Shared:
         return self.done.target_file
 
     def visitors(self) -> dict[str, httpx.Client]:
-        """Everybody who is not the owner: none may see a difference to what does not exist."""
+        """Callers who are not the owner. To them a thing of the owner looks like one that does not exist."""
         other, _ = self.serving.sign_in()
         signature = self.token.partition(".")[2]
         forger = f"{self.owner}.{other.partition('.')[2]}"
@@ -60,7 +61,7 @@ def shared(serve: Callable[..., Serving]) -> Shared:
 
 @dataclass
 class Request:
-    """How one route is asked for something of the owner's, and what the owner gets."""
+    """A request for something of the owner's on one route, and what the owner gets."""
 
     method: str
     route: str
@@ -104,7 +105,7 @@ PRIVATE = [
             "target_file": s.picture.id,
             "consent": True,
         },
-        400,  # the target is a picture: the owner is told, without a run of the engine
+        400,  # The target is a picture, so the owner gets an error before any engine starts.
         NO_FILE,
     ),
     Request("POST", "/api/cancel/{jobId}", lambda s: f"/api/cancel/{s.live.id}"),
@@ -114,7 +115,7 @@ PRIVATE = [
 ]
 OPEN = {"/api/session", "/api/health"}
 OWN = {"/api/tasks", "/api/upload"}
-"""These name nothing of anybody: everybody who is signed in sees or makes his own."""
+"""These routes name nobody's things: each signed-in caller sees or makes their own."""
 
 
 def test_every_route_of_the_document_is_judged_here(shared: Shared) -> None:
@@ -125,7 +126,11 @@ def test_every_route_of_the_document_is_judged_here(shared: Shared) -> None:
             assert ("security" in operation) is (path not in OPEN), path
 
 
-@pytest.mark.parametrize("request_", PRIVATE, ids=lambda r: f"{r.method} {r.route}")
+@pytest.mark.parametrize(
+    "request_",
+    [pytest.param(r, marks=pytest.mark.engine if r.route == "/api/detect-faces" else ()) for r in PRIVATE],
+    ids=lambda r: f"{r.method} {r.route}",
+)
 def test_what_is_anothers_is_as_unknown_as_nothing(shared: Shared, request_: Request) -> None:
     before = [shared.serving.store.get(job.id) for job in (shared.live, shared.done)]
     for who, client in shared.visitors().items():
@@ -185,7 +190,7 @@ def test_a_signed_link_needs_no_header_and_opens_one_file_only(shared: Shared) -
 
 
 def test_a_link_signed_for_another_owner_opens_nothing(shared: Shared) -> None:
-    """Whoever has a session can have links signed for ids that are not his."""
+    """Anyone with a session can have links signed for ids that belong to others."""
     _, other = shared.serving.sign_in()
     link = shared.serving.owners.signed_url(f"/api/download/{shared.done.id}", other)
     assert shared.serving.client().get(link).status_code == 404
@@ -194,8 +199,6 @@ def test_a_link_signed_for_another_owner_opens_nothing(shared: Shared) -> None:
 def test_a_token_in_the_address_is_not_looked_at(shared: Shared) -> None:
     assert shared.serving.client().get("/api/tasks", params={"token": shared.token}).status_code == 401
 
-
-# -- traversal ---------------------------------------------------------------------------------------------
 
 SECRET = "the secret beside the folder"
 TRAVERSALS = [
@@ -242,8 +245,8 @@ def house(serving: Serving) -> Iterator[Serving]:
 
 
 def raw(serving: Serving, method: str, path: str) -> tuple[int, bytes]:
-    """As it is written: other clients tidy a path up."""
-    connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30)
+    """Sends the path unchanged; other clients would normalise it."""
+    connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30 * PATIENCE)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -292,6 +295,7 @@ def test_an_id_in_a_body_reaches_nothing_but_the_store(house: Serving, field: st
     assert house.service.history() == []
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     "name",
     [

@@ -19,8 +19,10 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from faceswap.jobs import Job, Status
 from tests.integration.serving import Serving
+from tests.waiting import PATIENCE
 
-REQUESTS = 5_000
+REQUESTS = {"fast": 500, "ci": 1_500, "deep": 5_000}
+"""For each profile of Hypothesis, see `tests/conftest.py`."""
 CHECKS = [
     openapi_checks.status_code_conformance,
     openapi_checks.content_type_conformance,
@@ -28,8 +30,8 @@ CHECKS = [
     openapi_checks.response_schema_conformance,
 ]
 FEW = {"/api/session": 1, "/api/health": 1, "/api/upload": 25, "/api/preview": 50}
-"""Requests of each kind, right and wrong, where there is one only, or where many are real pictures that start
-the engine; all other routes share the rest."""
+"""Requests per route and mode (valid, invalid) for routes that have only one possible request or whose
+requests start the engine. All other routes share the rest."""
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Api:
 
     @contextmanager
     def existing(self, turn: int) -> Generator[Job]:
-        """A job in one of the four states; gone afterwards, so that lists stay short."""
+        """A job in one of the four states, deleted afterwards so that lists stay short."""
         job = self.serving.add_job(self.owner, list(Status)[turn % 4])
         try:
             yield job
@@ -74,15 +76,15 @@ def api(serve: Callable[..., Serving]) -> Iterator[Api]:
         yield Api(serving, owner, schemathesis.openapi.from_url(f"{serving.url}/api/openapi.json"), session)
 
 
-@pytest.mark.timeout(600)
 def test_thousands_of_requests_get_what_the_document_promises(landmark_model: Path, api: Api) -> None:
     operations = api.operations()
-    many = -(-REQUESTS // (2 * (len(operations) - len(FEW))))
+    wanted = REQUESTS[settings.get_current_profile_name()]
+    many = -(-wanted // (2 * (len(operations) - len(FEW))))
     for operation in operations:
         examples = FEW.get(operation.path, many)
         for mode in [GenerationMode.POSITIVE] if examples == 1 else list(GenerationMode):
             _try(api, operation, mode, examples)
-    assert sum(api.seen.values()) >= REQUESTS
+    assert sum(api.seen.values()) >= wanted
     answered = {label for label, code in api.seen if code == 200}
     assert answered | {"POST /api/detect-faces", "POST /api/preview"} == {
         operation.label for operation in operations
@@ -90,7 +92,7 @@ def test_thousands_of_requests_get_what_the_document_promises(landmark_model: Pa
 
 
 def _try(api: Api, operation: APIOperation, mode: GenerationMode, examples: int) -> None:
-    """As many requests as are asked for: where hypothesis runs out of different ones, it starts again."""
+    """Send `examples` requests. When Hypothesis runs out of different ones, it starts again."""
     before = sum(api.seen.values())
 
     @settings(
@@ -118,7 +120,7 @@ def _try(api: Api, operation: APIOperation, mode: GenerationMode, examples: int)
 
     while sum(api.seen.values()) < before + examples:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # hypothesis and schemathesis on their own strategies
+            warnings.simplefilter("ignore")  # Hypothesis and Schemathesis warn about their own strategies.
             attempt()
 
 
@@ -128,7 +130,9 @@ def test_a_picture_taken_in_and_its_faces_are_as_documented(
     upload, detect = api.schema["/api/upload"]["POST"], api.schema["/api/detect-faces"]["POST"]
     url = api.serving.url
     with group_photo.open("rb") as file:
-        sent = api.session.post(f"{url}/api/upload", files={"file": ("group.jpg", file)}, timeout=60)
+        sent = api.session.post(
+            f"{url}/api/upload", files={"file": ("group.jpg", file)}, timeout=60 * PATIENCE
+        )
     upload.validate_response(sent)
     assert sent.status_code == 200
     found = api.session.post(
@@ -136,11 +140,11 @@ def test_a_picture_taken_in_and_its_faces_are_as_documented(
     )
     detect.validate_response(found)
     assert found.status_code == 200
-    assert checks.CHECKS  # the checks that validate_response ran are registered
+    assert checks.CHECKS  # The checks that validate_response ran are registered.
 
 
 def test_the_document_has_an_example_or_a_description_for_everything(api: Api) -> None:
-    raw = api.session.get(f"{api.serving.url}/api/openapi.json", timeout=30).json()
+    raw = api.session.get(f"{api.serving.url}/api/openapi.json", timeout=30 * PATIENCE).json()
     for path, methods in raw["paths"].items():
         for operation in methods.values():
             assert operation["summary"], path

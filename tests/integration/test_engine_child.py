@@ -1,4 +1,4 @@
-"""The engine's child process: what it answers, within which limits, and how it ends."""
+"""The engine's child process: its answers, its limits, and how it ends."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from PIL import Image
 
 from tests import child
 from tests.child import inspect_spec, swap_spec
+from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.engine
 
 DONE = {"event": "done", "notes": [], "engine": "mesh", "provider": None, "weights": []}
 
@@ -208,7 +211,7 @@ class TestTheParent:
                 pass
             assert [entry.suffix for entry in tmp_path.iterdir()] == [".part"]
             process.stdin.close()
-            assert process.wait(5) == 1
+            assert process.wait(5 * PATIENCE) == 1
         assert not list(tmp_path.iterdir())
 
     def test_when_it_is_gone_from_the_start_nothing_is_left(
@@ -218,7 +221,7 @@ class TestTheParent:
         with child.start(spec) as process:
             assert process.stdin
             process.stdin.close()
-            assert process.wait(20) == 1
+            assert process.wait(20 * PATIENCE) == 1
         assert not list(tmp_path.iterdir())
 
     def frames(self, event: dict[str, Any]) -> int:
@@ -229,7 +232,7 @@ class TestTheParent:
         self, portrait: Path, ten_bit_video: Path, weights_dir: Path, tmp_path: Path
     ) -> None:
         answer = child.run(swap_spec("video", portrait, ten_bit_video, tmp_path / "result.mp4", weights_dir))
-        assert answer.last["event"] == "done"  # every line was JSON
+        assert answer.last["event"] == "done"  # Every line was JSON.
         assert "INFO" in answer.stderr or answer.stderr == ""
 
     def test_the_app_is_not_imported(self, weights_dir: Path, portrait: Path) -> None:

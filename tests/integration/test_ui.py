@@ -1,4 +1,4 @@
-"""What the pages' events answer to somebody who calls them without a page; how the app starts and ends."""
+"""What the pages' events answer when called without a page, and how the app starts and ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests import graphs
 from tests.browser.app import App
 from tests.browser.tasks import finish, queue
 from tests.marked import marked
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SIGNED_OUT = "会话已失效，请刷新页面后再试。"
 
@@ -39,12 +39,12 @@ def start_app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) ->
 
 @pytest.fixture(scope="module")
 def public_app(start_app: Callable[..., App]) -> App:
-    """For several users."""
+    """An app for several users."""
     return start_app(FACESWAP_MULTI_USER="1")
 
 
 class Caller:
-    """Calls Gradio's events over plain HTTP, as anybody can."""
+    """Calls Gradio's events over plain HTTP, as anyone can."""
 
     def __init__(self, app: App) -> None:
         self._api = app.api
@@ -66,7 +66,7 @@ class Caller:
         )
 
     def loaded(self, element: str, data: list[Any]) -> str:
-        """What a page puts into an element when it has been opened."""
+        """What a page puts into an element when it opens."""
         return self._run(
             next(
                 each["id"]
@@ -212,7 +212,7 @@ def test_options_out_of_range_or_not_allowed_queue_nothing(
 def test_a_taken_port_is_told_in_one_sentence(public_app: App, tmp_path: Path) -> None:
     second = App(tmp_path, GRADIO_SERVER_PORT=str(public_app.port))
     process = second.launch()
-    assert process.wait(60) == 1
+    assert process.wait(60 * PATIENCE) == 1
     last = second.log.read_text().strip().splitlines()[-1]
     assert last == (
         f"Port {public_app.port} of 127.0.0.1 is in use. "
@@ -240,7 +240,7 @@ def test_a_terminated_app_ends_well_and_gives_its_run_back(
 def test_a_page_says_which_models_are_there_under_which_terms_and_what_is_missing(
     start_app: Callable[..., App], tmp_path: Path
 ) -> None:
-    """The answer to the page's own loading: in Chinese, as the caller asks for."""
+    """The answer to the page's load event, in Chinese, the caller's language."""
     graphs.inswapper(tmp_path / "my<model>.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"broken")
     caller = Caller(start_app(FACESWAP_MODELS_DIR=str(tmp_path)))

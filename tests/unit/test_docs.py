@@ -12,9 +12,9 @@ import pytest
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from faceswap import cli
 from faceswap.api import router
 from faceswap.api.documents import described
+from faceswap.cli.parser import parser
 from faceswap.jobs import SwapOptions
 from faceswap.owners import Owners
 from faceswap.service import Service
@@ -37,9 +37,6 @@ def first_cells(document: str) -> list[str]:
 
 def names_in(cells: list[str], pattern: str = r"`([^`]+)`") -> set[str]:
     return {found for cell in cells for found in re.findall(pattern, cell)}
-
-
-# -- settings ----------------------------------------------------------------------------------------------
 
 
 def variables(name: str, field: FieldInfo) -> list[str]:
@@ -72,9 +69,6 @@ def test_the_worker_lists_the_variables_that_it_reads() -> None:
     assert listed - {"FACESWAP_LOG_LEVEL"} == set(re.findall(r"FACESWAP_WORKER_[A-Z_]+", code))
 
 
-# -- HTTP --------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def routes(tmp_path: Path) -> Iterator[set[str]]:
     settings = Settings(data_dir=tmp_path / "data", multi_user=False)
@@ -100,13 +94,10 @@ def test_the_table_lists_every_option_with_its_default() -> None:
             assert listed[name] == shown
 
 
-# -- command line ------------------------------------------------------------------------------------------
-
-
 def commands() -> dict[str, argparse.ArgumentParser]:
-    parser = cli._parser()
-    (found,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    return {"": parser, **cast("dict[str, argparse.ArgumentParser]", found.choices)}
+    whole = parser()
+    (found,) = [action for action in whole._actions if isinstance(action, argparse._SubParsersAction)]
+    return {"": whole, **cast("dict[str, argparse.ArgumentParser]", found.choices)}
 
 
 def test_every_command_and_option_is_described_and_no_other() -> None:
@@ -114,13 +105,13 @@ def test_every_command_and_option_is_described_and_no_other() -> None:
     known = commands()
     assert names_in(first_cells(document), r"`faceswap (\w+)") == known.keys() - {""}
     options = {
-        option for parser in known.values() for action in parser._actions for option in action.option_strings
+        option
+        for command in known.values()
+        for action in command._actions
+        for option in action.option_strings
     }
     described_ones = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", document))
     assert described_ones == {option for option in options if option.startswith("--")}
-
-
-# -- files and links ---------------------------------------------------------------------------------------
 
 
 def test_every_script_and_benchmark_that_is_named_exists() -> None:
