@@ -378,6 +378,7 @@ class TestTheKey:
         with pytest.raises(SigningKeyUnusable):
             SigningKey.load(tmp_path / "other")
 
+    @pytest.mark.engine
     def test_one_whose_certificate_does_not_fit_is_found_at_the_start(
         self, key: SigningKey, tmp_path: Path
     ) -> None:
