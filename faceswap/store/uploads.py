@@ -27,14 +27,14 @@ class UploadRows(StoreAccess):
         self._change(f"INSERT INTO uploads ({names}) VALUES ({marks})", row)
 
     def upload(self, upload_id: str, owner: str | None = None) -> Upload:
-        """One upload; somebody else's is as unknown as none. Raises: UploadNotFound."""
+        """One upload. Raises: UploadNotFound: unknown, or another owner's."""
         row = self._one("SELECT * FROM uploads WHERE id = ?", (upload_id,))
         if row is None or (owner is not None and row["owner"] != owner):
             raise UploadNotFound()
         return upload_of(row)
 
     def note_faces(self, upload_id: str, faces: int) -> None:
-        """So many people were found in a video. Without effect when it was deleted meanwhile."""
+        """Store how many people a video shows. Does nothing when the video was deleted meanwhile."""
         self._change("UPDATE uploads SET faces = ? WHERE id = ?", (faces, upload_id))
 
     def has_upload(self, upload_id: str) -> bool:
