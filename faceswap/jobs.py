@@ -208,8 +208,8 @@ class Job:
     error_details: Mapping[str, object] = field(default_factory=dict[str, object])
     """What the sentence of `error_code` is filled with, such as a limit; see `errors.from_code`."""
     submitted_at: datetime | None = None
-    """When a remote submission was about to be made, written before the request: a job with this time may have
-    a remote run."""
+    """When a remote submission was about to be made, written before the request: a job with this time may
+    have a remote run."""
     runpod_id: str | None = None
     remote_stop: RemoteStop = RemoteStop.NONE
     worker: str | None = None
