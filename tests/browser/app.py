@@ -7,10 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.waiting import PATIENCE, wait_until
 
@@ -91,3 +94,20 @@ class App:
     def tasks(self, scope: str = "all") -> list[dict[str, Any]]:
         """Newest first."""
         return self.api.get("/api/tasks", params={"scope": scope}).json()["data"]
+
+
+@contextmanager
+def app_starter(
+    tmp_path_factory: pytest.TempPathFactory, landmark_model: Path
+) -> Generator[Callable[..., App]]:
+    """`start(NAME="value")` starts an app over a new data folder. All end with the `with` statement."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> App:
+            settings["FACESWAP_FACE_LANDMARKER"] = str(landmark_model)
+            app = App(tmp_path_factory.mktemp("app"), **settings)
+            stack.callback(app.close)
+            app.start()
+            return app
+
+        yield start
