@@ -1,16 +1,14 @@
 """The frame of every page: head, docked panel of tasks, and the timer that refreshes it.
 
-The panel's table is a Dataframe; everything else in it is drawn by `static/pages.js` into elements that are
+The panel's table is a Dataframe; `static/scripts/panel.js` draws everything else in it into elements that are
 made here once. The timer's tick runs in the browser only: it fetches `/api/tasks` and costs no event.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
@@ -48,7 +46,6 @@ i18n = gr.I18n(
     }
 )
 
-_STATIC = Path(__file__).parent / "static"
 _MARK = (
     '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" aria-hidden="true">'
     '<circle cx="9" cy="9" r="6"/><path d="M14.6 6.2a6 6 0 1 1-5.9 9.9" stroke-linecap="round"/>'
@@ -68,15 +65,6 @@ class Frame:
     """Changes when a task began, ended or vanished: its `change` event is the time to draw a list anew."""
     opened: Dependency
     """The page is there and `token` names somebody: `opened.then(…)` is where a page's own loading begins."""
-
-
-def head_of_document() -> str:
-    """Styles and script of all pages, for `launch(head=…)`."""
-    words = json.dumps(texts.for_browser(), ensure_ascii=False).replace("</", "<\\/")
-    script = (_STATIC / "pages.js").read_text(encoding="utf-8").replace("/*TEXTS*/ {}", words)
-    storage = (_STATIC / "storage.js").read_text(encoding="utf-8")
-    style = (_STATIC / "pages.css").read_text(encoding="utf-8")
-    return f"<style>{style}</style><script>{storage}</script><script>{script}</script>"
 
 
 @contextmanager

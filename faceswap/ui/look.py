@@ -1,4 +1,4 @@
-"""How the pages look: a Gradio theme; what is ours alone is in `static/pages.css`."""
+"""How the pages look: a Gradio theme; what is ours alone is in `static/styles`."""
 
 from __future__ import annotations
 

@@ -11,8 +11,9 @@ import gradio as gr
 
 from faceswap.owners import Owners
 from faceswap.service import Service
+from faceswap.ui.assets import assets
 from faceswap.ui.diagnostics import diagnostics_page
-from faceswap.ui.frame import frame, head_of_document, i18n
+from faceswap.ui.frame import frame, i18n
 from faceswap.ui.history import history_page
 from faceswap.ui.look import theme
 from faceswap.ui.receipt import receipt_page
@@ -83,6 +84,6 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
         footer_links=["settings"],
         i18n=i18n,
         theme=theme(),
-        head=head_of_document(),
+        head=assets().head(),
         **chosen,
     )

@@ -1,7 +1,7 @@
 """The faces of a target, cut out and numbered, each with a place for the picture that goes onto it.
 
-The places are native file inputs; `static/pages.js` sends their files to /api/upload and keeps which goes
-where, so that there may be any number of them.
+The places are native file inputs, so that there may be any number of them. `static/scripts/mapping.js` sends
+their files to /api/upload and keeps which picture goes onto which face.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from faceswap.api.answers import refusal
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
+from faceswap.ui.assets import assets
 
 _LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
 _LOOPBACK_FRAMES = "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
@@ -156,6 +157,7 @@ class Server(gr.Server):
         server = cls(title="faceswap", openapi_url=None, docs_url=None, redoc_url=None)
         server.policy = Policy.of(settings)
         server.include_router(router(service, owners))
+        server.router.routes.append(assets().route())
         return server
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -29,8 +29,8 @@ Kind = Literal["image", "video", "multi"]
 _Answer = TypeVar("_Answer")
 
 _FROM_PAGE = (
-    "(token, target, faces, at, ...rest) => "
-    "[token, target, window.faceswap.mapping() || faces, window.faceswap.moment(), ...rest]"
+    "async (token, target, faces, at, ...rest) => "
+    "[token, target, (await window.faceswap.mapping()) || faces, await window.faceswap.moment(), ...rest]"
 )
 
 

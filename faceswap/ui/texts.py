@@ -799,8 +799,8 @@ _ENGLISH_BY_CODE = {code: str(error) for code, error in _without_details().items
 """Of errors whose message needs details, those that the browser can do without."""
 
 
-def for_browser() -> dict[str, object]:
-    """What `static/panel.js` says by itself, in both languages."""
+def for_browser() -> dict[Language, dict[str, dict[str, str]]]:
+    """What the scripts of the pages say by themselves, in both languages."""
     errors: Mapping[Language, dict[str, str]] = {
         "zh": {code: _failed_in_chinese(code) for code in CHINESE_ERRORS},
         "en": _ENGLISH_BY_CODE | ENGLISH_WITHOUT_DETAILS,

@@ -1,0 +1,53 @@
+/* Requests to the server's /api routes. */
+
+import { rootPath } from "./gradio.js";
+
+const ANSWER_MS = 10_000;
+
+let token = "";
+
+/**
+ * Names the owner on a server for several users; "" on one's own machine.
+ *
+ * @param {unknown} sent
+ */
+export function signIn(sent) {
+  token = typeof sent === "string" ? sent : "";
+}
+
+/**
+ * The address of one of our own paths, wherever the app is mounted.
+ *
+ * @param {string} path begins with "/"
+ */
+export const address = (path) => rootPath() + path;
+
+/** @returns {Record<string, string>} */
+const credentials = () => (token ? { Authorization: `Bearer ${token}` } : {});
+
+/**
+ * @param {string} method
+ * @param {string} path begins with "/api/"
+ * @param {{headers?: Record<string, string>, body?: unknown}} [request] `body` is sent as JSON
+ * @returns {Promise<Response>}
+ */
+export function call(method, path, { headers = {}, body } = {}) {
+  const sent = { ...credentials(), ...headers };
+  if (body) sent["Content-Type"] = "application/json";
+  return fetch(address(path), {
+    method,
+    headers: sent,
+    body: body ? JSON.stringify(body) : undefined,
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+}
+
+/**
+ * @param {File} file
+ * @returns {Promise<Response>}
+ */
+export function upload(file) {
+  const body = new FormData();
+  body.append("file", file);
+  return fetch(address("/api/upload"), { method: "POST", body, headers: credentials() });
+}
