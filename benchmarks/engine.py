@@ -284,7 +284,7 @@ class Nothing:
     def knows(self, track: int) -> bool:
         return True
 
-    def forget(self, tracks: set[int]) -> None:
+    def drop_tracks(self, tracks: set[int]) -> None:
         pass
 
     def swap(self, planes: object, track: int, landmarks: object) -> bool:

@@ -390,7 +390,7 @@ class Dispatcher:
     def _fail(self, job: Job, error: FaceSwapError, *, stop_remote: bool = False) -> None:
         log.info("job %s: failed: %s", job.id, error.code)
         try:
-            self._store.fail(job, error.code, str(error), stop_remote=stop_remote)
+            self._store.fail(job, error.code, str(error), error.details, stop_remote=stop_remote)
         except FaceSwapError:  # a full disk: the lease runs out, and the job is taken up when there is room
             log.exception("job %s: the failure could not be written", job.id)
 

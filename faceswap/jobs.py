@@ -182,6 +182,9 @@ class Job:
     cancelled_at: datetime | None = None
     error_code: str | None = None
     error_message: str | None = None
+    """In English, for clients that translate nothing."""
+    error_details: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What the sentence of `error_code` is filled with, such as a limit; see `errors.from_code`."""
     submitted_at: datetime | None = None
     """When a remote submission was about to be made, written before it: from here on it may exist."""
     runpod_id: str | None = None
@@ -229,6 +232,7 @@ class Job:
             "cancelled_at": isoformat(self.cancelled_at),
             "error_message": self.error_message,
             "error_code": self.error_code,
+            "error_details": dict(self.error_details),
             "result_url": self.result_url,
             "runpod_id": self.runpod_id,
             "remote_stop": self.remote_stop.value,

@@ -86,6 +86,9 @@ class Receipt(_Record):
     type: Literal["single-image", "multi-image", "single-video", "multi-video"]
     status: Status
     error_code: str | None
+    error_details: dict[str, Any] = Field(
+        default={}, description="What the sentence of the error is filled with, such as a limit."
+    )
     title: str | None = Field(description="Null once the task is forgotten.")
     created_at: str
     started_at: str | None
@@ -139,6 +142,7 @@ def receipt_of(
         type=job.type.value,
         status=job.status,
         error_code=job.error_code,
+        error_details=dict(job.error_details),
         title=job.title,
         created_at=isoformat(job.created_at) or "",
         started_at=isoformat(job.started_at),

@@ -28,7 +28,7 @@ from faceswap.consent import Consent
 from faceswap.disks import network_file_system
 from faceswap.dispatcher import Dispatcher, Seal, write_summary
 from faceswap.engine.gate import require as require_gate
-from faceswap.engine.neural.weights import Inventory, Stock
+from faceswap.engine.neural.weights import Inventory, WeightsCache
 from faceswap.errors import (
     BackendUnavailable,
     ConsentRequired,
@@ -130,7 +130,7 @@ class Service:
             require_gate(self.settings.content_gate)
         self._folders = Folders(self.settings.data_dir)
         self._store, self._snapshots = _opened(self.settings, self._folders, clock)
-        self._stock = Stock()
+        self._weights = WeightsCache()
         self._intake = Intake(self._store, self._folders, self.settings, self._now)
         self._backends = dict(backends) if backends is not None else self._configured_backends()
         slots = dict.fromkeys(self._backends, REMOTE_AT_ONCE) | {
@@ -224,7 +224,7 @@ class Service:
 
     def models(self) -> Inventory:
         """The user's weights for the neural engine on this machine; takes a second for each new file."""
-        return self._stock.inventory(self.settings.neural_models_dir)
+        return self._weights.inventory(self.settings.neural_models_dir)
 
     def verify(self, file: Path) -> Verification:
         """What the marks of any file say; takes about a second. It is not kept.

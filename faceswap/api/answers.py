@@ -45,6 +45,8 @@ STATUS: dict[type[errors.FaceSwapError], int] = {
 
 CODE_HEADER = "X-FaceSwap-Error"
 """Names the error for clients that say it in their user's language."""
+DETAILS_HEADER = "X-FaceSwap-Error-Details"
+"""What that sentence is filled with, as a JSON object in ASCII."""
 
 BODY_LIMIT_BYTES = 256 * 1024
 """Of every request but an upload."""
@@ -64,7 +66,8 @@ def success(data: object, headers: dict[str, str] | None = None) -> Response:
 def failure(error: errors.FaceSwapError) -> Response:
     status = status_of(error)
     headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "10"}}.get(status, {})
-    return refusal(status, str(error), headers | {CODE_HEADER: error.code})
+    details = {DETAILS_HEADER: json.dumps(error.details, default=str)} if error.details else {}
+    return refusal(status, str(error), headers | {CODE_HEADER: error.code} | details)
 
 
 def refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:

@@ -55,6 +55,7 @@ _JOB: dict[str, Any] = {
     "cancelled_at": None,
     "error_message": None,
     "error_code": None,
+    "error_details": {},
     "result_url": None,
     "runpod_id": None,
     "remote_stop": "none",
@@ -195,6 +196,9 @@ class JobView(BaseModel):
     cancelled_at: str | None
     error_message: str | None
     error_code: str | None
+    error_details: dict[str, Any] = Field(
+        description="What the sentence of the error is filled with, such as a limit."
+    )
     result_url: str | None = Field(
         description="Where a completed task's result is downloaded; with several users a signed link that "
         "works for an hour at least."

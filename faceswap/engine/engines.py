@@ -17,7 +17,15 @@ from faceswap.engine.neural.graphs import Graph
 from faceswap.engine.neural.networks import Enhancing, Identity, Network, Repainter
 from faceswap.engine.neural.onnx_file import NotOnnx
 from faceswap.engine.neural.providers import CPU, installed, provider_for
-from faceswap.engine.neural.weights import EMBEDDING, Fact, Role, Shelf, WeightsFile, fact_of, read_shelf
+from faceswap.engine.neural.weights import (
+    EMBEDDING,
+    Fact,
+    Role,
+    WeightsFile,
+    WeightsFolder,
+    fact_of,
+    read_weights_folder,
+)
 from faceswap.engine.options import Options
 from faceswap.engine.swapper import FaceSwapper
 from faceswap.errors import (
@@ -60,12 +68,12 @@ class MeshEngine:
 class NeuralEngine:
     samples_shapes = False
 
-    def __init__(self, shelf: Shelf, provider: str) -> None:
+    def __init__(self, weights: WeightsFolder, provider: str) -> None:
         """Load what swapping needs. Raises: NeuralUnavailable."""
         if not installed():
             raise NeuralNotInstalled
-        swap, embed = shelf.need(Role.SWAPPER), shelf.need(Role.EMBEDDER)
-        convert = shelf.need(Role.CONVERTER) if swap.model == "ghost_256" else None
+        swap, embed = weights.need(Role.SWAPPER), weights.need(Role.EMBEDDER)
+        convert = weights.need(Role.CONVERTER) if swap.model == "ghost_256" else None
         self.facts: Sequence[Fact] = [fact_of(file) for file in (swap, embed, convert) if file is not None]
         self.name = f"neural:{self.facts[0].name}"
         for fact in self.facts:
@@ -114,7 +122,7 @@ def _projection(swap: WeightsFile) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class EngineRequest:
     """Which engine a job asked for."""
 
     engine: EngineChoice = "auto"
@@ -124,7 +132,7 @@ class Wish:
     models_dir: Path | None = None
 
     @classmethod
-    def of(cls, options: Options, models_dir: Path | None) -> Wish:
+    def of(cls, options: Options, models_dir: Path | None) -> EngineRequest:
         engine: EngineChoice = "mesh" if options.engine == "mesh" else "auto"
         if options.engine == "neural":
             engine = "neural"
@@ -135,8 +143,8 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[R]):
-    """What was done, by which engine, and what of the wish was not to be had."""
+class EngineOutcome(Generic[R]):
+    """What was done, by which engine, and what of the request was not to be had."""
 
     result: R
     engine: str
@@ -146,7 +154,7 @@ class Done(Generic[R]):
     """Where the networks were computed."""
 
 
-def with_engine(wish: Wish, run: Callable[[Engine], R]) -> Done[R]:
+def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOutcome[R]:
     """`run` with the engine that was wished for.
 
     `auto` is the neural engine where weights and a GPU are there. When that fails, in a way of its own, the
@@ -155,34 +163,34 @@ def with_engine(wish: Wish, run: Callable[[Engine], R]) -> Done[R]:
     Raises:
         NeuralUnavailable: `neural` was asked for and cannot be used.
     """
-    shelf, provider = read_shelf(wish.models_dir), provider_for(wish.provider)
+    weights, provider = read_weights_folder(request.models_dir), provider_for(request.provider)
     notes: list[str] = []
-    enhancer = shelf.find(Role.ENHANCER) if wish.enhance and installed() else None
-    if wish.enhance and enhancer is None:
+    enhancer = weights.find(Role.ENHANCER) if request.enhance and installed() else None
+    if request.enhance and enhancer is None:
         notes.append("enhancer_missing")
 
-    def attempt(make: Callable[[], Engine]) -> Done[R]:
+    def attempt(make: Callable[[], Engine]) -> EngineOutcome[R]:
         engine = make()
         if enhancer is not None:
             engine = EnhancingEngine(engine, enhancer, provider)
-        return Done(run(engine), engine.name, engine.facts, tuple(notes), engine.provider)
+        return EngineOutcome(run(engine), engine.name, engine.facts, tuple(notes), engine.provider)
 
     try:
-        if wish.engine == "neural":
-            return attempt(lambda: NeuralEngine(shelf, provider))
-        if wish.engine == "auto" and provider != CPU and shelf.worth_a_try:
-            return attempt(lambda: _on_gpu(NeuralEngine(shelf, provider)))
+        if request.engine == "neural":
+            return attempt(lambda: NeuralEngine(weights, provider))
+        if request.engine == "auto" and provider != CPU and weights.worth_a_try:
+            return attempt(lambda: _on_gpu(NeuralEngine(weights, provider)))
     except NeuralUnavailable as error:
-        if wish.engine == "neural":
+        if request.engine == "neural":
             raise
         log.warning("the mesh engine takes over: %s", error)
         notes.append(f"mesh_instead_{error.code}")
-        return Done(run(MeshEngine()), MeshEngine.name, (), tuple(notes))
+        return EngineOutcome(run(MeshEngine()), MeshEngine.name, (), tuple(notes))
     try:
         return attempt(MeshEngine)
     except NeuralUnavailable as error:
         log.warning("the face is not enhanced: %s", error)
-        return Done(run(MeshEngine()), MeshEngine.name, (), (*notes, "enhancer_failed"))
+        return EngineOutcome(run(MeshEngine()), MeshEngine.name, (), (*notes, "enhancer_failed"))
 
 
 def _on_gpu(engine: NeuralEngine) -> NeuralEngine:
@@ -191,18 +199,18 @@ def _on_gpu(engine: NeuralEngine) -> NeuralEngine:
     return engine
 
 
-def check(models_dir: Path | None) -> Done[None]:
+def check(models_dir: Path | None) -> EngineOutcome[None]:
     """Load every graph that would be used and run it once, on nothing that anybody knows.
 
     Raises: NeuralUnavailable.
     """
-    shelf, provider = read_shelf(models_dir), provider_for("")
-    enhancer = shelf.find(Role.ENHANCER)
+    weights, provider = read_weights_folder(models_dir), provider_for("")
+    enhancer = weights.find(Role.ENHANCER)
     engine: NeuralEngine | MeshEngine | EnhancingEngine = MeshEngine()
-    if enhancer is None or shelf.worth_a_try:
-        engine = NeuralEngine(shelf, provider)
+    if enhancer is None or weights.worth_a_try:
+        engine = NeuralEngine(weights, provider)
         engine.try_out()
     if enhancer is not None:
         engine = EnhancingEngine(engine, enhancer, provider)
         engine.try_out()
-    return Done(None, engine.name, engine.facts, (), engine.provider)
+    return EngineOutcome(None, engine.name, engine.facts, (), engine.provider)

@@ -15,7 +15,7 @@ from faceswap.engine.face.appearance import Appearance
 from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mapping import ONLY, chosen, reading_order
 from faceswap.engine.face.mesh import FaceMesh
-from faceswap.engine.face.people import Cast, People, find_people
+from faceswap.engine.face.people import People, PersonTracker, find_people
 from faceswap.engine.face.tracking import Tracker
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.marks.label import Labeller, Shown, opening_stamp
@@ -202,8 +202,8 @@ def swap_video(
             tracker: Follower = Tracker(landmarker, most, upright)
             face_of: Callable[[int], str] = str
             if ready.mapped:
-                tracker = cast = Cast(Tracker(landmarker, most, upright), ready.appearance, known, wanted)
-                face_of = cast.face_of
+                follower = PersonTracker(Tracker(landmarker, most, upright), ready.appearance, known, wanted)
+                tracker, face_of = follower, follower.face_of
             swapper = ready.swapper(face_of)
             counts = swap_frames(reader, writer, tracker, swapper, shapes, finish, most_fps)
         if not counts.swapped_frames:

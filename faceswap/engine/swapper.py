@@ -18,7 +18,9 @@ class FaceSwapper(Protocol):
         """A face is about to be swapped; `resting` is its (468, 3) shape without pose and expression."""
         ...
 
-    def forget(self, tracks: set[int]) -> None: ...
+    def drop_tracks(self, tracks: set[int]) -> None:
+        """These tracks have ended; what is kept about them can go."""
+        ...
 
     def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
         """Change writable `planes` in place; False when nothing was changed."""
@@ -69,9 +71,9 @@ class EachItsOwn:
     def meet(self, track: int, resting: F32) -> None:
         self._swappers[self._face_of(track)].meet(track, resting)
 
-    def forget(self, tracks: set[int]) -> None:
+    def drop_tracks(self, tracks: set[int]) -> None:
         for swapper in self._swappers.values():
-            swapper.forget(tracks)
+            swapper.drop_tracks(tracks)
 
     def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
         return self._swappers[self._face_of(track)].swap(planes, track, landmarks)

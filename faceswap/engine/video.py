@@ -300,7 +300,7 @@ class _Swapping:
             for packet in due.seen.audio:
                 out.put(packet)
         self._due.clear()
-        self._swapper.forget(self._gone - self._in_view())
+        self._swapper.drop_tracks(self._gone - self._in_view())
         self._gone.clear()
 
     def _met(self, planes: Planes, track: int, landmarks: F32) -> FaceInFrame:

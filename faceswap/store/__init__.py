@@ -45,6 +45,7 @@ from faceswap.store.rows import (
     event_of,
     job_of,
     json_of,
+    json_of_details,
     row_of,
     row_of_upload,
     time_of,
@@ -340,7 +341,15 @@ class JobStore:
                 run_of=job,
             )
 
-    def fail(self, job: Job, code: str, message: str, *, stop_remote: bool = False) -> Job | None:
+    def fail(
+        self,
+        job: Job,
+        code: str,
+        message: str,
+        details: Mapping[str, object] | None = None,
+        *,
+        stop_remote: bool = False,
+    ) -> Job | None:
         """End a run of ours with an error; None when it is not ours any more."""
         now = self._clock()
         with self._write() as db:
@@ -350,8 +359,15 @@ class JobStore:
                 Status.FAILED,
                 code,
                 "completed_at = :now, eta_s = NULL, lease_until = NULL, error_code = :code, "
-                "error_message = :message, remote_stop = CASE WHEN :stop THEN 'pending' ELSE remote_stop END",
-                {"now": now, "code": code, "message": message, "stop": int(stop_remote)},
+                "error_message = :message, error_details = :details, "
+                "remote_stop = CASE WHEN :stop THEN 'pending' ELSE remote_stop END",
+                {
+                    "now": now,
+                    "code": code,
+                    "message": message,
+                    "details": json_of_details(details or {}),
+                    "stop": int(stop_remote),
+                },
                 run_of=job,
             )
 

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from faceswap.errors import DiskFull, StoreUnavailable
 
-SCHEMA_VERSION = 1
 _BUSY_WAIT_S = 30
 _COMPACT_WAIT_MS = 500
 _NOT_NOW = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 """Primary result codes."""
 
-SCHEMA = """
+_FIRST_SCHEMA = """
 CREATE TABLE uploads (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, kind TEXT NOT NULL,
     size_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
@@ -61,6 +60,13 @@ CREATE TABLE erasures (
     job_id TEXT PRIMARY KEY, backend TEXT NOT NULL, runpod_id TEXT, submitted_at REAL, uploads TEXT NOT NULL
 ) STRICT;
 """
+
+MIGRATIONS = (
+    _FIRST_SCHEMA,
+    "ALTER TABLE jobs ADD COLUMN error_details TEXT",
+)
+"""Script number N turns a store of version N into one of version N + 1. Statements end with a semicolon."""
+SCHEMA_VERSION = len(MIGRATIONS)
 
 
 class Database:
@@ -119,10 +125,11 @@ class Database:
         if found == SCHEMA_VERSION:
             return
         with self.write() as db:
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:  # another process may have been first
-                for statement in filter(None, map(str.strip, SCHEMA.split(";"))):
+            found = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
+            for script in MIGRATIONS[found:]:
+                for statement in filter(None, map(str.strip, script.split(";"))):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute(f"PRAGMA user_version = {max(found, SCHEMA_VERSION)}")
 
     @contextmanager
     def write(self) -> Generator[sqlite3.Connection, None, None]:

@@ -81,6 +81,7 @@ def row_of(job: Job) -> dict[str, Any]:
     row["notes"] = json.dumps(job.notes)
     row["result"] = json_of(job.result)
     row["weights"] = json.dumps([dict(file) for file in job.weights])
+    row["error_details"] = json_of_details(job.error_details)
     row["marks"] = None if job.marks is None else json.dumps(dict(job.marks))
     return row
 
@@ -99,12 +100,18 @@ def job_of(row: sqlite3.Row) -> Job:
     values["notes"] = tuple(json.loads(values["notes"]))
     values["result"] = Result(**json.loads(values["result"])) if values["result"] else None
     values["weights"] = tuple(json.loads(values["weights"]))
+    values["error_details"] = json.loads(values["error_details"] or "{}")
     values["marks"] = json.loads(values["marks"]) if values["marks"] else None
     return Job(**values)
 
 
 def json_of(result: Result | None) -> str | None:
     return json.dumps(asdict(result)) if result else None
+
+
+def json_of_details(details: Mapping[str, object]) -> str | None:
+    """What JSON cannot hold is kept as text; None for no details."""
+    return json.dumps(dict(details), default=str, ensure_ascii=False) if details else None
 
 
 def row_of_upload(upload: Upload) -> Mapping[str, Any]:

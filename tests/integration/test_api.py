@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 from collections.abc import Callable
@@ -54,7 +55,8 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
             "updated_at",
             "started_at",
         ),
-        *("completed_at", "cancelled_at", "error_message", "error_code", "result_url", "runpod_id"),
+        *("completed_at", "cancelled_at", "error_message", "error_code", "error_details"),
+        *("result_url", "runpod_id"),
         *("remote_stop", "attempt", "position"),
     }
 
@@ -325,6 +327,8 @@ def test_what_does_not_fit_is_refused_in_words(serving: Serving, http: httpx.Cli
     post = http.post
     answer = post("/api/process/single-image", json=mine)
     refused(answer, 400, "This is the wrong kind of file (video instead of image). Choose another one.")
+    assert answer.headers["X-FaceSwap-Error"] == "wrong_kind"
+    assert json.loads(answer.headers["X-FaceSwap-Error-Details"]) == {"expected": "image", "found": "video"}
     answer = post("/api/process/single-video", json={**mine, "source_file": "unknown-to-anybody"})
     refused(answer, 404, "File not found. Upload it again.")
     answer = post("/api/process/single-video", json={"consent": True})

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from faceswap.engine import engines
-from faceswap.engine.engines import Done, Engine, MeshEngine, Wish, with_engine
+from faceswap.engine.engines import Engine, EngineOutcome, EngineRequest, MeshEngine, with_engine
 from faceswap.engine.face.align import ARCFACE_128
 from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mesh import FaceMesh
@@ -24,7 +24,7 @@ from faceswap.engine.neural import graphs as running
 from faceswap.engine.neural import providers
 from faceswap.engine.neural.networks import Contract, Network, Repainter
 from faceswap.engine.neural.providers import COREML, CPU, CUDA
-from faceswap.engine.neural.weights import read_shelf
+from faceswap.engine.neural.weights import read_weights_folder
 from faceswap.engine.options import Options
 from faceswap.engine.planes import F32, Planes, Region, to_yuv
 from faceswap.engine.swap import SwapResult, swap_image, swap_video
@@ -191,7 +191,7 @@ class TestPictures:
         models.mkdir()
         graphs.embedder(models / graphs.EMBEDDER)
         make(models)
-        done = with_engine(Wish("neural", models_dir=models), image)
+        done = with_engine(EngineRequest("neural", models_dir=models), image)
         assert (done.engine, done.notes) == (f"neural:{name}", ())
         assert [fact.role for fact in done.facts][:2] == ["swap model", "face embedding model"]
         before, after = (read_picture(path, LIMITS) for path in (other_portrait, tmp_path / "result.png"))
@@ -210,7 +210,7 @@ class TestPictures:
         results: list[Any] = []
         for folder in (models, one):
             with_engine(
-                Wish("neural", models_dir=folder),
+                EngineRequest("neural", models_dir=folder),
                 lambda engine: swap_image(
                     {"": portrait},
                     group_photo,
@@ -234,7 +234,7 @@ class TestPictures:
         made: list[Any] = []
         for sources in ({"face_0": portrait, "face_1": other_portrait}, {"face_0": other_portrait}):
             with_engine(
-                Wish("neural", models_dir=models),
+                EngineRequest("neural", models_dir=models),
                 lambda engine, sources=sources: swap_image(
                     sources, group_photo, tmp_path / "result.png", landmark_model, engine=engine
                 ),
@@ -250,21 +250,21 @@ class TestPictures:
 
 class TestEnhancing:
     def enhanced(
-        self, tmp_path: Path, image: Callable[[Engine], SwapResult], wish: str, gain: float | None
-    ) -> Done[SwapResult]:
+        self, tmp_path: Path, image: Callable[[Engine], SwapResult], asked: str, gain: float | None
+    ) -> EngineOutcome[SwapResult]:
         models = graphs.folder(tmp_path / "models", tint=0.3)
         if gain is not None:
             graphs.enhancer(models / graphs.ENHANCER, gain)
-        return with_engine(Wish(wish, enhance=True, models_dir=models), image)
+        return with_engine(EngineRequest(asked, enhance=True, models_dir=models), image)
 
-    @pytest.mark.parametrize("wish", ["neural", "mesh"])
+    @pytest.mark.parametrize("asked", ["neural", "mesh"])
     def test_either_engines_work_is_repainted(
-        self, wish: str, image: Callable[[Engine], SwapResult], tmp_path: Path
+        self, asked: str, image: Callable[[Engine], SwapResult], tmp_path: Path
     ) -> None:
-        plain = self.enhanced(tmp_path, image, wish, None)
+        plain = self.enhanced(tmp_path, image, asked, None)
         assert plain.notes == ("enhancer_missing",)
         before = read_picture(tmp_path / "result.png", LIMITS).astype(int)
-        done = self.enhanced(tmp_path, image, wish, 0.2)
+        done = self.enhanced(tmp_path, image, asked, 0.2)
         assert done.notes == ()
         assert done.facts[-1].role == "face enhancer"
         after = read_picture(tmp_path / "result.png", LIMITS).astype(int)
@@ -290,16 +290,18 @@ class TestChoosing:
     def test_auto_is_mesh_without_a_gpu_and_needs_no_note(
         self, image: Callable[[Engine], SwapResult], models_dir: Path
     ) -> None:
-        done = with_engine(Wish("auto", models_dir=models_dir), image)
+        done = with_engine(EngineRequest("auto", models_dir=models_dir), image)
         assert (done.engine, done.notes, done.facts) == ("mesh", (), ())
 
     @pytest.mark.usefixtures("with_gpu")
     def test_auto_is_neural_with_weights_and_a_gpu(
         self, image: Callable[[Engine], SwapResult], models_dir: Path, tmp_path: Path
     ) -> None:
-        assert with_engine(Wish("auto", models_dir=models_dir), image).engine == "neural:inswapper_128"
-        assert with_engine(Wish("mesh", models_dir=models_dir), image).engine == "mesh"
-        without = with_engine(Wish("auto", models_dir=tmp_path), image)
+        assert (
+            with_engine(EngineRequest("auto", models_dir=models_dir), image).engine == "neural:inswapper_128"
+        )
+        assert with_engine(EngineRequest("mesh", models_dir=models_dir), image).engine == "mesh"
+        without = with_engine(EngineRequest("auto", models_dir=tmp_path), image)
         assert (without.engine, without.notes) == ("mesh", ())
 
     @pytest.mark.usefixtures("with_gpu")
@@ -325,10 +327,10 @@ class TestChoosing:
         models = graphs.folder(tmp_path / "models")
         spoil(models)
         with pytest.raises(NeuralUnavailable) as raised:
-            with_engine(Wish("neural", models_dir=models), image)
+            with_engine(EngineRequest("neural", models_dir=models), image)
         assert raised.value.code == code
         assert raised.value.details == {"file": graphs.INSWAPPER}
-        done = with_engine(Wish("auto", models_dir=models), image)
+        done = with_engine(EngineRequest("auto", models_dir=models), image)
         assert (done.engine, done.notes, done.facts) == ("mesh", (f"mesh_instead_{code}",), ())
         assert done.result.swapped_frames == 1
 
@@ -338,9 +340,12 @@ class TestChoosing:
     ) -> None:
         """The runtime falls back to the processor by itself, and says so only in its list of providers."""
         monkeypatch.setattr(engines, "provider_for", lambda wanted: COREML)
-        done = with_engine(Wish("auto", models_dir=models_dir), image)
+        done = with_engine(EngineRequest("auto", models_dir=models_dir), image)
         assert (done.engine, done.notes) == ("mesh", ("mesh_instead_neural_without_gpu",))
-        assert with_engine(Wish("neural", models_dir=models_dir), image).engine == "neural:inswapper_128"
+        assert (
+            with_engine(EngineRequest("neural", models_dir=models_dir), image).engine
+            == "neural:inswapper_128"
+        )
 
     def test_without_the_runtime_neural_says_what_to_install(
         self,
@@ -351,8 +356,8 @@ class TestChoosing:
         for module in (engines, running, providers):
             monkeypatch.setattr(module, "installed", lambda: False)
         with pytest.raises(NeuralUnavailable, match="install onnxruntime"):
-            with_engine(Wish("neural", models_dir=models_dir), image)
-        assert with_engine(Wish("auto", models_dir=models_dir), image).engine == "mesh"
+            with_engine(EngineRequest("neural", models_dir=models_dir), image)
+        assert with_engine(EngineRequest("auto", models_dir=models_dir), image).engine == "mesh"
 
     def test_providers_are_chosen_by_what_is_built_in_and_what_is_there(
         self, monkeypatch: pytest.MonkeyPatch
@@ -376,7 +381,7 @@ class TestChoosing:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         with caplog.at_level(logging.INFO, "faceswap.engine"):
-            with_engine(Wish("neural", models_dir=models_dir), image)
+            with_engine(EngineRequest("neural", models_dir=models_dir), image)
         assert f"{graphs.INSWAPPER} (inswapper_128) runs on {CPU}" in caplog.messages
         assert any("licence: unknown" in message for message in caplog.messages)
 
@@ -404,7 +409,7 @@ class TestVideos:
                 network.graph._session = _Counting(original, runs)
                 return swap_video({"": portrait}, face_video, result, landmark_model, engine=engine)
 
-            done = with_engine(Wish("neural", models_dir=models), run)
+            done = with_engine(EngineRequest("neural", models_dir=models), run)
             assert (done.result.frames, done.result.swapped_frames) == (72, 72)
             assert sum(runs) == 72
             assert max(runs) == (8 if batch else 1)
@@ -417,7 +422,7 @@ class TestVideos:
     ) -> None:
         models = graphs.folder(tmp_path / "models", tint=0.6, batch=True)
         done = with_engine(
-            Wish("neural", models_dir=models),
+            EngineRequest("neural", models_dir=models),
             lambda engine: swap_video(
                 {"": portrait}, leaving_video, tmp_path / "result.mp4", landmark_model, engine=engine
             ),
@@ -584,8 +589,8 @@ def test_unsuitable_files_beside_suitable_ones_do_no_harm(
     models = graphs.folder(tmp_path / "models")
     (models / "notes.onnx").write_bytes(b"not a graph")
     graphs.swapper(models / "other.onnx", 96)
-    assert len(read_shelf(models).files) == 2
-    assert with_engine(Wish("neural", models_dir=models), image).engine == "neural:inswapper_128"
+    assert len(read_weights_folder(models).files) == 2
+    assert with_engine(EngineRequest("neural", models_dir=models), image).engine == "neural:inswapper_128"
 
 
 def test_colours_survive_the_way_to_rgb_and_back(puppet_video: Path) -> None:

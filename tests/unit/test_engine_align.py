@@ -15,7 +15,7 @@ from faceswap.engine.mesh.source import SourcePhoto
 from faceswap.engine.neural.graphs import Graph
 from faceswap.engine.neural.networks import Identity, embedding
 from faceswap.engine.neural.providers import CPU
-from faceswap.engine.neural.weights import WeightsFile, read_shelf
+from faceswap.engine.neural.weights import WeightsFile, read_weights_folder
 from faceswap.engine.planes import F32
 from tests import graphs
 
@@ -82,7 +82,7 @@ class TestIdentity:
         return tmp_path
 
     def file(self, folder: Path, name: str) -> WeightsFile:
-        return next(file for file in read_shelf(folder).files if file.path.name == name)
+        return next(file for file in read_weights_folder(folder).files if file.path.name == name)
 
     def test_the_embedding_of_a_face_is_what_the_graph_makes_of_its_aligned_colours(
         self, folder: Path

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from faceswap.engine.neural import weights
 from faceswap.engine.neural.onnx_file import NotOnnx, read_signature
-from faceswap.engine.neural.weights import Role, Stock, fact_of, read_shelf
+from faceswap.engine.neural.weights import Role, WeightsCache, fact_of, read_weights_folder
 from faceswap.errors import (
     FaceSwapError,
     NeuralWeightsDamaged,
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 def why_not(folder: Path, role: Role = Role.SWAPPER) -> FaceSwapError:
     with pytest.raises(FaceSwapError) as raised:
-        read_shelf(folder).need(role)
+        read_weights_folder(folder).need(role)
     return raised.value
 
 
@@ -47,7 +47,7 @@ class TestTellingApart:
     def test_files_are_known_by_their_graphs_whatever_they_are_called(self, folder: Path) -> None:
         for number, path in enumerate(sorted(folder.glob("*.onnx"))):
             path.rename(path.with_name(f"{number}.onnx"))
-        assert [file.model for file in read_shelf(folder).files] == [
+        assert [file.model for file in read_weights_folder(folder).files] == [
             "crossface",
             "enhancer_512",
             "ghost_256",
@@ -58,7 +58,7 @@ class TestTellingApart:
 
     def test_the_better_swapper_is_taken(self, folder: Path) -> None:
         for expected in ("hyperswap_256", "inswapper_128", "ghost_256"):
-            found = read_shelf(folder).need(Role.SWAPPER)
+            found = read_weights_folder(folder).need(Role.SWAPPER)
             assert found.model == expected
             found.path.unlink()
         assert why_not(folder).details == {"missing": "swap model"}
@@ -84,7 +84,7 @@ class TestTellingApart:
         for name in ("share", "buff2fs"):
             model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
         onnx.save(model, path)
-        (file,) = read_shelf(tmp_path).files
+        (file,) = read_weights_folder(tmp_path).files
         assert list(file.signature.inputs) == ["target", "source"]
         assert file.signature.last_constant is not None
         assert file.signature.last_constant.read(path) == pytest.approx(graphs.projection(), abs=1e-3)
@@ -111,7 +111,7 @@ class TestWhatDoesNotFit:
         parts: graphs.Dims = (1, 19, 512, 512)
         node = helper.make_node("Tile", ["x", "n"], ["y"])
         graphs.save(tmp_path / "c.onnx", [node], {"x": picture}, {"y": parts}, {"n": np.array([1, 19, 1, 1])})
-        assert read_shelf(tmp_path).unsuitable == ("a.onnx", "b.onnx", "c.onnx")
+        assert read_weights_folder(tmp_path).unsuitable == ("a.onnx", "b.onnx", "c.onnx")
         error = why_not(tmp_path)
         assert isinstance(error, NeuralWeightsUnsuitable)
         assert error.details == {"file": "a.onnx"}
@@ -133,7 +133,7 @@ class TestWhatDoesNotFit:
     )
     def test_what_is_no_graph_is_damaged(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "x.onnx").write_bytes(content)
-        assert read_shelf(tmp_path).damaged == ("x.onnx",)
+        assert read_weights_folder(tmp_path).damaged == ("x.onnx",)
 
     @given(content=st.binary(max_size=300))
     @settings(max_examples=300, deadline=None)
@@ -151,20 +151,20 @@ class TestWhatDoesNotFit:
 
     def test_no_folder_is_an_empty_one(self, tmp_path: Path) -> None:
         for folder in (None, tmp_path / "nowhere"):
-            shelf = read_shelf(folder)
-            assert shelf.missing == (Role.SWAPPER, Role.EMBEDDER)
+            found = read_weights_folder(folder)
+            assert found.missing == (Role.SWAPPER, Role.EMBEDDER)
             with pytest.raises(NeuralWeightsMissing, match="a swap model"):
-                shelf.need(Role.SWAPPER)
+                found.need(Role.SWAPPER)
 
     def test_ghost_needs_its_converter_too(self, folder: Path) -> None:
         for name in (graphs.INSWAPPER, graphs.HYPERSWAP, graphs.CROSSFACE):
             (folder / name).unlink()
-        assert read_shelf(folder).missing == (Role.CONVERTER,)
+        assert read_weights_folder(folder).missing == (Role.CONVERTER,)
 
 
 class TestWhatIsRecorded:
     def test_an_unknown_file_is_recorded_without_a_claim(self, folder: Path) -> None:
-        fact = fact_of(read_shelf(folder).need(Role.EMBEDDER))
+        fact = fact_of(read_weights_folder(folder).need(Role.EMBEDDER))
         content = (folder / graphs.EMBEDDER).read_bytes()
         assert fact == weights.Fact(
             role="face embedding model",
@@ -181,14 +181,14 @@ class TestWhatIsRecorded:
         content = (folder / graphs.EMBEDDER).read_bytes()
         known = weights.Known("w600k_r50", "insightface")
         monkeypatch.setattr(weights, "KNOWN", {hashlib.sha256(content).hexdigest(): known})
-        fact = fact_of(read_shelf(folder).need(Role.EMBEDDER))
+        fact = fact_of(read_weights_folder(folder).need(Role.EMBEDDER))
         assert (fact.name, fact.recognised, fact.licence) == ("w600k_r50", True, "insightface")
 
     def test_known_digests_are_digests(self) -> None:
         assert all(len(bytes.fromhex(digest)) == 32 for digest in weights.KNOWN)
 
     def test_a_stated_digest_must_be_the_files(self, folder: Path) -> None:
-        file = read_shelf(folder).need(Role.EMBEDDER)
+        file = read_weights_folder(folder).need(Role.EMBEDDER)
         digest = hashlib.sha256(file.path.read_bytes()).hexdigest()
         beside = file.path.with_name(file.path.name + ".sha256")
         beside.write_text(f"{digest.upper()}  {file.path.name}\n")
@@ -205,13 +205,13 @@ class TestWhatIsRecorded:
         read: list[str] = []
         original = fact_of
         monkeypatch.setattr(weights, "fact_of", lambda file: read.append(file.path.name) or original(file))
-        stock = Stock()
-        first = stock.inventory(folder)
-        assert stock.inventory(folder) == first
+        cache = WeightsCache()
+        first = cache.inventory(folder)
+        assert cache.inventory(folder) == first
         assert len(read) == len(first.facts) == 6
         (folder / "broken.onnx").write_bytes(b"broken")
         graphs.enhancer(folder / graphs.ENHANCER, gain=0.5)
-        second = stock.inventory(folder)
+        second = cache.inventory(folder)
         assert read[6:] == [graphs.ENHANCER]
         assert second.unusable == ("broken.onnx",)
         assert second.missing == ()

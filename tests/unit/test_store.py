@@ -13,11 +13,14 @@ from faceswap.errors import (
     JobNotFound,
     QueueFull,
     StoreUnavailable,
+    TooLong,
     TooManyJobs,
     UploadNotFound,
+    from_code,
 )
 from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, Stage, Status
 from faceswap.store import Erasure, JobStore, Upload
+from faceswap.store.database import MIGRATIONS, SCHEMA_VERSION
 from tests.factories import NOON, Clock, add_job, make_job, make_upload
 
 
@@ -110,6 +113,16 @@ def test_completing_keeps_notes_and_fills_progress(store: JobStore) -> None:
     assert done is not None
     assert (done.status, done.progress, done.notes) == (Status.COMPLETED, 100, ("a", "b"))
     assert [event.status for event in store.events(done.id)] == ["pending", "processing", "completed"]
+
+
+def test_a_failed_job_keeps_what_its_sentence_is_filled_with(store: JobStore) -> None:
+    error = TooLong(duration_s=9.5, limit_s=5)
+    failed = store.fail(claimed(store), error.code, str(error), error.details)
+    assert failed is not None
+    assert store.get(failed.id) == failed
+    assert failed.error_code is not None
+    assert str(from_code(failed.error_code, dict(failed.error_details))) == str(error)
+    assert store.cancel(add_job(store).id).error_details == {}
 
 
 @pytest.mark.parametrize("start", ["pending", "processing"])
@@ -361,6 +374,27 @@ def test_how_many_people_a_video_shows_is_noted_once_it_is_known(store: JobStore
     store.note_faces(video.id, 2)
     store.note_faces("deleted-meanwhile", 2)
     assert (store.upload(video.id).faces, store.upload(other.id).faces) == (2, None)
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_store_of_any_older_version_is_opened_with_its_jobs(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "jobs.sqlite3"
+    older = JobStore(path)
+    job = add_job(older)
+    columns = {row["name"] for row in older._database.connection().execute("PRAGMA table_info(jobs)")}
+    older.close()
+    db = sqlite3.connect(tmp_path / "older.sqlite3")
+    for script in MIGRATIONS[:version]:
+        db.executescript(script)
+    db.execute(f"PRAGMA user_version = {version}")
+    kept = ", ".join(columns & {row[1] for row in db.execute("PRAGMA table_info(jobs)")})
+    db.execute("ATTACH ? AS newer", (str(path),))
+    db.execute(f"INSERT INTO jobs ({kept}) SELECT {kept} FROM newer.jobs")
+    db.commit()
+    db.close()
+    store = JobStore(tmp_path / "older.sqlite3")
+    assert store.get(job.id) == job
+    store.close()
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def _model(spec: Spec) -> Path:
 
 
 def _swap(spec: Spec, reporter: _Reporter) -> Event:
-    from faceswap.engine.engines import Engine, Wish, with_engine
+    from faceswap.engine.engines import Engine, EngineRequest, with_engine
     from faceswap.engine.options import Options
     from faceswap.engine.swap import SwapResult, swap_image, swap_video
 
@@ -183,7 +183,7 @@ def _swap(spec: Spec, reporter: _Reporter) -> Event:
             sources, target, result, model, limits, options, progress, people, engine, marking=marking
         )
 
-    done = with_engine(Wish.of(options, _path(spec, "models_dir")), run)
+    done = with_engine(EngineRequest.of(options, _path(spec, "models_dir")), run)
     return {
         "frames": done.result.frames,
         "swapped_frames": done.result.swapped_frames,
@@ -221,14 +221,14 @@ def _neural(spec: Spec, reporter: _Reporter) -> Event:
 
 
 def _preview(spec: Spec, reporter: _Reporter) -> Event:
-    from faceswap.engine.engines import Wish, with_engine
+    from faceswap.engine.engines import EngineRequest, with_engine
     from faceswap.engine.options import Options
     from faceswap.engine.preview import preview
 
     sources = {face: Path(path) for face, path in spec["sources"].items()}
     options, model, limits = Options.of(spec["options"]), _model(spec), _media_limits(spec)
     done = with_engine(
-        Wish.of(options, _path(spec, "models_dir")),
+        EngineRequest.of(options, _path(spec, "models_dir")),
         lambda engine: preview(
             spec["kind"],
             sources,

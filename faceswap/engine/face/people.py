@@ -185,7 +185,7 @@ def who_is_who(
     return {face: wanted[person] for face, person in pairs.items() if person in wanted}
 
 
-class Cast:
+class PersonTracker:
     """A tracker that knows who is who: it follows the wanted people only, and each of its tracks is one of
     them for good. Two tracks of a frame are never the same person.
     """

@@ -18,7 +18,7 @@ from faceswap.engine.face.topology import (
     RIGHT_EYE,
     RIGHT_IRIS,
 )
-from faceswap.engine.mesh.light import Mood
+from faceswap.engine.mesh.light import Tone
 from faceswap.engine.mesh.paste import (
     BARELY,
     FINE_GRID,
@@ -53,7 +53,7 @@ class _TrackState:
 
     offsets: F32
     visible: float | None = None
-    mood: Mood = field(default_factory=Mood)
+    tone: Tone = field(default_factory=Tone)
 
 
 class Blender:
@@ -83,7 +83,7 @@ class Blender:
         """Begin to swap a face whose resting shape, (468, 3) without pose, is `resting`."""
         self._tracks[track] = _TrackState(shape_offsets(self._mesh, self._source.neutral, resting))
 
-    def forget(self, tracks: set[int]) -> None:
+    def drop_tracks(self, tracks: set[int]) -> None:
         for track in tracks:
             self._tracks.pop(track, None)
 
@@ -103,7 +103,7 @@ class Blender:
         maps = self._maps(box, landmarks, shaped, facing, state.visible, texture)
         target = planes.cut(box.x, box.y, box.width, box.height)
         coarse = self._source.coarse_texture(float(maps.skin.shape[0]), target.colour)
-        write(target, maps, light_of(target, maps, texture, coarse, state.mood), texture)
+        write(target, maps, light_of(target, maps, texture, coarse, state.tone), texture)
         return True
 
     def _maps(

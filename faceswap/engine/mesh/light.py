@@ -18,8 +18,8 @@ _EASE = 0.1
 
 
 @dataclass(slots=True)
-class Mood:
-    """What is carried over from frame to frame for one face."""
+class Tone:
+    """Colour statistics of one face's skin, carried over from frame to frame."""
 
     saturation: float | None = None
     contrast: float | None = None
@@ -40,7 +40,7 @@ class Light:
 
 
 def match_light(
-    target: tuple[F32, F32, F32], source: tuple[F32, F32, F32], weight: F32, black: float, mood: Mood
+    target: tuple[F32, F32, F32], source: tuple[F32, F32, F32], weight: F32, black: float, tone: Tone
 ) -> Light:
     """How to relight `source` as `target`, both Y, U, V on the same grid; `weight` is 1 on plain skin.
 
@@ -65,8 +65,8 @@ def match_light(
     ratio = math.sqrt(
         float((around_target**2 * weight).sum()) / (float((around_source**2 * weight).sum()) + 1e-3 * total)
     )
-    mood.contrast = _eased(mood.contrast, min(1.35, max(0.6, ratio)))
-    contrast = mood.contrast**0.7
+    tone.contrast = _eased(tone.contrast, min(1.35, max(0.6, ratio)))
+    contrast = tone.contrast**0.7
 
     source_u, source_v = (source_u - 128) * gain, (source_v - 128) * gain
     target_u, target_v = target_u - 128, target_v - 128
@@ -74,8 +74,8 @@ def match_light(
         math.hypot(float((u * weight).sum()) / total, float((v * weight).sum()) / total)
         for u, v in ((target_u, target_v), (source_u, source_v))
     ]
-    mood.saturation = _eased(mood.saturation, min(1.5, max(0.1, strength[0] / (strength[1] + 1e-3))))
-    saturation = mood.saturation
+    tone.saturation = _eased(tone.saturation, min(1.5, max(0.1, strength[0] / (strength[1] + 1e-3))))
+    saturation = tone.saturation
     tint = _low_frequencies(
         cv2.merge(
             (weight, (target_u - source_u * saturation) * weight, (target_v - source_v * saturation) * weight)

@@ -32,8 +32,8 @@ class OwnMouth:
     def meet(self, track: int, resting: F32) -> None:
         self._swapper.meet(track, resting)
 
-    def forget(self, tracks: set[int]) -> None:
-        self._swapper.forget(tracks)
+    def drop_tracks(self, tracks: set[int]) -> None:
+        self._swapper.drop_tracks(tracks)
 
     def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
         return self.swap_all([FaceInFrame(planes, track, landmarks)])[0]

@@ -11,7 +11,7 @@ from cv2.typing import MatLike
 
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.topology import OVAL
-from faceswap.engine.mesh.light import Light, Mood, match_light
+from faceswap.engine.mesh.light import Light, Tone, match_light
 from faceswap.engine.mesh.source import Texture, smooth_step
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
 
@@ -111,7 +111,7 @@ def softened(alpha: MatLike, usable: U8) -> F32:
     return as_f32(cv2.multiply(inside, usable, scale=1 / 255 / (1 - _BLEED), dtype=cv2.CV_32F))
 
 
-def light_of(target: Planes, maps: Maps, fine: Texture, coarse: Texture, mood: Mood) -> Light:
+def light_of(target: Planes, maps: Maps, fine: Texture, coarse: Texture, tone: Tone) -> Light:
     """How to light `fine` as the target, found on the coarse grid with the same texture in a size near it."""
     rows, columns = maps.skin.shape
 
@@ -132,7 +132,7 @@ def light_of(target: Planes, maps: Maps, fine: Texture, coarse: Texture, mood: M
         (as_f32(remapped(coarse.luma, x, y)), as_f32(u), as_f32(v)),
         maps.skin,
         black_of(target),
-        mood,
+        tone,
     )
 
 

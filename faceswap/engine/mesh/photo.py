@@ -18,7 +18,7 @@ from faceswap.engine.face.topology import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from faceswap.engine.mesh.light import Mood, match_light
+from faceswap.engine.mesh.light import Tone, match_light
 from faceswap.engine.planes import F32, U8, as_f32, as_u8, rgb_of, to_yuv
 from faceswap.media import Colour
 
@@ -147,7 +147,7 @@ def _lit_as(target: U8, source: U8, weight: F32) -> F32:
         return luma.astype(np.float32), chroma[..., 0].astype(np.float32), chroma[..., 1].astype(np.float32)
 
     weight = np.asarray(cv2.resize(weight, small, interpolation=cv2.INTER_AREA), np.float32)
-    light = match_light(planes(target), planes(source), weight, 0.0, Mood())
+    light = match_light(planes(target), planes(source), weight, 0.0, Tone())
     luma, chroma = to_yuv(source, _PHOTO)
     gain, lift, chroma_gain, lift_u, lift_v = (
         np.asarray(cv2.resize(part, (columns, rows)), np.float32)

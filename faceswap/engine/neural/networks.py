@@ -17,7 +17,7 @@ import numpy as np
 from faceswap.engine.face.align import ARCFACE_112, ARCFACE_128, FFHQ, GHOST, Template, aligned
 from faceswap.engine.face.mesh import FaceMesh, Pose, draw
 from faceswap.engine.face.topology import MESH_POINTS
-from faceswap.engine.mesh.light import Mood
+from faceswap.engine.mesh.light import Tone
 from faceswap.engine.mesh.paste import (
     BARELY,
     FINE_GRID,
@@ -132,7 +132,7 @@ def _unit(vector: F32) -> F32:
 @dataclass(slots=True)
 class _TrackState:
     visible: float | None = None
-    mood: Mood = field(default_factory=Mood)
+    tone: Tone = field(default_factory=Tone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class Repainter:
     def meet(self, track: int, resting: F32) -> None:
         self._tracks[track] = _TrackState()
 
-    def forget(self, tracks: set[int]) -> None:
+    def drop_tracks(self, tracks: set[int]) -> None:
         for track in tracks:
             self._tracks.pop(track, None)
 
@@ -196,8 +196,8 @@ class Repainter:
         maps = self._maps(face.landmarks, view, texture)
         density = maps.skin.shape[1] / box.width
         coarse = self._texture(picture, view.region.side * density, target.colour)
-        mood = self._tracks[face.track].mood
-        write(target, maps, light_of(target, maps, texture, coarse, mood), texture)
+        tone = self._tracks[face.track].tone
+        write(target, maps, light_of(target, maps, texture, coarse, tone), texture)
 
     def _texture(self, picture: U8, side: float, colour: Colour) -> Texture:
         """The picture with about `side` pixels a side, never enlarged: what is made smaller must not
@@ -250,9 +250,9 @@ class Enhancing:
         self._swapper.meet(track, resting)
         self._enhancer.meet(track, resting)
 
-    def forget(self, tracks: set[int]) -> None:
-        self._swapper.forget(tracks)
-        self._enhancer.forget(tracks)
+    def drop_tracks(self, tracks: set[int]) -> None:
+        self._swapper.drop_tracks(tracks)
+        self._enhancer.drop_tracks(tracks)
 
     def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
         return self.swap_all([FaceInFrame(planes, track, landmarks)])[0]

@@ -107,7 +107,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class WeightsFolder:
     """What lies in a models folder."""
 
     files: tuple[WeightsFile, ...] = ()
@@ -146,7 +146,7 @@ class Shelf:
         return tuple(role for role in needed if self.find(role) is None)
 
 
-def read_shelf(folder: Path | None) -> Shelf:
+def read_weights_folder(folder: Path | None) -> WeightsFolder:
     """Takes milliseconds: weights are stepped over. A folder that is not there is empty."""
     files: list[WeightsFile] = []
     damaged: list[str] = []
@@ -163,7 +163,7 @@ def read_shelf(folder: Path | None) -> Shelf:
             unsuitable.append(path.name)
         else:
             files.append(WeightsFile(path, model, signature))
-    return Shelf(tuple(files), tuple(damaged), tuple(unsuitable))
+    return WeightsFolder(tuple(files), tuple(damaged), tuple(unsuitable))
 
 
 def model_of(signature: Signature) -> Model | None:
@@ -234,7 +234,7 @@ class Inventory:
     """Names of files that are damaged, unknown, or not what their `.sha256` states."""
 
 
-class Stock:
+class WeightsCache:
     """Takes inventory of a models folder, and reads each file for its SHA-256 once only. Any thread may
     ask."""
 
@@ -243,15 +243,15 @@ class Stock:
 
     def inventory(self, folder: Path) -> Inventory:
         """Takes a second for each half gigabyte that is new."""
-        shelf = read_shelf(folder)
+        weights = read_weights_folder(folder)
         facts: list[Fact] = []
-        unusable = [*shelf.damaged, *shelf.unsuitable]
-        for file in shelf.files:
+        unusable = [*weights.damaged, *weights.unsuitable]
+        for file in weights.files:
             try:
                 facts.append(self._fact(file))
             except (NeuralWeightsWrong, NeuralWeightsDamaged):
                 unusable.append(file.path.name)
-        return Inventory(tuple(facts), shelf.missing, tuple(unusable))
+        return Inventory(tuple(facts), weights.missing, tuple(unusable))
 
     def _fact(self, file: WeightsFile) -> Fact:
         try:
