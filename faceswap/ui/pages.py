@@ -14,6 +14,7 @@ from faceswap.service import Service
 from faceswap.ui.assets import assets
 from faceswap.ui.diagnostics import diagnostics_page
 from faceswap.ui.frame import frame, i18n
+from faceswap.ui.gradio_internals import launch_on
 from faceswap.ui.history import history_page
 from faceswap.ui.look import theme
 from faceswap.ui.receipt import receipt_page
@@ -75,9 +76,9 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
         "max_file_size": settings.max_upload_mb * 10**6,
         "quiet": True,
     } | options
-    return demo.launch(
-        _app=Server.for_app(service, owners, settings),
-        ssr_mode=False,
+    return launch_on(
+        Server.for_app(service, owners, settings),
+        demo,
         mcp_server=require_mcp(settings),
         run_history=False,
         share=False,

@@ -13,6 +13,7 @@ from faceswap.folders import Folders
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
+from faceswap.ui.gradio_internals import is_port_in_use
 from faceswap.ui.pages import build, launch
 from faceswap.ui.zero_gpu import declare
 
@@ -39,7 +40,7 @@ def serve(settings: Settings) -> int:
         try:
             launch(demo, service, owners, prevent_thread_lock=True)
         except OSError as error:
-            if error.errno is not None:  # the system's own; Gradio's, about the port, has no number
+            if not is_port_in_use(error):
                 raise
             print(
                 f"Port {settings.server_port} of {settings.server_name} is in use. "

@@ -20,7 +20,7 @@ from faceswap.ui.texts import Language
 
 log = logging.getLogger(__name__)
 
-UNCHANGED: dict[str, str] = {"__type__": "update"}
+UNCHANGED: dict[str, str] = cast(Any, gr).skip()
 """What an event returns for a component that it leaves alone."""
 
 

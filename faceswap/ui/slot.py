@@ -12,12 +12,12 @@ from typing import Any, Literal, cast
 
 import gradio as gr
 from gradio.events import Dependency
-from gradio.utils import get_upload_folder
 
 from faceswap.errors import FaceSwapError, NoFaceFound, UploadNotFound
 from faceswap.store import Upload
 from faceswap.ui import texts
 from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
+from faceswap.ui.gradio_internals import upload_folder
 from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
 from faceswap.ui.texts import Language
 
@@ -136,7 +136,7 @@ def arrived(sent: object) -> tuple[Path, str]:
     if not isinstance(path, str):
         raise UploadNotFound()
     file = Path(path).resolve()
-    if not file.is_relative_to(Path(get_upload_folder()).resolve()) or not file.is_file():
+    if not file.is_relative_to(upload_folder().resolve()) or not file.is_file():
         raise UploadNotFound()
     return file, name if isinstance(name, str) and name else file.name
 
