@@ -3,7 +3,7 @@
     python -m benchmarks.engine             all of it, about ten minutes on 2 cores
     python -m benchmarks.engine --quick     10 s clips only, no quality
     python -m benchmarks.engine --engine neural --models-dir DIR
-                                            speed with your own weights: a row for the README's table of GPUs
+                                            speed with your own weights, as a row of docs/neural-engine.md
 
 Clips are looped and scaled out of packaged media. Every figure of speed stands beside that of decoding and
 encoding alone, measured just before it: the machine's own speed drops out of the ratio.

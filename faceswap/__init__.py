@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from faceswap.jobs import Job, JobType, Status, SwapOptions
     from faceswap.service import Service
     from faceswap.settings import Settings
+    from faceswap.version import VERSION as __version__
 
-__all__ = ["Job", "JobType", "Service", "Settings", "Status", "SwapOptions"]
+__all__ = ["Job", "JobType", "Service", "Settings", "Status", "SwapOptions", "__version__"]
 
 _HOME = {
     "Job": "jobs",
@@ -33,6 +34,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return import_module("faceswap.version").VERSION
     if name in _HOME:
         return getattr(import_module(f"faceswap.{_HOME[name]}"), name)
     raise AttributeError(f"module 'faceswap' has no attribute {name!r}")

@@ -1,4 +1,5 @@
-"""The command line, over the same service and the same jobs as the app: `python -m faceswap --help`.
+"""The command line, over the same service and the same jobs as the app: `faceswap --help`, or
+`python -m faceswap --help` in a checkout that is not installed.
 
 Exit codes: 0 done; 1 failed or refused, and why is on standard error; 2 command line or setting is wrong; 130
 interrupted. `verify` answers 0 for a file that is as it was signed, and 1 for every other. With `--json` one
@@ -26,6 +27,7 @@ from faceswap.jobs import LIVE, Job, JobType, Stage, Status, SwapOptions
 from faceswap.provenance import Verdict, Verification
 from faceswap.service import Service
 from faceswap.settings import Settings
+from faceswap.version import VERSION
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 _BAR = 30
@@ -57,7 +59,8 @@ class _Refused(Exception):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m faceswap", description="Consented face swap.")
+    parser = argparse.ArgumentParser(prog="faceswap", description="Consented face swap.")
+    parser.add_argument("--version", action="version", version=f"faceswap {VERSION}")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="instead of FACESWAP_DATA_DIR")
     commands = parser.add_subparsers(dest="command", required=True)
 

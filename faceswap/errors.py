@@ -62,7 +62,7 @@ FaceSwapError
     └── SnapshotUnavailable
 
 The docstring of an error is its English message; `{names}` in it are filled from the details it was raised
-with. `code` is what jobs store, the API returns and `ui/texts.py` translates. A message holds no path and no
+with. `code` is what jobs store, the API returns and `ui/words/` translates. A message holds no path and no
 secret.
 """
 
@@ -78,7 +78,12 @@ class FaceSwapError(Exception):
 
     def __init__(self, **details: object) -> None:
         self.details = details
-        super().__init__((inspect.getdoc(type(self)) or "").replace("\n", " ").format(**details))
+        super().__init__(self.template().format(**details))
+
+    @classmethod
+    def template(cls) -> str:
+        """The message with its `{names}` unfilled."""
+        return (inspect.getdoc(cls) or "").replace("\n", " ")
 
 
 class NotFound(FaceSwapError):
@@ -460,6 +465,11 @@ def _tree(root: type[FaceSwapError]) -> dict[str, type[FaceSwapError]]:
     for child in root.__subclasses__():
         found |= _tree(child)
     return found
+
+
+def templates() -> dict[str, str]:
+    """The English message of every error by its code, with `{names}` unfilled."""
+    return {code: kind.template() for code, kind in _tree(FaceSwapError).items()}
 
 
 def from_code(code: str, details: dict[str, object]) -> FaceSwapError:

@@ -7,9 +7,9 @@ unlabelled.jsonl        who asked for a result without the visible label, and wh
 examples/               what the pages offer to try, from packages
 uploads/<id>/media.*    what passed the intake
 uploads/<id>/people.json  whom a video shows, once that was asked
-jobs/<id>/result.*      what can be downloaded
+jobs/<id>/result-RUN.*  the result of the run RUN; the job's row names the one that can be downloaded
 jobs/<id>/job.json      the finished job, for people
-jobs/<id>/attempt-…/    the work of a run; gone with it
+jobs/<id>/attempt-RUN/  the work of a run; deleted with it
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceswap.errors import JobNotFound, UploadNotFound
-from faceswap.jobs import Job
+from faceswap.jobs import Job, RunKey
 from faceswap.store import Upload
 
+WORK, RESULT = "attempt", "result"
+"""How the names of work folders and of result files begin."""
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -73,9 +75,13 @@ class Folders:
         return self.jobs / job_id
 
     def result(self, job: Job) -> Path:
-        return self.job(job.id) / job.type.result_name
+        """The result that the job's row names."""
+        return self.job(job.id) / (job.result_file or job.type.result_name)
 
-    def work(self, job: Job) -> Path:
-        """Of one attempt by one worker, so that nobody removes the work of another."""
-        worker = (job.worker or "none").rpartition(":")[2]
-        return self.job(job.id) / f"attempt-{job.attempt}-{worker}"
+    def result_of(self, run: RunKey, name: str) -> Path:
+        """Where one run puts its result, called `name` (`result.mp4`): no other run writes there."""
+        return self.job(run.job_id) / f"{RESULT}-{run.name}{Path(name).suffix}"
+
+    def work(self, run: RunKey) -> Path:
+        """The work folder of one run: no other run writes or deletes there."""
+        return self.job(run.job_id) / f"{WORK}-{run.name}"

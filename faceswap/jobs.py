@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from enum import StrEnum
 from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from faceswap.terms import Terms
 
 CANCELLED_MESSAGE = "任务已被用户取消"
 LOCAL_OWNER = "local"
@@ -143,6 +146,26 @@ BackendName = Literal["local", "runpod", "simulated"]
 
 
 @dataclass(frozen=True, slots=True)
+class RunKey:
+    """Names one run of a job: which attempt, by which dispatcher.
+
+    Everything that belongs to a run is found by its key: the engine process, the work folder, the result
+    file, the place in the bucket. Whoever holds another key must not touch it.
+    """
+
+    job_id: str
+    attempt: int
+    worker: str
+    """The dispatcher's name, which ends in eight random hexadecimal digits; "" before the first run."""
+
+    @property
+    def name(self) -> str:
+        """Part of file and object names: unique among the runs of the job."""
+        worker = self.worker.rpartition(":")[2] or "none"
+        return f"{self.attempt}-{re.sub(r'[^A-Za-z0-9_]', '-', worker)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One row of the store. Times are aware UTC datetimes; `progress` is 0..100 within the attempt."""
 
@@ -190,9 +213,26 @@ class Job:
     runpod_id: str | None = None
     remote_stop: RemoteStop = RemoteStop.NONE
     worker: str | None = None
+    """The dispatcher that drives the job's run, or drove its last one."""
     lease_until: datetime | None = None
+    sent_by: str | None = None
+    """The dispatcher that submitted the remote run. It stays when another dispatcher takes the run over."""
+    result_file: str | None = None
+    """Of a completed job: the name of its result in the job's folder, which holds the name of the run."""
+    terms: Terms | None = None
+    """None for a simulated job, and for one that was submitted before terms were stored."""
     position: int | None = None
     """1 = next in the queue of its backend; None when not waiting."""
+
+    @property
+    def run(self) -> RunKey:
+        """The run as it is driven now: it has the work folder and the result file."""
+        return RunKey(self.id, self.attempt, self.worker or "")
+
+    @property
+    def remote_run(self) -> RunKey:
+        """The run as its backend knows it: the same when another dispatcher takes it over."""
+        return RunKey(self.id, self.attempt, self.sent_by or self.worker or "")
 
     @property
     def uploads(self) -> frozenset[str]:

@@ -29,8 +29,9 @@ from faceswap.settings import Settings
 from faceswap.signing import SigningKey
 from faceswap.store import Upload
 from faceswap.uploads import INSPECTION_CPU_S, engine_limits
+from faceswap.version import VERSION
 
-GENERATOR, VERSION = "faceswap", "0.1.0"
+GENERATOR = "faceswap"
 CLASSICAL_ENGINE = "mesh"
 
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"

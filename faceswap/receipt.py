@@ -110,8 +110,8 @@ class Receipt(_Record):
     marks: dict[str, Any] | None = Field(description="How the result is labelled and signed, where it is.")
     forgotten: ForgottenRecord | None = Field(description="When and why everything but this was deleted.")
 
-    def forget(self, at: datetime, because: Because) -> Receipt:
-        """What may be kept of it: hashes, times and codes."""
+    def reduced(self, at: datetime, because: Because) -> Receipt:
+        """The receipt of the deleted job: hashes, times and codes only."""
         moment = isoformat(at) or ""
         revoked_at = moment if because == "revoked" else None
         return self.model_copy(

@@ -1,4 +1,4 @@
-"""Settings, read once from the environment. Every name and default is in the README."""
+"""Settings, read once from the environment. Every name and default is in docs/settings.md."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
                 "fileName": taken.name,
                 "url": owners.signed_url(download_path(taken.id), owner),
                 "size": taken.size_bytes,
-                "type": service.media_type(taken),
+                "type": taken.media_type,
             }
         )
 

@@ -22,7 +22,7 @@ def stored_file(service: Service, file_id: str, owner: str) -> Response:
         job = service.get(file_id, owner=owner)
     except JobNotFound:
         upload = service.find_upload(file_id, owner=owner)
-        path, name, kind = service.media_path(upload), upload.name, service.media_type(upload)
+        path, name, kind = service.media_path(upload), upload.name, upload.media_type
         missing: FaceSwapError = UploadNotFound()
     else:
         path = service.result_path(file_id, owner=owner)

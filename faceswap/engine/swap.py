@@ -41,8 +41,8 @@ Progress = Callable[[float, int], None]
 
 @dataclass(frozen=True, slots=True)
 class SwapResult:
-    """`notes` are codes: several_faces_in_source, audio_reencoded, hdr_lost, damaged_parts_skipped,
-    encoder_replaced."""
+    """`notes` are codes: several_faces_in_source, audio_reencoded, encoder_replaced, and those of
+    `VideoReader.notes`."""
 
     frames: int
     swapped_frames: int
@@ -183,9 +183,6 @@ def swap_video(
             shapes.sample(reader, landmarker, upright, most)
     notes = ready.notes
     with VideoReader(target, limits) as reader, whole_or_not_at_all(result) as part:
-        if reader.depth_lost:
-            notes.append("hdr_lost")
-
         label = _Labelling(marking.label, reader) if marking and marking.label else None
 
         def finish(frame: Frame, count: int) -> None:
@@ -208,10 +205,9 @@ def swap_video(
             counts = swap_frames(reader, writer, tracker, swapper, shapes, finish, most_fps)
         if not counts.swapped_frames:
             raise NoFaceFound(role="target")
+        notes += reader.notes
     if counts.audio_reencoded:
         notes.append("audio_reencoded")
-    if counts.skipped_packets:
-        notes.append("damaged_parts_skipped")
     return SwapResult(counts.frames, counts.swapped_frames, tuple(notes))
 
 

@@ -47,7 +47,6 @@ Follower = Callable[[Planes], tuple[list[Tracked], bool]]
 class VideoCounts:
     frames: int
     swapped_frames: int
-    skipped_packets: int
     audio_reencoded: bool
     stage_cpu_s: Mapping[str, float]
     """Processor time of each stage's own thread; decoder and encoder have threads of their own besides."""
@@ -126,7 +125,6 @@ def swap_frames(
     return VideoCounts(
         frames=swapping.frames,
         swapped_frames=swapping.changed,
-        skipped_packets=reader.skipped,
         audio_reencoded=writer.audio_reencoded,
         stage_cpu_s={stage.name: stage.cpu_s for stage in stages},
     )

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faceswap.media.aigc import FoundAigc, aigc_text, read_aigc, xmp_packet
+    from faceswap.media.colour import Colour
+    from faceswap.media.frames import AudioPacket, Frame
     from faceswap.media.kinds import Limits, MediaInfo, sniff
     from faceswap.media.pictures import RGB, picture_info, read_picture, write_png
-    from faceswap.media.reading import AudioPacket, Colour, Frame, VideoReader, video_size
+    from faceswap.media.reading import VideoReader, video_size
     from faceswap.media.writing import VideoWriter
 
 __all__ = [
@@ -42,7 +44,9 @@ _HOME = {
     **dict.fromkeys(("FoundAigc", "aigc_text", "read_aigc", "xmp_packet"), "aigc"),
     **dict.fromkeys(("Limits", "MediaInfo", "sniff"), "kinds"),
     **dict.fromkeys(("RGB", "picture_info", "read_picture", "write_png"), "pictures"),
-    **dict.fromkeys(("AudioPacket", "Colour", "Frame", "VideoReader", "video_size"), "reading"),
+    **dict.fromkeys(("VideoReader", "video_size"), "reading"),
+    **dict.fromkeys(("AudioPacket", "Frame"), "frames"),
+    "Colour": "colour",
     "VideoWriter": "writing",
 }
 

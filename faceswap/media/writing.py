@@ -10,22 +10,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import av
-import av.audio
-import av.error
 import av.video
 
 from faceswap.media.aigc import KEY as AIGC_KEY
-from faceswap.media.reading import AudioPacket, Frame, VideoReader
+from faceswap.media.colour import FULL_RANGE, LIMITED_RANGE, limited
+from faceswap.media.frames import AudioPacket, Frame
+from faceswap.media.reading import VideoReader
+from faceswap.media.sound import Track
 
-_COPIED_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
-"""Codecs that MP4 carries and players know there; all others become AAC."""
-_AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000})
-_AAC_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
-_AAC_FRAME = 1024
 _SMALL_FRAME = 1280 * 736
 _MAX_ENCODER_THREADS = 8
 _FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION
-_LIMITED_RANGE = 1  # AVColorRange
+_LATE_START_S = 0.1
+"""From here on a clock that does not start at 0 is set back: players would show nothing until it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,8 @@ _open: Any = av.open
 
 
 class VideoWriter:
-    """An MP4 being written: the size, clock, colour tags, display matrix and audio tracks of the reader.
+    """An MP4 being written: the size, clock, colours, display matrix and audio tracks of the reader. A clock
+    that starts late is set back, and the file always states its colours.
 
     Metadata such as the place of recording is left out; `aigc` is put in. Use from one thread; the reader
     must stay open. Without `close` the file is not playable.
@@ -96,7 +94,7 @@ class VideoWriter:
         if aigc is not None:
             self._container.metadata[AIGC_KEY] = aigc
         speed = coding.speeds[reader.width * reader.height > _SMALL_FRAME]
-        rate = reader.stream.average_rate or reader.stream.guessed_rate or 30
+        rate = reader.rate or Fraction(30)
         if most_fps is not None:
             rate = min(rate, Fraction(most_fps))
         options = {"crf": str(coding.crf(crf)), **speed, **coding.options}
@@ -104,19 +102,20 @@ class VideoWriter:
         codec = self._stream.codec_context
         if coding.tag:
             codec.codec_tag = coding.tag
-        full_range = reader.colour.full_range and coding.full_range
+        self._to_limited = reader.tags.colour_range == FULL_RANGE and not coding.full_range
         codec.width, codec.height = reader.width, reader.height
-        codec.pix_fmt = "yuvj420p" if full_range else "yuv420p"
+        codec.pix_fmt = "yuv420p" if self._to_limited else reader.pix_fmt
         codec.time_base = reader.time_base
-        converted = reader.colour.full_range and not full_range
-        codec.color_range = _LIMITED_RANGE if converted else reader.tags.colour_range
+        codec.color_range = LIMITED_RANGE if self._to_limited else reader.tags.colour_range
         codec.colorspace = reader.tags.matrix
         codec.color_primaries, codec.color_trc = reader.tags.primaries, reader.tags.transfer
         if reader.stream.sample_aspect_ratio:
             codec.sample_aspect_ratio = reader.stream.sample_aspect_ratio
         codec.flags |= _FRAME_DURATION  # else the last frame's duration is guessed
         codec.thread_count = min(_MAX_ENCODER_THREADS, os.cpu_count() or 1)
-        self._tracks = [_Track(self._container, source) for source in reader.audio]
+        late_s = reader.start_s if reader.start_s > _LATE_START_S else 0.0
+        self._set_back = round(late_s / reader.time_base)
+        self._tracks = [Track(self._container, source, late_s) for source in reader.audio]
         self._reader = reader
         self._started = False
         self._early: list[AudioPacket] = []
@@ -134,8 +133,11 @@ class VideoWriter:
     def write(self, frame: Frame) -> None:
         if not self._started:
             self._start()
-        frame.video.pict_type = av.video.frame.PictureType.NONE  # else x264 repeats the source's decisions
-        self._container.mux(self._stream.encode(frame.video))
+        video = limited(frame.video) if self._to_limited else frame.video
+        video.pict_type = av.video.frame.PictureType.NONE  # else x264 repeats the source's decisions
+        if video.pts is not None:
+            video.pts -= self._set_back
+        self._container.mux(self._stream.encode(video))
 
     def write_audio(self, packet: AudioPacket) -> None:
         if self._started:
@@ -158,52 +160,3 @@ class VideoWriter:
         for track in self._tracks:
             self._container.mux(track.flush())
         self._container.close()
-
-
-class _Track:
-    """One audio track: its packets copied bit by bit, or decoded and encoded as AAC."""
-
-    def __init__(self, container: Any, source: av.audio.AudioStream) -> None:
-        codec: Any = source.codec_context
-        self.reencodes = codec.codec.canonical_name not in _COPIED_AUDIO
-        self._decoder = codec
-        if self.reencodes:
-            rate = codec.sample_rate if codec.sample_rate in _AAC_RATES else 48_000
-            self._target: Any = container.add_stream("aac", rate=rate)
-            self._target.codec_context.layout = _AAC_LAYOUTS.get(codec.channels, "stereo")
-            self._resampler: av.AudioResampler | None = None
-        else:
-            self._target = container.add_stream_from_template(source)
-        if source.language:
-            self._target.metadata["language"] = source.language
-
-    def convert(self, packet: Any) -> list[Any]:
-        """Packets for the muxer."""
-        if self.reencodes:
-            return self._encode(packet)
-        if packet.dts is None:
-            packet.dts = packet.pts
-        packet.stream = self._target
-        return [packet]
-
-    def _encode(self, packet: Any) -> list[Any]:
-        try:
-            decoded = self._decoder.decode(packet)
-        except av.error.InvalidDataError:
-            return []  # one damaged packet is a click; players skip it too
-        if self._resampler is None:
-            target = self._target.codec_context
-            self._resampler = av.AudioResampler(
-                target.format, target.layout, target.sample_rate, frame_size=target.frame_size or _AAC_FRAME
-            )
-        pieces = [piece for frame in decoded for piece in self._resampler.resample(frame)]
-        return [coded for piece in pieces for coded in self._target.encode(piece)]
-
-    def flush(self) -> list[Any]:
-        if not self.reencodes:
-            return []
-        packets = self._encode(None)
-        if self._resampler is not None:
-            for piece in self._resampler.resample(None):
-                packets += self._target.encode(piece)
-        return packets + list(self._target.encode(None))

@@ -64,6 +64,12 @@ CREATE TABLE erasures (
 MIGRATIONS = (
     _FIRST_SCHEMA,
     "ALTER TABLE jobs ADD COLUMN error_details TEXT",
+    """
+    ALTER TABLE jobs ADD COLUMN terms TEXT;
+    ALTER TABLE jobs ADD COLUMN sent_by TEXT;
+    ALTER TABLE jobs ADD COLUMN result_file TEXT;
+    ALTER TABLE erasures ADD COLUMN limit_s REAL;
+    """,
 )
 """Script number N turns a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)

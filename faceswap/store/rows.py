@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from faceswap.jobs import Job, JobType, RemoteStop, Result, Simulation, Stage, Status, SwapOptions
+from faceswap.terms import Terms
 
 _JOB_TIMES = (
     "created_at",
@@ -20,6 +21,15 @@ _JOB_TIMES = (
     "submitted_at",
     "lease_until",
 )
+
+MEDIA_TYPES = {
+    "png": "image/png",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "avi": "video/x-msvideo",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,11 @@ class Upload:
     """Those of a picture, or the people of a video once somebody has looked for them; None before."""
     created_at: datetime
 
+    @property
+    def media_type(self) -> str:
+        """The media type (RFC 6838) of the file as it is kept."""
+        return MEDIA_TYPES.get(self.file.rpartition(".")[2], "application/octet-stream")
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -63,6 +78,8 @@ class Erasure:
     """None when nothing of it ever left this machine."""
     uploads: tuple[str, ...]
     """Ids of its sources and its target; those that another job uses stay."""
+    limit_s: float | None = None
+    """How long its remote run may take, from `submitted_at`; None when that is not known."""
 
 
 def time_of(seconds: float) -> datetime:
@@ -82,6 +99,7 @@ def row_of(job: Job) -> dict[str, Any]:
     row["result"] = json_of(job.result)
     row["weights"] = json.dumps([dict(file) for file in job.weights])
     row["error_details"] = json_of_details(job.error_details)
+    row["terms"] = json.dumps(asdict(job.terms)) if job.terms else None
     row["marks"] = None if job.marks is None else json.dumps(dict(job.marks))
     return row
 
@@ -101,6 +119,7 @@ def job_of(row: sqlite3.Row) -> Job:
     values["result"] = Result(**json.loads(values["result"])) if values["result"] else None
     values["weights"] = tuple(json.loads(values["weights"]))
     values["error_details"] = json.loads(values["error_details"] or "{}")
+    values["terms"] = Terms(**json.loads(values["terms"])) if values["terms"] else None
     values["marks"] = json.loads(values["marks"]) if values["marks"] else None
     return Job(**values)
 
@@ -135,4 +154,4 @@ def event_of(row: sqlite3.Row) -> Event:
 def erasure_of(row: sqlite3.Row) -> Erasure:
     submitted_at = None if row["submitted_at"] is None else time_of(row["submitted_at"])
     uploads = tuple(json.loads(row["uploads"]))
-    return Erasure(row["job_id"], row["backend"], row["runpod_id"], submitted_at, uploads)
+    return Erasure(row["job_id"], row["backend"], row["runpod_id"], submitted_at, uploads, row["limit_s"])

@@ -148,7 +148,7 @@ def _row(job: Job, language: Language) -> str:
             f'aria-label="{label}: {escape(job.title)}">{label}</button>'
         )
 
-    state = escape(texts.STATUS[job.status].of(language))
+    state = escape(texts.CATALOGUES[language].status[job.status])
     facts = [job.backend, texts.words("retrying", language, attempt=job.attempt) if job.attempt else ""]
     return (
         f'<li data-job="{job.id}"><b>{escape(job.title)}</b>'
@@ -166,8 +166,8 @@ def _inspected(job: Job, events: list[Event], lines: list[Line], language: Langu
     changes = "".join(
         f"<tr><td>{_time(event)}</td>"
         f'<td><span class="fs-status" data-status="{event.status}">'
-        f"{escape(texts.STATUS[event.status].of(language))}</span></td>"
-        f"<td>{escape(texts.reason(event.reason, language))}</td></tr>"
+        f"{escape(texts.CATALOGUES[language].status[event.status])}</span></td>"
+        f"<td>{escape(texts.event(event.reason, language, job.error_details))}</td></tr>"
         for event in events
     )
     over = "" if job.status.live else f"{job.status} {job.remote_stop}"

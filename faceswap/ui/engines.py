@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from html import escape
 
@@ -71,12 +70,12 @@ def _missing(site: Site, language: Language) -> str:
             lines.append(texts.words("models_bad", language, files=", ".join(found.unusable)))
         if found.missing:
             names = "、" if language == "zh" else ", "
-            missing = names.join(texts.words(f"model_{role}", language) for role in found.missing)
+            missing = names.join(texts.value(role, language) for role in found.missing)
             # On a server for many, where its files lie is nobody's business.
             shared = texts.words("models_folder", language)
             folder = shared if settings.multi_user else str(settings.neural_models_dir)
             lines.append(texts.words("models_where", language, missing=missing, folder=folder))
-        if importlib.util.find_spec("onnxruntime") is None:
+        if not site.service.neural_runtime_installed:
             lines.append(texts.words("models_runtime", language))
     head = escape(texts.words("models_head", language))
     return f"<small><b>{head}</b><br>{'<br>'.join(map(escape, lines))}</small>" if lines else ""

@@ -39,11 +39,7 @@ QUEUED = "() => window.faceswap.queued()"
 """For after an event that answered with `message(…, job)`."""
 
 i18n = gr.I18n(
-    **{
-        language: {key: text.of("en" if language == "en" else "zh") for key, text in texts.WORDS.items()}
-        | {f"status_{key}": text.of("en" if language == "en" else "zh") for key, text in texts.STATUS.items()}
-        for language in ("en", "zh-CN", "zh-TW")
-    }
+    **{"en": texts.for_gradio("en"), "zh-CN": texts.for_gradio("zh"), "zh-TW": texts.for_gradio("zh")}
 )
 
 _MARK = (

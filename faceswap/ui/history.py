@@ -132,7 +132,7 @@ def _row(site: Site, job: Job, owner: str, language: Language) -> str:
     if job.status is Status.COMPLETED and job.started_at and job.completed_at:
         length = texts.duration((job.completed_at - job.started_at).total_seconds(), language)
         facts.append(escape(texts.words("took", language, duration=length)))
-    state = escape(texts.STATUS[job.status].of(language))
+    state = escape(texts.CATALOGUES[language].status[job.status])
     why = " · ".join(filter(None, [texts.job_sentence(job, language), *texts.remarks(job, language)]))
     meter = (
         f'<progress max="100" value="{job.progress:.1f}" data-job="{job.id}" '

@@ -11,6 +11,7 @@ import gradio as gr
 
 from faceswap.owners import Owners
 from faceswap.service import Service
+from faceswap.ui import texts
 from faceswap.ui.assets import assets
 from faceswap.ui.diagnostics import diagnostics_page
 from faceswap.ui.frame import frame, i18n
@@ -22,7 +23,6 @@ from faceswap.ui.server import Server
 from faceswap.ui.site import Site
 from faceswap.ui.start import start_page
 from faceswap.ui.swap import swap_page
-from faceswap.ui.texts import WORDS
 from faceswap.ui.tools import offer_tools, require_mcp
 from faceswap.ui.verify import verify_page
 
@@ -34,8 +34,8 @@ removed at once when it is taken in, so this is for uploads whose page was close
 def build(service: Service, owners: Owners) -> gr.Blocks:
     """The pages as one Gradio app. Serve it with `launch`."""
     site = Site(service, owners)
-    title = WORDS["title_start"]
-    demo = gr.Blocks(title=f"{title.zh} {title.en}", delete_cache=LEFTOVERS_S, analytics_enabled=False)
+    title = " ".join(texts.words("title_start", language) for language in texts.LANGUAGES)
+    demo = gr.Blocks(title=title, delete_cache=LEFTOVERS_S, analytics_enabled=False)
     with demo, frame(site, demo, "start"):
         start_page()
         offer_tools(site)

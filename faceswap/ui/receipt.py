@@ -77,8 +77,8 @@ class _Page:
         self._language: Language = language
 
     def of(self, receipt: Receipt) -> str:
-        title = receipt.title or self._say("receipt_forgotten")
-        state = texts.STATUS[receipt.status].of(self._language)
+        title = receipt.title or self._say("receipt_deleted")
+        state = texts.CATALOGUES[self._language].status[receipt.status]
         parts = [
             self._part("receipt_task", self._task(receipt)),
             self._part("receipt_consent", self._consent(receipt)),
@@ -100,7 +100,8 @@ class _Page:
 
     def _task(self, receipt: Receipt) -> str:
         kind = "kind_video" if receipt.type.endswith("video") else "kind_image"
-        remarks = [texts.NOTES[note].of(self._language) for note in receipt.notes if note in texts.NOTES]
+        said = texts.CATALOGUES[self._language]
+        remarks = [said.notes[note] for note in receipt.notes if note in said.notes]
         chosen = receipt.options.model_dump(mode="json", exclude_defaults=True)
         options = ", ".join(f"{name}: {json.dumps(value)}" for name, value in chosen.items())
         forgotten = receipt.forgotten
@@ -117,15 +118,16 @@ class _Page:
             ("row_attempts", str(receipt.attempts)),
             ("row_remarks", escape(" · ".join(remarks))),
             (
-                "row_forgotten",
+                "row_deleted",
                 f"{_time(forgotten.at)} · {escape(_because(receipt, self._language))}" if forgotten else "",
             ),
         )
 
     def _model(self, file: Mapping[str, str | bool]) -> str:
         """One file of a network and its terms; it may come from a worker in the cloud."""
-        licence = texts.WORDS.get(f"licence_{file.get('licence')}", texts.WORDS["licence_unknown"])
-        facts = f"{file.get('name')} ({file.get('file')}) · {licence.of(self._language)}"
+        known = f"licence_{file.get('licence')}"
+        licence = self._say(known if texts.has_words(known) else "licence_unknown")
+        facts = f"{file.get('name')} ({file.get('file')}) · {licence}"
         return f"{escape(facts)}<br>{_hash(str(file.get('sha256')))}"
 
     def _consent(self, receipt: Receipt) -> str:
@@ -157,7 +159,11 @@ class _Page:
     def _result(self, receipt: Receipt) -> str:
         result = receipt.result
         if result is None:
-            return escape(texts.event(receipt.error_code, self._language)) if receipt.error_code else ""
+            return (
+                escape(texts.event(receipt.error_code, self._language, receipt.error_details))
+                if receipt.error_code
+                else ""
+            )
         frames = "" if result.frames is None else str(result.frames)
         if result.frames is not None and result.swapped_frames is not None:
             frames = self._say("frames_swapped", frames=result.frames, swapped=result.swapped_frames)
@@ -173,15 +179,15 @@ class _Page:
     def _marks(self, marks: Mapping[str, object] | None) -> str:
         """In words where we have some; fields of a standard keep their names."""
         named = {
-            self._say(f"mark_{name}") if f"mark_{name}" in texts.WORDS else name: value
+            self._say(f"mark_{name}") if texts.has_words(f"mark_{name}") else name: value
             for name, value in (marks or {}).items()
         }
         return _tree(named)
 
     def _timeline(self, receipt: Receipt) -> str:
         items = "".join(
-            f"<li>{_time(event.at)} <b>{escape(texts.STATUS[event.status].of(self._language))}</b> "
-            f"{escape(texts.event(event.reason, self._language))}</li>"
+            f"<li>{_time(event.at)} <b>{escape(texts.CATALOGUES[self._language].status[event.status])}</b> "
+            f"{escape(texts.event(event.reason, self._language, receipt.error_details))}</li>"
             for event in receipt.events
         )
         return f"<ol>{items}</ol>"

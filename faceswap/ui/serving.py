@@ -7,9 +7,7 @@ import signal
 import sys
 import threading
 
-from faceswap.engine.face.models import landmarker_path
 from faceswap.errors import FaceSwapError
-from faceswap.folders import Folders
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
@@ -34,7 +32,7 @@ def serve(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, on_signal)
     with Service(settings) as service:
         owners = Owners.load(settings.data_dir, settings.multi_user)  # after a restore, which brings its key
-        threading.Thread(target=_fetch_weights, args=(service,), name="faceswap-weights", daemon=True).start()
+        threading.Thread(target=_fetch_landmark_model, args=(service,), daemon=True).start()
         demo = build(service, owners)
         declare()
         try:
@@ -55,9 +53,9 @@ def serve(settings: Settings) -> int:
     return 0
 
 
-def _fetch_weights(service: Service) -> None:
-    """Before the first task needs them; without them that task fails with a sentence of its own."""
+def _fetch_landmark_model(service: Service) -> None:
+    """Before the first task needs it. Without it that task fails with a sentence of its own."""
     try:
-        landmarker_path(Folders(service.settings.data_dir).weights)
+        service.fetch_landmark_model()
     except FaceSwapError as error:
         log.warning("%s", error)

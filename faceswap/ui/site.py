@@ -80,11 +80,8 @@ def message(text: str, mood: str, queued: Iterable[Job] = ()) -> str:
 
 def both(key: str) -> str:
     """A text in both languages, for markup that is the same for everybody; the page's language hides one."""
-    text = texts.WORDS[key]
-    return (
-        f'<span class="fs-both"><span lang="zh-CN">{escape(text.zh)}</span>'
-        f'<span lang="en">{escape(text.en)}</span></span>'
-    )
+    zh, en = (escape(texts.words(key, language)) for language in texts.LANGUAGES)
+    return f'<span class="fs-both"><span lang="zh-CN">{zh}</span><span lang="en">{en}</span></span>'
 
 
 def markup(value: str, **options: Any) -> gr.HTML:

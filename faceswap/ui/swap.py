@@ -6,13 +6,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 import gradio as gr
 
 from faceswap.errors import ConsentRequired, InvalidRequest
-from faceswap.jobs import JobType, SwapOptions
+from faceswap.jobs import JobType
+from faceswap.orders import SwapOrder
 from faceswap.store import Upload
 from faceswap.ui import texts
 from faceswap.ui.engines import model_terms
@@ -26,7 +26,6 @@ from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
 
 Kind = Literal["image", "video", "multi"]
-_Answer = TypeVar("_Answer")
 
 _FROM_PAGE = (
     "async (token, target, faces, at, ...rest) => "
@@ -77,29 +76,6 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What the page asks for, checked as far as it can be without the service."""
-
-    type: JobType
-    source: Upload | None
-    target: Upload
-    mapping: dict[str, Upload]
-    options: SwapOptions
-
-    def sent_to(self, door: Callable[..., _Answer], **more: object) -> _Answer:
-        """What `Service.submit` or `Service.preview` answers to it, once consent was stated."""
-        return door(
-            self.type,
-            self.source,
-            self.target,
-            consent=True,
-            face_mappings=self.mapping or None,
-            options=self.options,
-            **more,
-        )
-
-
 class _Page:
     """What a browser sent, of which nothing is certain."""
 
@@ -126,8 +102,8 @@ class _Events:
     def start(self, request: gr.Request, *sent: object) -> list[Any]:
         """Answers at once, and takes back what is to be chosen for each task anew."""
 
-        def queue(page: _Page, order: _Order, owner: str) -> list[Any]:
-            job = order.sent_to(self._site.service.submit, owner=owner)
+        def queue(page: _Page, order: SwapOrder) -> list[Any]:
+            job = self._site.service.submit_order(order)
             return [
                 message(texts.words("queued", page.language, title=job.title), "good", [job]),
                 False,
@@ -139,23 +115,23 @@ class _Events:
     def preview(self, request: gr.Request, *sent: object) -> list[Any]:
         """One frame, within a second or two; nothing is queued or kept."""
 
-        def look(page: _Page, order: _Order, owner: str) -> list[Any]:
+        def look(page: _Page, order: SwapOrder) -> list[Any]:
             at = page.moment
             at_s = float(at) if isinstance(at, int | float) and at > 0 else None
-            picture = order.sent_to(self._site.service.preview, at_s=at_s, owner=owner)
+            picture = self._site.service.preview_order(order, at_s)
             return ["", _shown(picture, page.language)]
 
         return self._answer(_Page(language_of(request), *sent), look, [UNCHANGED])
 
     def _answer(
-        self, page: _Page, act: Callable[[_Page, _Order, str], list[Any]], kept: list[Any]
+        self, page: _Page, act: Callable[[_Page, SwapOrder], list[Any]], kept: list[Any]
     ) -> list[Any]:
         """What `act` answers to the order, or a sentence that says why there is none, and `kept`."""
         if missing := self._missing(page.target, page.faces):
             return [message(texts.words(missing, page.language), "bad"), *kept]
         with in_words(page.language) as outcome:
             owner = self._site.owner_of(page.token)
-            return act(page, self._order(page, owner), owner)
+            return act(page, self._order(page, owner))
         return [message(outcome.problem, "bad"), *kept]
 
     def _missing(self, target: object, faces: object) -> str:
@@ -164,7 +140,7 @@ class _Events:
             return "need_source"
         return "" if target and isinstance(target, str) else "need_target"
 
-    def _order(self, page: _Page, owner: str) -> _Order:
+    def _order(self, page: _Page, owner: str) -> SwapOrder:
         several = self._kind == "multi"
         if page.agreed is not True:
             raise ConsentRequired()
@@ -173,7 +149,9 @@ class _Events:
         sources = _mapping(page.faces).items() if several else ()
         mapping = {face: find(file, owner=owner) for face, file in sources}
         source = None if several else find(str(page.faces), owner=owner)
-        return _Order(_type(several, target), source, target, mapping, chosen(page.how))
+        return SwapOrder(
+            _type(several, target), source, target, True, mapping or None, chosen(page.how), owner
+        )
 
 
 def _type(several: bool, target: Upload) -> JobType:

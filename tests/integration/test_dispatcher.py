@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from faceswap import dispatcher as dispatcher_module
+from faceswap import driving, stops
 from faceswap.backends import Handle, Media, Report, RunState
-from faceswap.dispatcher import Dispatcher, Seal
+from faceswap.dispatcher import LEASE_S, Dispatcher
+from faceswap.driving import Seal
 from faceswap.engine.marks.marking import Marking
 from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
@@ -24,7 +26,7 @@ from faceswap.provenance import Marks, Verdict, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.store import JobStore
 from faceswap.ui import texts
-from tests.factories import add_job, make_upload
+from tests.factories import Clock, add_job, make_upload
 from tests.marked import marked
 from tests.waiting import wait_until
 
@@ -160,7 +162,8 @@ def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> No
         "processing",
         "completed",
     ]
-    assert sorted(path.name for path in house.folders.job(job.id).iterdir()) == ["job.json", "result.mp4"]
+    assert sorted(path.name for path in house.folders.job(job.id).iterdir()) == ["job.json", done.result_file]
+    assert done.result_file == f"result-{done.run.name}.mp4"
     assert backend.forgotten == [Handle(job.id)]
 
 
@@ -221,7 +224,7 @@ def test_cancel_stops_the_run_and_removes_its_work(house: House) -> None:
     house.store.cancel(job.id)
     dispatcher.wake(job.id)
     wait_until(lambda: backend.stopped, "the run is stopped")
-    wait_until(lambda: not house.folders.work(running).exists(), "its work is gone")
+    wait_until(lambda: not house.folders.work(running.run).exists(), "its work is gone")
     assert house.store.get(job.id).error_code == "cancelled"
 
 
@@ -257,7 +260,7 @@ def test_a_local_run_whose_process_died_starts_again_three_times_at_most(house: 
     for attempt in (1, 2, 3):
         dead = wait_until(lambda: house.store.claim("dead worker", "local", lease_s=-1), "it can be claimed")
         assert dead.attempt == attempt
-        work = house.folders.work(dead)
+        work = house.folders.work(dead.run)
         work.mkdir(parents=True)
         dispatcher = house.dispatch(ScriptedBackend(), slots=0)
         wait_until(lambda: house.store.get(job.id).status is not Status.PROCESSING, "the run is taken up")
@@ -265,6 +268,93 @@ def test_a_local_run_whose_process_died_starts_again_three_times_at_most(house: 
         assert not work.exists()
     lost = house.store.get(job.id)
     assert (lost.status, lost.error_code) == (Status.FAILED, "backend_lost")
+
+
+def test_after_a_jump_of_the_clock_an_owner_that_is_alive_keeps_its_run(tmp_path: Path) -> None:
+    clock, passed = Clock(), Clock(0.0)
+    store = JobStore(Folders(tmp_path).store, clock)
+    job = add_job(store)
+    running = store.claim("alive", "local", LEASE_S)
+    assert running is not None
+    settings, folders = Settings(data_dir=tmp_path), Folders(tmp_path)
+    other = Dispatcher(store, {"local": ScriptedBackend()}, folders, settings, {"local": 0}, passed)
+    for _ in range(4):
+        clock.now_s += 3600
+        other._claim()
+        passed.now_s += 0.4
+        store.keep_leases("alive", LEASE_S, [running.run])
+        other._claim()
+        passed.now_s += 5
+    assert store.get(job.id).run == running.run, "it lost no attempt and no run"
+    clock.now_s += 3600
+    for _ in range(3):
+        other._claim()
+        passed.now_s += 0.6
+    assert store.get(job.id).status is Status.PENDING, "its owner had time to renew, and did not"
+    store.close()
+
+
+def test_a_late_run_cannot_replace_the_result_of_the_run_that_won(house: House) -> None:
+    def taken_over_meanwhile(job: Job, result: Path, sealed: Path, *_: object, **__: object) -> Marks:
+        house.store.end_lease(job)
+        winner = house.store.adopt(job, "winner", 60)
+        assert winner is not None
+        path = house.folders.result_of(winner.run, "result.mp4")
+        path.write_bytes(b"the winner's result")
+        assert house.store.complete(winner, result_file=path.name)
+        return unsealed(job, result, sealed)
+
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    job = house.add_job()
+    dispatcher = house.dispatch(backend, seal=taken_over_meanwhile)
+    done = house.until(job, Status.COMPLETED)
+    wait_until(lambda: not list(house.folders.job(job.id).glob("attempt-*")), "the late run is over")
+    dispatcher.close()
+    assert house.folders.result(done).read_bytes() == b"the winner's result"
+    assert len(list(house.folders.job(job.id).glob("result*"))) == 1
+
+
+def test_a_run_that_was_taken_over_says_nothing_about_the_stop_of_the_other_run(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.uploads = True
+    backend.stop_answers = [False]
+    backend.gate.clear()
+    job = house.add_job(backend="runpod")
+    first = house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    house.store.end_lease(house.store.get(job.id))
+    adopted = house.store.adopt(house.store.get(job.id), "notebook", 60)
+    assert adopted is not None
+    assert house.store.release(adopted, "restarted", spent=True)
+    second = house.store.claim("notebook", "runpod", 60)
+    assert second is not None
+    assert house.store.submitting(second)
+    house.store.submitted(second.id, "rp-2")
+    assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
+    backend.gate.set()
+    first.close()
+    assert house.store.get(job.id).remote_stop is RemoteStop.PENDING, "the notebook's run goes on"
+
+
+def test_two_runs_of_one_job_in_one_process_do_not_touch_each_other(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.gate.clear()
+    job = house.add_job()
+    dispatcher = house.dispatch(backend, slots=2)
+    assert backend.submitting.wait(20)
+    house.store.end_lease(house.store.get(job.id))
+    adopted = house.store.adopt(house.store.get(job.id), "other", 60)
+    assert adopted is not None
+    assert house.store.release(adopted, "restarted", spent=True)
+    dispatcher.wake()
+    wait_until(lambda: len(backend.submissions) == 2, "the second attempt is submitted")
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    backend.gate.set()
+    done = house.until(job, Status.COMPLETED)
+    wait_until(lambda: not dispatcher._runs, "both threads have ended")
+    assert (done.attempt, done.result_file) == (2, f"result-{done.run.name}.mp4")
+    assert house.folders.result(done).is_file()
 
 
 def test_a_remote_run_is_picked_up_where_it_stands_and_never_submitted_twice(house: House) -> None:
@@ -425,12 +515,12 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
 
     def longest_s(self, house: House) -> float:
         limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s
-        return limits + dispatcher_module.GIVE_UP_AFTER_S
+        return limits + stops.GIVE_UP_AFTER_S
 
     def test_it_stays_pending_and_is_delivered_once_the_key_is_back(self, house: House) -> None:
         job = self.cancelled(house, sent_s_ago=self.longest_s(house) - 60)
         nobody = house.dispatch(ScriptedBackend(), names=["local"])
-        wait_until(lambda: (stop := nobody._stops.get(job.id)) and stop.next_try_s, "it was tried")
+        wait_until(lambda: nobody.stops.tried(job.id), "it was tried")
         assert house.store.get(job.id).remote_stop is RemoteStop.PENDING
         nobody.close()
         backend = ScriptedBackend(survives_restart=True)
@@ -472,7 +562,7 @@ def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_ove
     assert {house.store.get(job.id).status for job in jobs} == {Status.PROCESSING}
     nobody.close()
     limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s
-    monkeypatch.setattr(dispatcher_module, "GIVE_UP_AFTER_S", -limits)
+    monkeypatch.setattr(stops, "GIVE_UP_AFTER_S", -limits)
     house.dispatch(ScriptedBackend(), names=["local"])
     for job in jobs:
         failed = house.until(job, Status.FAILED)
@@ -506,7 +596,7 @@ def test_a_run_whose_end_could_not_be_written_is_taken_up_while_others_go_on(
 def test_what_cannot_be_removed_after_a_run_does_not_cost_its_slot(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "write_summary", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(driving, "write_summary", lambda *arguments: 1 / 0)
     backend = ScriptedBackend()
     backend.report = Report(RunState.SUCCEEDED, 100)
     jobs = [house.add_job() for _ in range(2)]

@@ -20,8 +20,9 @@ from PIL import Image
 
 from faceswap.engine.child.process import EngineProcess
 from faceswap.errors import UploadNotFound
+from faceswap.housekeeping import ORPHAN_AGE_S
 from faceswap.jobs import Status
-from faceswap.service import ORPHAN_AGE_S, Service
+from faceswap.service import Service
 from tests.integration.hostile import PAYLOAD, Hostile, hostile_files
 from tests.integration.serving import Serving
 from tests.integration.traps import Traps

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faceswap import Service, Settings, Status
-from faceswap import dispatcher as dispatcher_module
+from faceswap import Service, Settings, Status, stops
 from faceswap.jobs import RemoteStop
 from faceswap.ui import texts
 from tests.emulator.fixtures import settings_for
@@ -33,9 +32,7 @@ def test_the_stop_is_delivered_when_the_key_is_back(
 ) -> None:
     job_id = cancelled_without_the_key(emulator, tmp_path, portrait)
     with Service(Settings(data_dir=tmp_path)) as service:
-        wait_until(
-            lambda: (stop := service._dispatcher._stops.get(job_id)) and stop.next_try_s, "it was tried"
-        )
+        wait_until(lambda: service._parts.dispatcher.stops.tried(job_id), "it was tried")
         assert service.get(job_id).remote_stop is RemoteStop.PENDING
         assert service.health()["backends"] == ["local"]
     assert emulator.only_job.state == "IN_QUEUE", "nobody could tell RunPod"
@@ -51,7 +48,7 @@ def test_without_the_key_it_is_given_up_in_words_once_the_run_has_ended_by_itsel
     job_id = cancelled_without_the_key(emulator, tmp_path, portrait)
     settings = Settings(data_dir=tmp_path)
     longest_s = settings.runpod_wait_s + settings.engine_timeout_s
-    monkeypatch.setattr(dispatcher_module, "GIVE_UP_AFTER_S", -longest_s)
+    monkeypatch.setattr(stops, "GIVE_UP_AFTER_S", -longest_s)
     with Service(settings) as service:
         wait_until(lambda: service.get(job_id).remote_stop is RemoteStop.GIVEN_UP, "it is given up")
         job = service.get(job_id)

@@ -30,7 +30,7 @@ from faceswap.errors import (
     UploadNotFound,
 )
 from faceswap.jobs import CANCELLED_MESSAGE
-from faceswap.service import FRAME_COLUMNS
+from faceswap.queries import FRAME_COLUMNS
 from tests.media import transcode
 from tests.waiting import wait_until
 

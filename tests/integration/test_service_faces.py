@@ -20,7 +20,7 @@ from faceswap.errors import (
     WrongKind,
 )
 from faceswap.media import Limits, read_picture
-from faceswap.service import MOST_MAPPED
+from faceswap.orders import MOST_MAPPED
 from tests import judge
 from tests.integration.test_engine_faces import strip_of
 from tests.media import STRIP, crossing_places

@@ -78,7 +78,7 @@ def test_a_receipt_is_told_in_ones_own_language(language: Language, words: list[
 
 
 def test_a_forgotten_receipt_says_when_and_why_and_no_name() -> None:
-    receipt = made().forget(NOON + timedelta(days=1), "revoked")
+    receipt = made().reduced(NOON + timedelta(days=1), "revoked")
     shown = _Page("en").of(receipt)
     assert "Deleted task" in shown
     assert "Consent revoked; files and result deleted" in shown

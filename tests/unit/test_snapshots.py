@@ -56,7 +56,7 @@ class Machine:
         job = add_job(self.store, source_file=source.id, target_file=target.id)
         running = self.store.claim("worker", "local", 60)
         assert running
-        work = self.folders.work(running)
+        work = self.folders.work(running.run)
         work.mkdir(parents=True)
         (work / "frames").write_bytes(b"half done")
         self.folders.result(job).write_bytes(result)
@@ -114,13 +114,13 @@ def test_only_what_is_worth_keeping_is_copied(machine: Machine) -> None:
 def test_what_is_deleted_here_is_deleted_there(machine: Machine) -> None:
     kept, gone = machine.finish_a_job(), machine.finish_a_job(b"to be forgotten")
     machine.snapshots.take()
-    assert machine.store.forget(machine.store.get(gone.id), "{}")
+    assert machine.store.delete_job(machine.store.get(gone.id), "{}")
     shutil.rmtree(machine.folders.job(gone.id))
     machine.snapshots.take()
     assert not [name for name in machine.copied() if gone.id in name]
     assert not (machine.bucket / "jobs" / gone.id).exists(), "nor an empty folder"
     assert gone.target_file.encode() in (machine.bucket / "jobs.sqlite3").read_bytes(), "it is to be erased"
-    machine.store.erased(gone.id)
+    machine.store.note_erased(gone.id)
     machine.store.delete_upload(gone.target_file)
     machine.snapshots.take()
     assert gone.target_file.encode() not in (machine.bucket / "jobs.sqlite3").read_bytes()

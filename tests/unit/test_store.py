@@ -18,9 +18,11 @@ from faceswap.errors import (
     UploadNotFound,
     from_code,
 )
-from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, Stage, Status
+from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, RunKey, Stage, Status
+from faceswap.settings import Settings
 from faceswap.store import Erasure, JobStore, Upload
 from faceswap.store.database import MIGRATIONS, SCHEMA_VERSION
+from faceswap.terms import Terms
 from tests.factories import NOON, Clock, add_job, make_job, make_upload
 
 
@@ -69,6 +71,35 @@ def test_the_sixth_live_job_of_an_owner_is_refused(store: JobStore) -> None:
     add_job(store, owner="bob", max_active=5)
     store.cancel(jobs[0].id)
     add_job(store, owner="ann", max_active=5)
+
+
+def test_a_job_whose_file_was_deleted_meanwhile_is_refused(store: JobStore) -> None:
+    upload = make_upload()
+    store.add_upload(upload)
+    consent = Consent("local", ("0" * 64,), "1" * 64, NOON)
+    limits = {"max_active": 9, "max_queue": 9}
+    kept = store.add(make_job(target_file=upload.id), consent, needs=[upload.id], **limits)
+    store.delete_upload(upload.id)
+    with pytest.raises(UploadNotFound):
+        store.add(make_job(target_file=upload.id), consent, needs=[upload.id], **limits)
+    assert [job.id for job in store.active()] == [kept.id]
+
+
+def test_terms_come_back_as_they_were_put_in(store: JobStore) -> None:
+    terms = Terms.of(Settings(producer="an early name", engine_timeout_s=7))
+    job = add_job(store, terms=terms)
+    assert store.get(job.id).terms == terms
+
+
+def test_a_stop_is_confirmed_for_its_own_run_only(store: JobStore) -> None:
+    first = claimed(store, backend="local")
+    store.submitting(first)
+    other = RunKey(first.id, first.attempt, "another worker")
+    store.cancel(first.id)
+    store.stopped(first.id, RemoteStop.CONFIRMED, other)
+    assert store.get(first.id).remote_stop is RemoteStop.PENDING
+    store.stopped(first.id, RemoteStop.CONFIRMED, first.run)
+    assert store.get(first.id).remote_stop is RemoteStop.CONFIRMED
 
 
 def test_a_full_queue_refuses_everyone(store: JobStore) -> None:
@@ -160,9 +191,9 @@ def test_a_run_that_lost_its_job_to_a_cancel_can_change_nothing(store: JobStore)
 
 def test_a_run_taken_over_by_another_worker_can_change_nothing(store: JobStore, clock: Clock) -> None:
     job = claimed(store)
-    assert store.expired() == []
+    assert store.with_lapsed_lease() == []
     clock.now_s += 6
-    assert [found.id for found in store.expired()] == [job.id]
+    assert [found.id for found in store.with_lapsed_lease()] == [job.id]
     adopted = store.adopt(job, "another", 5)
     assert adopted is not None
     assert store.adopt(job, "third", 5) is None
@@ -173,19 +204,19 @@ def test_a_run_taken_over_by_another_worker_can_change_nothing(store: JobStore, 
 def test_keeping_a_lease_keeps_a_run(store: JobStore, clock: Clock) -> None:
     job = claimed(store)
     clock.now_s += 4
-    store.keep("worker", 5, [job.id])
+    store.keep_leases("worker", 5, [job.run])
     clock.now_s += 4
-    assert store.expired() == []
-    store.expire(job)
-    assert [found.id for found in store.expired()] == [job.id]
+    assert store.with_lapsed_lease() == []
+    store.end_lease(job)
+    assert [found.id for found in store.with_lapsed_lease()] == [job.id]
 
 
 def test_a_run_that_its_worker_lost_sight_of_is_not_kept(store: JobStore, clock: Clock) -> None:
     lost, driven = claimed(store), claimed(store)
     clock.now_s += 4
-    store.keep("worker", 5, [driven.id])
+    store.keep_leases("worker", 5, [driven.run])
     clock.now_s += 4
-    assert [found.id for found in store.expired()] == [lost.id]
+    assert [found.id for found in store.with_lapsed_lease()] == [lost.id]
 
 
 def test_cancel_after_a_submission_asks_for_a_remote_stop(store: JobStore) -> None:
@@ -219,7 +250,7 @@ def test_a_forgotten_job_leaves_a_receipt_and_a_note_of_what_to_erase(store: Job
         store.receipt(job.id, "ann")
     failed = store.fail(job, "no_face", "No face")
     assert failed is not None
-    erasure = store.forget(failed, "the receipt")
+    erasure = store.delete_job(failed, "the receipt")
     assert erasure == Erasure(
         job.id, "local", None, None, ("another-source", "source-file-of-test", "target-file-of-test")
     )
@@ -230,8 +261,8 @@ def test_a_forgotten_job_leaves_a_receipt_and_a_note_of_what_to_erase(store: Job
         with pytest.raises(JobNotFound):
             question(job.id)
     assert store.receipts("bob", limit=9) == store.events(job.id) == store.history("ann") == []
-    assert store.forget(failed, "once more") is None
-    store.erased(job.id)
+    assert store.delete_job(failed, "once more") is None
+    store.note_erased(job.id)
     assert store.erasures() == []
     assert store.receipt(job.id) == "the receipt"
 
@@ -241,7 +272,7 @@ def test_receipts_are_listed_last_forgotten_first(store: JobStore, clock: Clock)
         clock.now_s += 60
         job = store.fail(claimed(store), "no_face", "No face")
         assert job is not None
-        store.forget(job, f"receipt {minute}")
+        store.delete_job(job, f"receipt {minute}")
     assert store.receipts("local", limit=2) == ["receipt 2", "receipt 1"]
     assert store.receipts("local", limit=2, offset=2) == ["receipt 0"]
 
@@ -251,7 +282,7 @@ def test_of_a_forgotten_job_only_what_stops_its_remote_run_stays(store: JobStore
     store.submitting(job)
     store.submitted(job.id, "rp-1")
     cancelled = store.cancel(job.id)
-    erasure = store.forget(cancelled, "the receipt")
+    erasure = store.delete_job(cancelled, "the receipt")
     assert erasure is not None
     assert (erasure.runpod_id, erasure.submitted_at) == ("rp-1", NOON)
     with pytest.raises(JobNotFound):
@@ -270,7 +301,7 @@ def test_of_a_forgotten_job_only_what_stops_its_remote_run_stays(store: JobStore
 @pytest.mark.parametrize("start", ["pending", "processing"])
 def test_a_live_job_is_not_forgotten(store: JobStore, start: str) -> None:
     job = claimed(store) if start == "processing" else add_job(store)
-    assert store.forget(job, "a receipt") is None
+    assert store.delete_job(job, "a receipt") is None
     assert store.get(job.id) == job
     assert store.receipts("local", limit=9) == store.erasures() == []
 
@@ -314,7 +345,7 @@ def test_titles_and_names_of_what_was_forgotten_are_in_no_byte_of_the_store(tmp_
         kept.append((ended, upload))
         if chance.random() < 0.6:
             job, upload = kept.pop(chance.randrange(len(kept)))
-            assert store.forget(job, "{}")
+            assert store.delete_job(job, "{}")
             store.delete_upload(upload.id)
             words["forgotten"] |= {job.title[:10], upload.name[:9]}
     words["kept"] = {word for job, upload in kept for word in (job.title[:10], upload.name[:9])}

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import string
+from pathlib import Path
 
 import pytest
 
-from faceswap import errors
+from faceswap import errors, ui
 from faceswap.jobs import RemoteStop, Stage, Status
 from faceswap.ui import texts
-from faceswap.ui.texts import LANGUAGES, Text
+from faceswap.ui.texts import CATALOGUES, LANGUAGES
+from tests.chinese import english_in
 from tests.factories import make_job
 
-TABLES = {
-    "words": texts.WORDS,
-    "status": texts.STATUS,
-    "stages": texts.STAGES,
-    "remote stop": texts.REMOTE_STOP,
-    "reasons": texts.REASONS,
-    "notes": texts.NOTES,
-    "events": texts.EVENTS,
-}
+TABLES = ("words", "status", "stages", "remote_stop", "events", "notes", "values")
+PAGES = Path(ui.__file__).parent
+
+
+def table(name: str, language: texts.Language) -> dict[str, str]:
+    catalogue = CATALOGUES[language]
+    return catalogue.words() if name == "words" else dict(getattr(catalogue, name))
 
 
 def error_classes(
@@ -35,22 +36,65 @@ def placeholders(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_both_languages_say_the_same_with_the_same_values(table: str) -> None:
-    for key, text in TABLES[table].items():
-        assert isinstance(text, Text), key
-        assert text.zh.strip(), key
-        assert text.en.strip(), key
-        assert placeholders(text.zh) == placeholders(text.en), key
+@pytest.mark.parametrize("name", TABLES)
+def test_both_languages_say_the_same_with_the_same_values(name: str) -> None:
+    chinese, english = table(name, "zh"), table(name, "en")
+    assert list(chinese) == list(english)
+    for key in chinese:
+        assert chinese[key].strip(), key
+        assert english[key].strip(), key
+        assert placeholders(chinese[key]) == placeholders(english[key]), key
+
+
+def test_a_key_stands_in_one_group_only() -> None:
+    for catalogue in CATALOGUES.values():
+        assert len(catalogue.words()) == sum(map(len, catalogue.pages.values()))
+    assert list(CATALOGUES["zh"].pages) == list(CATALOGUES["en"].pages)
+
+
+def sources() -> str:
+    """All code and markup of the pages."""
+    files = [file for file in sorted(PAGES.rglob("*")) if file.suffix in {".py", ".js", ".html"}]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def test_every_sentence_of_the_pages_is_used_and_none_is_missing() -> None:
+    """Either by its whole key, or by a key that is put together from a prefix and a name."""
+    code = sources()
+    prefixes = tuple(re.findall(r"""["'`]([a-z]+_)(?:\{|\$\{|["'] ~)""", code))
+    said = set(CATALOGUES["en"].words())
+    unused = {
+        key for key in said if not re.search(rf"""["'`]{key}["'`]""", code) and not key.startswith(prefixes)
+    }
+    assert unused == set()
+    asked = set(re.findall(r"""(?:\bi18n|\bboth|\bword|\bsay)\(["']([\w]+)["']""", code))
+    assert asked <= set(texts.for_gradio("en"))
+    assert all(any(key.startswith(prefix) for key in said | {"status_"}) for prefix in prefixes)
+
+
+def test_every_note_and_event_of_the_app_has_words() -> None:
+    code = "\n".join(file.read_text(encoding="utf-8") for file in PAGES.parent.rglob("*.py"))
+    for name in [*CATALOGUES["en"].notes, *CATALOGUES["en"].events]:
+        told = name.removeprefix("mesh_instead_").removeprefix("remote stop ").removeprefix("submitted, ")
+        assert told in code, f"nothing says {name}"
+
+
+@pytest.mark.parametrize("name", [*TABLES, "errors"])
+def test_no_english_is_left_in_chinese(name: str) -> None:
+    for key, text in table(name, "zh").items():
+        assert english_in(text) == set(), key
 
 
 @pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.code)
 def test_every_error_has_a_chinese_sentence_that_its_details_fill(kind: type[errors.FaceSwapError]) -> None:
-    chinese = texts.CHINESE_ERRORS[kind.code]
+    chinese = texts.for_browser()["zh"]["errors"][kind.code]
     assert placeholders(chinese) <= placeholders(inspect.getdoc(kind) or "")
-    if placeholders(chinese):
-        without = texts.CHINESE_WITHOUT_DETAILS[kind.code]
-        assert not placeholders(without), "a failed job has its code only"
+
+
+def test_the_catalogues_name_no_error_that_does_not_exist() -> None:
+    codes = {kind.code for kind in error_classes()} | {"cancelled"}
+    assert set(CATALOGUES["zh"].errors) | {"cancelled"} == codes
+    assert set(CATALOGUES["en"].errors) <= codes
 
 
 def test_an_error_is_told_with_its_details_in_words() -> None:
@@ -60,16 +104,18 @@ def test_an_error_is_told_with_its_details_in_words() -> None:
     assert texts.sentence(errors.TooLarge(limit_mb=500), "zh") == "文件超过 500 MB，请先压缩或剪短。"
 
 
-def test_a_failed_job_is_told_by_its_code() -> None:
+def test_a_failed_job_is_told_by_its_code_and_details() -> None:
+    error = errors.TooLong(duration_s=9, limit_s=5)
     job = make_job(
-        status=Status.FAILED,
-        error_code="too_long",
-        error_message=str(errors.TooLong(duration_s=9, limit_s=5)),
+        status=Status.FAILED, error_code=error.code, error_message=str(error), error_details=error.details
     )
-    assert texts.job_sentence(job, "zh") == "视频太长，请先剪短。"
+    assert texts.job_sentence(job, "zh") == "视频长 9 秒，超过上限 5 秒，请先剪短。"
+    before = job.evolve(error_details={})
+    assert texts.job_sentence(before, "zh") == "视频长 … 秒，超过上限 … 秒，请先剪短。"
+    assert texts.job_sentence(before, "en") == texts.job_sentence(job, "en")
     assert texts.job_sentence(job, "en") == "This video lasts 9 s; the limit is 5 s. Cut it first."
     unheard_of = job.evolve(error_code="from_the_future", error_message="Words from the future.")
-    assert texts.job_sentence(unheard_of, "zh") == texts.CHINESE_ERRORS["internal"]
+    assert texts.job_sentence(unheard_of, "zh") == CATALOGUES["zh"].errors["internal"]
     assert texts.job_sentence(unheard_of, "en") == "Words from the future."
     assert texts.job_sentence(make_job(), "zh") == ""
 
@@ -82,16 +128,18 @@ def test_a_cancelled_job_says_the_agreed_words() -> None:
 
 def test_a_change_of_state_is_told_by_its_reason_or_its_error() -> None:
     assert texts.event("submitted", "zh") == "已提交"
-    assert texts.event("no_face", "zh") == texts.CHINESE_WITHOUT_DETAILS["no_face"]
+    assert texts.event("claimed by host:1:ab", "zh") == "开始运行 (host:1:ab)"
+    said = "在目标中没有找到人脸，请换一个人脸清晰、没有侧过去的。"
+    assert texts.event("no_face", "zh", {"role": "target"}) == said
     assert texts.event("cancelled", "en") == "Cancelled by the user"
     assert texts.event("engine_crashed", "en") == str(errors.EngineCrashed())
     assert texts.event("from the future", "zh") == texts.event("from the future", "en") == "from the future"
 
 
 def test_the_states_have_the_agreed_words() -> None:
-    assert [texts.STATUS[status].zh for status in Status] == ["等待中", "处理中", "已完成", "失败"]
-    assert set(texts.STAGES) == set(Stage)
-    assert set(texts.REMOTE_STOP) == set(RemoteStop) - {RemoteStop.NONE}
+    assert [CATALOGUES["zh"].status[status] for status in Status] == ["等待中", "处理中", "已完成", "失败"]
+    assert set(CATALOGUES["zh"].stages) == set(Stage)
+    assert set(CATALOGUES["zh"].remote_stop) == set(RemoteStop) - {RemoteStop.NONE}
 
 
 def test_the_stop_of_a_run_in_the_cloud_is_told_in_words() -> None:
@@ -127,10 +175,8 @@ def test_any_chinese_is_chinese_and_the_rest_is_english(header: str | None, lang
 def test_the_browser_gets_every_word_in_both_languages_without_gaps() -> None:
     told = json.loads(json.dumps(texts.for_browser()))
     assert set(told) == set(LANGUAGES)
-    for part in ("words", "status", "stages", "remoteStop"):
+    for part in ("words", "status", "stages", "remoteStop", "values", "errors"):
         assert set(told["zh"][part]) == set(told["en"][part])
-    for language in LANGUAGES:
-        assert not [text for text in told[language]["errors"].values() if placeholders(text)]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import site
 import subprocess
 import sys
 import threading
@@ -45,7 +46,8 @@ class EngineProcess:
         self._report = EngineReport(done=False)
         self._last_words: deque[str] = deque(maxlen=40)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "faceswap.engine"],
+            # -P: no module of the current folder is imported
+            [sys.executable, "-P", "-m", "faceswap.engine"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -148,8 +150,13 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without secrets, and with this package importable from any working directory."""
+    """Ours without secrets, and with this package importable from any working directory.
+
+    An installed package is importable already. Its folder on PYTHONPATH would come before the standard
+    library, whose modules other packages there could hide.
+    """
     home = str(Path(__file__).parents[3])
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+    if home not in {*site.getsitepackages(), site.getusersitepackages()}:
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     return kept

@@ -9,7 +9,7 @@ import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
 import { toast } from "./toasts.js";
 import { view } from "./viewer.js";
-import { errorWords, word } from "./words.js";
+import { errorText, refusalOf, word } from "./words.js";
 
 /** @param {HTMLElement} button */
 const titleOf = (button) => button.dataset.title || jobOf(button.dataset.job)?.title || word("unnamed");
@@ -50,7 +50,7 @@ async function cancel(button) {
   if (!sure) return;
   const answer = await call("POST", `/api/cancel/${encodedIdOf(button)}`);
   if (answer.status === 400) toast(word("cancel_late"), "bad");
-  else if (answer.status === 404) toast(errorWords("job_not_found"), "bad");
+  else if (answer.status === 404) toast(errorText("job_not_found"), "bad");
   else if (!answer.ok) failed();
 }
 
@@ -118,7 +118,7 @@ async function retry(button) {
   const body = { source_file, target_file, face_mappings, options, consent: true };
   const answer = await call("POST", `/api/process/${type}`, { body });
   if (answer.ok) toast(word("retried"), "good");
-  else if (answer.status === 429) toast(errorWords("too_many_jobs"), "bad");
+  else if (answer.status === 429) toast(refusalOf(answer), "bad");
   else failed();
 }
 

@@ -34,12 +34,12 @@ export function announce() {
 
 /** @param {Job} job */
 function tell(job) {
-  if (job.error_code === "cancelled") return toast(word("cancelled_toast", { title: job.title }), "bad");
-  if (job.status === "failed") {
-    return toast([word("failed_toast", { title: job.title }), reasonOf(job)].filter(Boolean).join(" "), "bad");
-  }
-  toast(word("done_toast", { title: job.title }), "good");
-  offer(job);
+  const { title } = job;
+  if (job.status === "completed") {
+    toast(word("done_toast", { title }), "good");
+    offer(job);
+  } else if (job.error_code === "cancelled") toast(word("cancelled_toast", { title }), "bad");
+  else toast(`${word("failed_toast", { title })} ${reasonOf(job)}`, "bad");
 }
 
 /** A form of this page has queued tasks and shows their ids: a task that is over within a second is told, too. */

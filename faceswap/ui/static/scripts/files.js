@@ -2,7 +2,7 @@
 
 import { find, nearest } from "./dom.js";
 import { toast } from "./toasts.js";
-import { errorWords } from "./words.js";
+import { errorText } from "./words.js";
 
 /**
  * The sentence that refuses these files, or null: what is empty or larger than the server takes.
@@ -13,8 +13,8 @@ import { errorWords } from "./words.js";
 export function problemOf(files) {
   const limitMb = Number(find("fs-dock")?.dataset.limit || Infinity);
   for (const file of files) {
-    if (file.size === 0) return errorWords("empty_file");
-    if (file.size > limitMb * 1e6) return errorWords("too_large");
+    if (file.size === 0) return errorText("empty_file");
+    if (file.size > limitMb * 1e6) return errorText("too_large", { limit_mb: limitMb });
   }
   return null;
 }

@@ -18,6 +18,7 @@ import { call } from "./server.js";
  * @property {number | null} position in the queue, from 1
  * @property {string} title what somebody typed: it goes into text nodes, never into markup
  * @property {string | null} error_code
+ * @property {Record<string, unknown>} error_details
  * @property {string | null} error_message in English
  * @property {string | null} result_url
  * @property {string} remote_stop

@@ -11,6 +11,7 @@
  * @property {Record<string, string>} status
  * @property {Record<string, string>} stages
  * @property {Record<string, string>} remoteStop
+ * @property {Record<string, string>} values words for the values that fill other sentences
  * @property {Record<string, string>} errors by error code
  */
 
@@ -29,6 +30,20 @@ async function load() {
 }
 
 /**
+ * Fill the `{names}` of a sentence. `{name:.1f}` is a number with so many decimals.
+ *
+ * @param {string} sentence
+ * @param {Record<string, unknown>} values
+ */
+function fill(sentence, values) {
+  return sentence.replace(/\{(\w+)(?::\.(\d)f)?\}/g, (_, name, decimals) => {
+    const value = values[name];
+    if (value === undefined || value === null) return "…";
+    return decimals && typeof value === "number" ? value.toFixed(Number(decimals)) : String(value);
+  });
+}
+
+/**
  * A sentence of the catalogue with its `{names}` filled in.
  *
  * @param {string} key
@@ -37,7 +52,29 @@ async function load() {
 export function word(key, values = {}) {
   const text = catalogue.words[key];
   if (text === undefined) throw new Error(`there are no words for ${key}`);
-  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  return fill(text, values);
+}
+
+/**
+ * What an error is called on the pages.
+ *
+ * @param {string | null} code
+ * @param {Record<string, unknown>} [details] of the error: they fill its sentence
+ * @param {string | null} [message] the error's own English sentence. English pages show it when the code or one
+ *     of its details is unknown here.
+ */
+export function errorText(code, details = {}, message = "") {
+  const sentence = catalogue.errors[code ?? ""];
+  const needed = sentence?.match(/(?<=\{)\w+/g) ?? [];
+  const known = sentence && needed.every((name) => name in details);
+  if (message && !chinese && !known) return message;
+  return fill(sentence || catalogue.errors.internal, Object.fromEntries(Object.entries(details).map(inWords)));
+}
+
+/** @param {[string, unknown]} detail */
+function inWords([name, value]) {
+  const known = typeof value === "string" && Object.hasOwn(catalogue.values, value);
+  return [name, known ? catalogue.values[value] : value];
 }
 
 /** @param {number} seconds */
@@ -77,9 +114,7 @@ export function left(job) {
  * @param {Job} job
  */
 export function reasonOf(job) {
-  if (job.status !== "failed") return "";
-  const known = catalogue.errors[job.error_code ?? ""];
-  return known || (chinese ? catalogue.errors.internal : job.error_message || "");
+  return job.status === "failed" ? errorText(job.error_code, job.error_details, job.error_message) : "";
 }
 
 /**
@@ -90,15 +125,12 @@ export function reasonOf(job) {
 export const remoteStopOf = (job) => catalogue.remoteStop[job.remote_stop] ?? "";
 
 /**
- * What an error is called on the pages.
- *
- * @param {string | null} code
- */
-export const errorWords = (code) => catalogue.errors[code ?? ""] || word("action_failed");
-
-/**
- * Why the server refused a request. It names the error's code in a header.
+ * Why the server refused a request, from the headers of its answer.
  *
  * @param {Response} answer
  */
-export const refusalOf = (answer) => errorWords(answer.headers.get("X-FaceSwap-Error"));
+export function refusalOf(answer) {
+  const code = answer.headers.get("X-FaceSwap-Error");
+  if (!code || !catalogue.errors[code]) return word("action_failed");
+  return errorText(code, JSON.parse(answer.headers.get("X-FaceSwap-Error-Details") || "{}"));
+}

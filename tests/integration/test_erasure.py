@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from faceswap import Service, Settings, Status
-from faceswap.archive import Archive
 from faceswap.backends import Handle
 from faceswap.consent import STATEMENT, VERSION, statement_hash
-from faceswap.dispatcher import write_summary
+from faceswap.erasure import Eraser
 from faceswap.errors import JobNotFound, UploadNotFound
 from faceswap.jobs import Job, Result
 from faceswap.receipt import Receipt
+from faceswap.summary import write_summary
 from faceswap.uploads import Intake
 from tests.factories import Clock, add_job
 from tests.integration.serving import Serving
@@ -32,15 +32,15 @@ def service(serving: Serving) -> Service:
 
 
 @pytest.fixture
-def archive_with(serving: Serving) -> Callable[[ScriptedBackend], Archive]:
-    """An archive of its own, which works off notes when it is told to."""
+def eraser_with(serving: Serving) -> Callable[[ScriptedBackend], Eraser]:
+    """An eraser of its own, which works off notes when it is told to."""
 
-    def make(backend: ScriptedBackend) -> Archive:
+    def make(backend: ScriptedBackend) -> Eraser:
         def now() -> datetime:
             return datetime.now(UTC)
 
         intake = Intake(serving.store, serving.folders, serving.settings, now)
-        return Archive(serving.store, serving.folders, intake, {"runpod": backend}, now)
+        return Eraser(serving.store, serving.folders, intake, {"runpod": backend}, now)
 
     return make
 
@@ -112,7 +112,7 @@ def test_of_a_forgotten_job_a_receipt_with_hashes_only_is_left(
     elif end == "revoked":
         assert service.revoke_consent(job.id) == []
     else:
-        service._archive.expire(days=1e-9)
+        service._eraser.delete_older_than(days=1e-9)
     for question in (service.get, service.events, service.result_path, service.consent, service.delete):
         with pytest.raises(JobNotFound):
             question(job.id)
@@ -207,7 +207,7 @@ def test_what_a_crash_left_unfinished_is_erased_after_the_next_start(
     serving: Serving, make_service: Callable[..., Service]
 ) -> None:
     job = finished(serving)
-    assert serving.store.forget(job, serving.service.receipt(job.id).model_dump_json()), "then it crashed"
+    assert serving.store.delete_job(job, serving.service.receipt(job.id).model_dump_json()), "then it crashed"
     assert serving.folders.result(job).exists()
     make_service()
     wait_until(lambda: serving.store.erasures() == [], "it is worked off")
@@ -254,11 +254,11 @@ def test_jobs_are_kept_for_as_long_as_is_set_after_their_end(
     assert ended is not None
     clock = Clock((ended + timedelta(days=6.9)).timestamp())
     early = make_service(clock, retention_days=7)
-    wait_until(lambda: early._rounds == 1, "the house was kept")
+    wait_until(lambda: early._parts.housekeeping.rounds == 1, "the house was kept")
     assert serving.store.get(old.id) == old
     clock.now_s += 0.2 * 86_400
     late = make_service(clock, retention_days=7)
-    wait_until(lambda: late._rounds == 1, "the house was kept")
+    wait_until(lambda: late._parts.housekeeping.rounds == 1, "the house was kept")
     assert late.receipt(old.id).forgotten is not None
     assert not serving.folders.job(old.id).exists()
     assert serving.store.has_job(live.id)
@@ -269,7 +269,7 @@ def test_on_ones_own_machine_nothing_is_deleted_by_itself(
 ) -> None:
     old = finished(serving)
     later = make_service(Clock(datetime.now(UTC).timestamp() + 3650 * 86_400))
-    wait_until(lambda: later._rounds == 1, "the house was kept")
+    wait_until(lambda: later._parts.housekeeping.rounds == 1, "the house was kept")
     assert later.result_path(old.id).read_bytes() == b"the result"
 
 
@@ -288,7 +288,7 @@ class Elsewhere(ScriptedBackend):
 
 
 def test_what_lies_elsewhere_is_erased_again_and_again_until_it_is_gone(
-    serving: Serving, service: Service, archive_with: Callable[[ScriptedBackend], Archive]
+    serving: Serving, service: Service, eraser_with: Callable[[ScriptedBackend], Eraser]
 ) -> None:
     job = add_job(serving.store, backend="runpod")
     running = serving.store.claim("a worker", "runpod", 3600)
@@ -301,22 +301,22 @@ def test_what_lies_elsewhere_is_erased_again_and_again_until_it_is_gone(
     (note,) = serving.store.erasures()
     cloud = Elsewhere()
     cloud.answers = [False, False, True]
-    archive = archive_with(cloud)
+    eraser = eraser_with(cloud)
     waited_s = 0.0
-    archive._monotonic = lambda: waited_s
-    archive.step()
-    archive.step()
+    eraser._monotonic = lambda: waited_s
+    eraser.step()
+    eraser.step()
     assert len(cloud.erased) == 1, "not at once again"
     waited_s = 1.5
-    archive.step()
+    eraser.step()
     waited_s = 9.0
-    archive.step()
+    eraser.step()
     assert cloud.erased == [Handle(job.id, "rp-1", note.submitted_at)] * 3
     assert serving.store.erasures() == []
 
 
 def test_without_its_backend_a_note_waits(
-    serving: Serving, service: Service, archive_with: Callable[[ScriptedBackend], Archive]
+    serving: Serving, service: Service, eraser_with: Callable[[ScriptedBackend], Eraser]
 ) -> None:
     add_job(serving.store, backend="runpod")
     running = serving.store.claim("a worker", "runpod", 3600)
@@ -324,9 +324,9 @@ def test_without_its_backend_a_note_waits(
     serving.store.submitting(running)
     assert serving.store.complete(running)
     service.delete(running.id)
-    archive = archive_with(Elsewhere())
-    archive._backends = {}
-    archive.step()
+    eraser = eraser_with(Elsewhere())
+    eraser._backends = {}
+    eraser.step()
     assert [note.job_id for note in serving.store.erasures()] == [running.id]
 
 

@@ -1,9 +1,9 @@
-"""What is kept of a job, and the end of everything else.
+"""Deletes a job's media and keeps its receipt.
 
-A job is forgotten in two steps, so that neither a crash nor a network that is down leaves a face behind. One
-transaction replaces the job by its receipt and a note of what is to be erased. Then the note is worked off,
-by whoever holds an archive over this data folder, again and again until nothing is left: folders, titles and
-names in the store's log, copies in the bucket.
+A job is deleted in two steps, so that neither a crash nor a broken network leaves a face behind. First, one
+transaction replaces the job by its receipt and a note of what must be erased. Then whoever holds an eraser
+over this data folder works through the notes, again and again, until nothing is left: the job's folders, its
+titles and names in the store's log, and its copies in the bucket.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from faceswap.uploads import Intake
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-"""How soon what another process forgot is noticed."""
+"""How soon a deletion by another process is noticed."""
 BACKOFF_S = (1.0, 300.0)
 DAY_S = 86_400.0
 
@@ -42,8 +42,11 @@ class _Try:
     delay_s: float = BACKOFF_S[0]
 
 
-class Archive:
-    """Receipts, and forgetting. Safe to use from any thread and process; `start` works off what is noted."""
+class Eraser:
+    """Deletes jobs and reads receipts. Safe to use from any thread and process.
+
+    `start` begins a thread that works through the notes until `close`.
+    """
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Archive:
         monotonic: Callable[[], float] = time.monotonic,
         on_erased: Callable[[Sequence[Path]], bool] = lambda folders: True,
     ) -> None:
-        """`on_erased` is told which folders are gone, and answers whether no copy of them is left."""
+        """`on_erased` is given the folders that were deleted; it returns whether no copy of them is left."""
         self._store = store
         self._folders = folders
         self._intake = intake
@@ -80,14 +83,14 @@ class Archive:
     # -- receipts ----------------------------------------------------------------------------------------
 
     def receipt(self, job_id: str, owner: str) -> Receipt:
-        """Of a job, or what is left of a forgotten one. Raises: JobNotFound."""
+        """The receipt of a job, also of a deleted one. Raises: JobNotFound."""
         try:
             return self._receipt_of(self._store.get(job_id, owner))
         except JobNotFound:
             return Receipt.model_validate_json(self._store.receipt(job_id, owner))
 
     def receipts(self, owner: str, *, limit: int, offset: int = 0) -> list[Receipt]:
-        """Of forgotten jobs, the last one first."""
+        """The receipts of deleted jobs, the one deleted last first."""
         bodies = self._store.receipts(owner, limit=limit, offset=offset)
         return [Receipt.model_validate_json(body) for body in bodies]
 
@@ -99,43 +102,45 @@ class Archive:
         events, consent = self._store.events(job.id), self._store.consent(job.id)
         return receipt_of(job, events, consent, uploads, job.marks)
 
-    # -- forgetting --------------------------------------------------------------------------------------
+    # -- deleting ----------------------------------------------------------------------------------------
 
-    def forget(self, job: Job, because: Because) -> None:
-        """Leave nothing of a finished job but its receipt. Files that another job uses stay with that job.
+    def delete(self, job: Job, because: Because) -> None:
+        """Delete all of a finished job but its receipt. Files that another job uses stay with that job.
 
-        When this returns, what is on this machine is gone; the bucket follows in the background.
+        When this returns, nothing of it is left on this machine; the bucket is emptied in the background.
 
-        Raises: JobNotFound: somebody else was first.
+        Raises: JobNotFound: another caller deleted it first.
         """
-        if not self._forget([job], because):
+        if not self._delete([job], because):
             raise JobNotFound()
 
-    def expire(self, days: float) -> int:
-        """Forget what ended more than so many days ago. Returns how many jobs."""
+    def delete_older_than(self, days: float) -> int:
+        """Delete the jobs that ended more than so many days ago. Returns how many."""
         expired = self._store.finished_before(self._now().timestamp() - days * DAY_S)
-        return self._forget(expired, "expired") if expired else 0
+        return self._delete(expired, "expired") if expired else 0
 
-    def _forget(self, jobs: Sequence[Job], because: Because) -> int:
-        """Returns how many jobs nobody else had forgotten before."""
+    def _delete(self, jobs: Sequence[Job], because: Because) -> int:
+        """Returns how many of the jobs this call deleted; other callers may have deleted the rest."""
         erasures: list[Erasure] = []
         for job in jobs:
             with suppress(JobNotFound):
                 receipt = None
-                if job.backend != "simulated":  # which has no consent and no files to give account of
-                    receipt = self._receipt_of(job).forget(self._now(), because).model_dump_json()
-                erasure = self._store.forget(job, receipt)
+                if job.backend != "simulated":  # it has no consent and no files to give account of
+                    receipt = self._receipt_of(job).reduced(self._now(), because).model_dump_json()
+                erasure = self._store.delete_job(job, receipt)
                 if erasure is not None:
                     log.debug("job %s: %s", job.id, because)
                     erasures.append(erasure)
         if erasures and self._erase_here(erasures):
             for erasure in filter(_stayed_here, erasures):
-                self._store.erased(erasure.job_id)
+                self._store.note_erased(erasure.job_id)
         self._wake.set()
         return len(erasures)
 
+    # -- working through the notes -----------------------------------------------------------------------
+
     def step(self) -> None:
-        """Work off what is due."""
+        """Work through the notes whose next try is due."""
         erasures = self._store.erasures()
         self._tries = {each.job_id: self._tries.get(each.job_id, _Try()) for each in erasures}
         due_now = [each for each in erasures if self._tries[each.job_id].next_s <= self._monotonic()]
@@ -148,7 +153,7 @@ class Archive:
                 return
             due = self._tries[erasure.job_id]
             if self._erase_there(erasure) and due.here:
-                self._store.erased(erasure.job_id)
+                self._store.note_erased(erasure.job_id)
                 log.debug("job %s: nothing is left of it", erasure.job_id)
             due.next_s = self._monotonic() + due.delay_s
             due.delay_s = min(due.delay_s * 2, BACKOFF_S[1])
@@ -160,12 +165,13 @@ class Archive:
                 self.step()
             except (
                 Exception
-            ):  # a full disk or a busy store must not end the thread; the next step tries again
+            ):  # a full disk or a busy store must not end the thread: the next step tries again
                 log.exception("erasing goes on after an error")
             self._wake.wait(LOOK_EVERY_S)
         self._store.close()
 
     def _erase_here(self, erasures: Sequence[Erasure]) -> bool:
+        """Returns whether nothing of these jobs is left on this machine or in its snapshot."""
         unused = {upload.id: upload for upload in self._store.unused_uploads(older_than_s=0)}
         gone: list[Path] = []
         for erasure in erasures:
@@ -180,6 +186,7 @@ class Archive:
         return self._on_erased(gone) and compact and not any(folder.exists() for folder in gone)
 
     def _erase_there(self, erasure: Erasure) -> bool:
+        """Returns whether nothing of this job is left where it ran."""
         if _stayed_here(erasure):
             return True
         backend = self._backends.get(erasure.backend)

@@ -1,0 +1,265 @@
+"""Drives one run of one job from its start, or from where it stands, to its end.
+
+Every change of the job is a compare-and-set in the store. A driver that loses one cleans up after its own run
+only.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from faceswap.backends import Backend, Handle, Media, Report, RunState
+from faceswap.errors import FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
+from faceswap.folders import Folders
+from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
+from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
+from faceswap.store import JobStore
+from faceswap.summary import write_summary
+from faceswap.uploads import people_path
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 0.5
+"""How often leases are renewed and progress is written, and how soon another process's writes are noticed."""
+
+
+class Seal(Protocol):
+    """Writes a fetched result with all its marks, see `Provenance.seal`; None once it is not `wanted`."""
+
+    def __call__(
+        self,
+        job: Job,
+        result: Path,
+        sealed: Path,
+        ingredients: Sequence[Ingredient],
+        *,
+        engine: str,
+        wanted: Callable[[], bool],
+    ) -> Marks | None: ...
+
+
+@dataclass
+class DrivenRun:
+    """A run that a thread of this process drives."""
+
+    job: Job
+    backend: Backend
+    look: threading.Event = field(default_factory=threading.Event)
+    """Set to make the driving thread look at the store now."""
+    remote: bool = False
+    """A run may exist elsewhere, and goes on unless it is stopped."""
+
+
+class Driver:
+    """Drives runs. One instance serves all threads of a dispatcher.
+
+    `on_submitted` is called once a run got its remote id. `closing` is set when this process ends.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        folders: Folders,
+        seal: Seal,
+        closing: threading.Event,
+        on_submitted: Callable[[], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._folders = folders
+        self._seal = seal
+        self._closing = closing
+        self._on_submitted = on_submitted
+        self._monotonic = monotonic
+
+    def drive(self, run: DrivenRun) -> None:
+        """Drive a run until it ends, is given back, or is not ours any more. Raises nothing."""
+        try:
+            self._run_to_end(run)
+        except FaceSwapError as error:
+            self._give_up(run, error)
+        except Exception:
+            log.exception("job %s: unexpected error", run.job.id)
+            self._give_up(run, FaceSwapError())
+        finally:
+            try:
+                if not run.backend.survives_restart:
+                    run.backend.stop(handle_of(run.job))
+                self.clean_up(run.job)
+            except Exception:  # it must not cost the slot
+                log.exception("job %s: what its run left could not be removed", run.job.id)
+
+    def _run_to_end(self, run: DrivenRun) -> None:
+        handle = self._submit(run)
+        eta = EtaEstimator()
+        while True:
+            report = run.backend.poll(handle)
+            log.debug("job %s: polled: %s %.1f %s", run.job.id, report.state, report.progress, report.stage)
+            if report.error:
+                run.remote = report.stop_needed
+                raise report.error
+            job = self._store.report(
+                run.job,
+                progress=min(report.progress, 99.9),
+                stage=report.stage,
+                eta_s=eta.update(self._monotonic(), report.progress),
+            )
+            if job is None:  # cancelled, or taken over while this machine slept
+                log.debug("job %s: not ours any more", run.job.id)
+                return
+            run.job = job
+            if report.state is RunState.SUCCEEDED:
+                run.remote = False
+                self._finish(run, handle, report)
+                return
+            if self._closing.is_set():
+                self._hand_over(run)
+                return
+            run.look.wait(HEARTBEAT_S)
+            run.look.clear()
+
+    def _submit(self, run: DrivenRun) -> Handle:
+        """Start a run, or go on with one. Raises `JobStopped` when the job was cancelled before it began."""
+        job = run.job
+        if run.backend.survives_restart and job.submitted_at is not None:
+            run.remote = True
+            if job.runpod_id is None:
+                raise SubmissionUnknown()
+            return handle_of(job)
+        media = replace(self._media(job), sending=lambda: self._note_submission(run))
+        if run.backend.survives_restart:
+            run.job = self._store.report(job, progress=0.0, stage=Stage.UPLOADING, eta_s=None) or job
+        try:
+            handle = run.backend.submit(run.job, media)
+        except FaceSwapError as error:
+            run.remote = isinstance(error, SubmissionUnknown)
+            raise
+        if handle.remote_id is not None:
+            self._store.submitted(job.id, handle.remote_id)
+            self._on_submitted()
+        return handle
+
+    def _note_submission(self, run: DrivenRun) -> None:
+        """Called just before the request is sent.
+
+        If the process dies after this, RunPod may have accepted a run whose id we never saw. If it dies
+        before, nothing was sent, and the job starts again.
+        """
+        noted = self._store.submitting(run.job)
+        if noted is None:
+            raise JobStopped()
+        run.job, run.remote = noted, True
+
+    def _media(self, job: Job) -> Media:
+        work = self._folders.work(job.run)
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        if job.backend == "simulated":
+            return Media(sources={}, target=work, work_dir=work)
+        sources = job.face_mappings or {"": job.source_file}
+        upload = self._store.upload(job.target_file)
+        target = self._folders.media(upload)
+        people = people_path(target) if job.type is JobType.MULTI_VIDEO else None
+        return Media(
+            sources={face: self._folders.media(self._store.upload(name)) for face, name in sources.items()},
+            target=target,
+            work_dir=work,
+            people=people if people and people.is_file() else None,
+            target_duration_s=upload.duration_s,
+        )
+
+    def _finish(self, run: DrivenRun, handle: Handle, report: Report) -> None:
+        """Fetch the result, put the last marks on it, and only then make it the job's result."""
+        name = run.job.type.result_name
+        work = self._folders.work(run.job.run)
+        fetched, sealed = work / f"fetched-{name}", work / f"sealed-{name}"
+        work.mkdir(parents=True, exist_ok=True)
+        run.backend.fetch(handle, report, fetched)
+        made: Result | None = None
+        marks: Marks | None = None
+        if run.job.backend == "simulated":  # two colours, in which nobody is shown
+            fetched.replace(sealed)
+        else:
+            marks = self._seal(
+                run.job,
+                fetched,
+                sealed,
+                self._ingredients(run.job),
+                engine=made_by(report.engine, report.weights),
+                wanted=lambda: self._is_ours(run.job),
+            )
+            if marks is None:
+                log.debug("job %s: not ours any more", run.job.id)
+                return
+            made = Result(marks.sha256, marks.size_bytes, report.frames, report.swapped_frames)
+        result = self._folders.result_of(run.job.run, name)
+        sealed.replace(result)
+        done = self._store.complete(
+            run.job,
+            report.notes,
+            made,
+            engine=report.engine,
+            weights=report.weights,
+            marks=marks.as_json() if marks else None,
+            result_file=result.name,
+        )
+        if done is not None:
+            log.debug("job %s: completed by %s", run.job.id, report.engine)
+            run.backend.forget(handle)
+            return
+        result.unlink(missing_ok=True)  # the file is this run's own: nobody else can have put it there
+        log.debug("job %s: a result came too late and was deleted", run.job.id)
+
+    def _ingredients(self, job: Job) -> tuple[Ingredient, ...]:
+        sources = job.face_mappings or {"": job.source_file}
+        uploads = {face: self._store.upload(name) for face, name in sources.items()}
+        return ingredients_of(uploads, self._store.upload(job.target_file))
+
+    def _is_ours(self, job: Job) -> bool:
+        try:
+            now = self._store.get(job.id)
+        except JobNotFound:
+            return False
+        return now.status is Status.PROCESSING and now.run == job.run
+
+    def _hand_over(self, run: DrivenRun) -> None:
+        if run.backend.survives_restart:
+            self._store.end_lease(run.job)
+        else:
+            self._store.release(run.job, "given back: the app was stopped", spent=False)
+
+    def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
+        self.fail(run.job, error, stop_remote=run.remote)
+        if not run.remote:
+            run.backend.forget(handle_of(run.job))
+            # A cancel that came meanwhile asked for the stop of this run, which never began or is over. After
+            # a takeover the stop is that of another run, and not ours to confirm.
+            self._store.stopped(run.job.id, RemoteStop.CONFIRMED, run.job.run)
+
+    def fail(self, job: Job, error: FaceSwapError, *, stop_remote: bool = False) -> None:
+        log.info("job %s: failed: %s", job.id, error.code)
+        try:
+            self._store.fail(job, error.code, str(error), error.details, stop_remote=stop_remote)
+        except FaceSwapError:  # a full disk: the lease runs out, and the job is taken up when there is room
+            log.exception("job %s: the failure could not be written", job.id)
+
+    def clean_up(self, job: Job) -> None:
+        shutil.rmtree(self._folders.work(job.run), ignore_errors=True)
+        try:
+            write_summary(self._store, self._folders, job.id)
+        except JobNotFound:  # deleted while it ran
+            shutil.rmtree(self._folders.job(job.id), ignore_errors=True)
+        except OSError:
+            log.exception("job %s: job.json could not be written", job.id)
+
+
+def handle_of(job: Job) -> Handle:
+    """The handle of a job's latest run."""
+    return Handle(job.id, job.runpod_id, job.submitted_at)

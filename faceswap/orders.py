@@ -1,0 +1,186 @@
+"""Orders of swaps, and everything that must hold before one is queued or previewed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from faceswap.errors import (
+    ConsentRequired,
+    FaceSwapError,
+    InvalidRequest,
+    LabelRequired,
+    NoFaceChosen,
+    NoFaceFound,
+    UnknownFace,
+    WrongKind,
+)
+from faceswap.jobs import LOCAL_OWNER, JobType, SwapOptions
+from faceswap.provenance import label_of
+from faceswap.settings import Settings
+from faceswap.store import JobStore, Upload
+from faceswap.uploads import Intake
+
+MOST_MAPPED = 32
+"""Faces of one target that may have a source of their own: each costs the engine memory."""
+_FACE_ID = re.compile(r"face_(0|[1-9][0-9]{0,3})")
+
+File = Upload | Path | str
+"""An upload, or the path of a file that is still to be taken in."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapOrder:
+    """The swap that somebody asks for, as they sent it: nothing of it is checked."""
+
+    type: str
+    source: File | None
+    target: File
+    consent: bool
+    """Only True counts as consent."""
+    face_mappings: Mapping[str, File] | None = None
+    """For `multi-*`: the source of each face, by the face's id."""
+    options: SwapOptions = field(default_factory=SwapOptions)
+    owner: str = LOCAL_OWNER
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOrder:
+    """A swap that may be made: its files are taken in, fit each other, and pass the content gate."""
+
+    type: JobType
+    sources: Mapping[str, Upload]
+    """By face id; `""` stands for the only source of a single swap."""
+    target: Upload
+    options: SwapOptions
+
+    @property
+    def different_sources(self) -> tuple[Upload, ...]:
+        """Each source once, in the order of the faces."""
+        return tuple({upload.id: upload for upload in self.sources.values()}.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Codes of what is worth telling about this order."""
+        several = any((source.faces or 0) > 1 for source in self.different_sources)
+        unlabelled = not self.options.visible_label
+        return ("several_faces_in_source",) * several + ("unlabelled",) * unlabelled
+
+
+class OrderChecks:
+    """Checks orders, the cheapest checks first."""
+
+    def __init__(self, store: JobStore, intake: Intake, settings: Settings) -> None:
+        self._store = store
+        self._intake = intake
+        self._settings = settings
+
+    def check(self, order: SwapOrder) -> CheckedOrder:
+        """Take the order's files in and check them.
+
+        Raises:
+            ConsentRequired, LabelRequired, InvalidRequest, BadMedia, DiskFull, UploadNotFound.
+        """
+        if order.consent is not True:
+            raise ConsentRequired()
+        job_type = _job_type(order.type)
+        given = _sources(job_type, order.source, order.face_mappings)
+        if not (order.options.visible_label or self._settings.allow_unlabelled):
+            raise LabelRequired()
+        self._intake.require_room()
+        own = {file.id for file in (*given.values(), order.target) if isinstance(file, Upload)}
+        sources = self._all_taken_in(given, order.owner)
+        target = self._taken_in(order.target, order.owner)
+        _require_fit(job_type, sources, target)
+        checked = CheckedOrder(job_type, sources, target, order.options)
+        self._require_content(checked, own)
+        return checked
+
+    def preview(self, order: SwapOrder, at_s: float | None) -> bytes:
+        """One swapped frame of an order, as JPEG. Raises: see `Service.preview`."""
+        checked = self.check(order)
+        options = checked.options
+        if self._settings.backend_name != "local" and options.engine == "neural":
+            options = options.model_copy(update={"engine": "auto"})  # the networks may be in the cloud only
+        return self._intake.preview(
+            checked.type.target_kind,
+            checked.sources,
+            checked.target,
+            options.for_engine(),
+            label_of(self._settings),
+            at_s,
+        )
+
+    def _taken_in(self, file: File, owner: str) -> Upload:
+        if not isinstance(file, Upload):
+            return self._intake.accept(Path(file), Path(file).name or "file", owner)
+        return self._store.upload(file.id, owner)
+
+    def _all_taken_in(self, files: Mapping[str, File], owner: str) -> dict[str, Upload]:
+        """A file that is named more than once is taken in once."""
+        taken: dict[Path | str, Upload] = {}
+        for file in files.values():
+            key = file.id if isinstance(file, Upload) else Path(file)
+            if key not in taken:
+                taken[key] = self._taken_in(file, owner)
+        return {
+            face: taken[file.id if isinstance(file, Upload) else Path(file)] for face, file in files.items()
+        }
+
+    def _require_content(self, order: CheckedOrder, own: Collection[str]) -> None:
+        """`own` are the uploads that the submitter named. The others were taken in for this order only, and
+        are deleted when it is refused."""
+        try:
+            self._intake.require_content(order.different_sources, order.target)
+        except FaceSwapError:
+            files = (*order.different_sources, order.target)
+            self._intake.discard([each for each in files if each.id not in own])
+            raise
+
+
+def _job_type(name: str) -> JobType:
+    if name not in set(JobType):
+        raise InvalidRequest(reason=f"unknown type {name!r}")
+    return JobType(name)
+
+
+def _sources(
+    job_type: JobType, source: File | None, face_mappings: Mapping[str, File] | None
+) -> dict[str, File]:
+    """By face id in their order; `""` stands for the only source of a single swap."""
+    if not job_type.several_faces:
+        if source is None:
+            raise InvalidRequest(reason="a source is needed")
+        return {"": source}
+    if not face_mappings:
+        raise NoFaceChosen()
+    if len(face_mappings) > MOST_MAPPED:
+        raise InvalidRequest(reason=f"at most {MOST_MAPPED} faces can be swapped at once")
+    for face in face_mappings:
+        if not _FACE_ID.fullmatch(face):
+            raise UnknownFace(face=_printable(face))
+    ordered = sorted(face_mappings, key=lambda face: int(face.removeprefix("face_")))
+    return {face: face_mappings[face] for face in ordered}
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text[:40] if letter.isprintable())
+
+
+def _require_fit(job_type: JobType, sources: Mapping[str, Upload], target: Upload) -> None:
+    for source in sources.values():
+        if source.kind != "image":
+            raise WrongKind(expected="image", found=source.kind)
+    if target.kind != job_type.target_kind:
+        raise WrongKind(expected=job_type.target_kind, found=target.kind)
+    if any(source.faces == 0 for source in sources.values()):
+        raise NoFaceFound(role="source")
+    # The faces of a video are known from samples only: a single swap may find one elsewhere in it.
+    if target.faces == 0 and (target.kind == "image" or job_type.several_faces):
+        raise NoFaceFound(role="target")
+    if target.faces is not None:
+        for face in filter(None, sources):
+            if int(face.removeprefix("face_")) >= target.faces:
+                raise UnknownFace(face=face)

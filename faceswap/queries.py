@@ -1,0 +1,111 @@
+"""What can be asked about jobs. Nothing here changes one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceswap.consent import Consent
+from faceswap.erasure import Eraser
+from faceswap.errors import ResultNotReady
+from faceswap.folders import Folders
+from faceswap.jobs import LOCAL_OWNER, Job, Status
+from faceswap.receipt import Receipt
+from faceswap.store import Event, JobStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WATCH_S = 0.1
+FRAME_COLUMNS = ("id", "title", "status", "progress", "stage", "eta_s", "position", "backend", "created_at")
+
+
+class JobQueries:
+    """The reading half of `Service`. Every method takes `owner`: another owner's job is not found."""
+
+    def __init__(self, store: JobStore, folders: Folders, eraser: Eraser) -> None:
+        self._store = store
+        self._folders = folders
+        self._eraser = eraser
+        self._closing = threading.Event()
+        """Set when the service closes: nobody waits any longer."""
+
+    def get(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
+        """Raises: JobNotFound."""
+        return self._store.get(job_id, owner)
+
+    def active(self, *, owner: str = LOCAL_OWNER) -> list[Job]:
+        """Waiting and running jobs, oldest first."""
+        return self._store.active(owner)
+
+    def active_frame(self, *, owner: str = LOCAL_OWNER) -> pd.DataFrame:
+        """`active` as a table with the columns `FRAME_COLUMNS`; `progress` in percent, times in UTC."""
+        import pandas as pd  # takes a second or two: only a caller who wants a table should wait for it
+
+        rows = [[getattr(job, column) for column in FRAME_COLUMNS] for job in self.active(owner=owner)]
+        return pd.DataFrame(rows, columns=list(FRAME_COLUMNS))
+
+    def history(
+        self,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        statuses: Sequence[Status] = tuple(Status),
+        search: str = "",
+        owner: str = LOCAL_OWNER,
+    ) -> list[Job]:
+        """Jobs in any state, newest first; `search` is part of a title."""
+        return self._store.history(owner, limit=limit, offset=offset, statuses=statuses, search=search)
+
+    def version(self) -> object:
+        """Equal to its last value in this thread as long as no job of anybody has changed; nearly free."""
+        return self._store.version()
+
+    def events(self, job_id: str, *, owner: str = LOCAL_OWNER) -> list[Event]:
+        """Every state change of a job with its time and reason. Raises: JobNotFound."""
+        self._store.get(job_id, owner)
+        return self._store.events(job_id)
+
+    def watch(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Iterator[Job]:
+        """The job now and after each change, until it is finished. Raises: JobNotFound."""
+        shown: Job | None = None
+        while True:
+            job = self._store.get(job_id, owner)
+            if job != shown:
+                shown = job
+                yield job
+            if not job.status.live or self._closing.wait(_WATCH_S):
+                return
+
+    def wait(self, job_id: str, timeout_s: float | None = None, *, owner: str = LOCAL_OWNER) -> Job:
+        """The finished job. Raises: JobNotFound; TimeoutError when it is not finished in time."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while (job := self._store.get(job_id, owner)).status.live:
+            if end is not None and time.monotonic() >= end:
+                raise TimeoutError(f"job {job_id} is still {job.status}")
+            self._closing.wait(_WATCH_S)
+        return job
+
+    def result_path(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Path:
+        """The file a completed job made. Raises: JobNotFound, ResultNotReady."""
+        job = self._store.get(job_id, owner)
+        path = self._folders.result(job)
+        if job.status is not Status.COMPLETED or not path.is_file():
+            raise ResultNotReady()
+        return path
+
+    def consent(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Consent:
+        """The consent that was stated for a job. Raises: JobNotFound."""
+        self._store.get(job_id, owner)
+        return self._store.consent(job_id)
+
+    def receipt(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Receipt:
+        """The receipt of a job in any state, also of a deleted one. Raises: JobNotFound."""
+        return self._eraser.receipt(job_id, owner)
+
+    def receipts(self, *, limit: int = 50, offset: int = 0, owner: str = LOCAL_OWNER) -> list[Receipt]:
+        """The receipts of deleted jobs, the one deleted last first."""
+        return self._eraser.receipts(owner, limit=limit, offset=offset)

@@ -1,0 +1,79 @@
+"""How every part of the store reads and writes, and the one way in which a status changes.
+
+* A status changes only in `_transition`: one guarded UPDATE ... RETURNING together with its event, inside
+  BEGIN IMMEDIATE. No row back means that somebody else was first.
+* Decisions rest on the row that came back, never on `rowcount`, which CPython reports wrongly for some
+  RETURNING statements (cpython#93421).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from faceswap.jobs import (
+    Job,
+    Status,
+    sources_of,
+)
+from faceswap.store.database import Database
+from faceswap.store.rows import (
+    job_of,
+)
+
+LIVE = "status IN ('pending', 'processing')"
+POSITION = """CASE WHEN status = 'pending' THEN (
+    SELECT count(*) FROM jobs AS ahead
+    WHERE ahead.status IN ('pending', 'processing') AND ahead.status = 'pending'
+    AND ahead.backend = jobs.backend AND (ahead.created_at, ahead.id) <= (jobs.created_at, jobs.id)
+) END AS position"""
+
+
+class StoreAccess:
+    """Reads and writes of one store file. For the parts of `JobStore` only."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._write = database.write
+        self._clock = clock
+
+    def _transition(
+        self,
+        db: sqlite3.Connection,
+        job_id: str,
+        destination: Status,
+        reason: str,
+        assignments: str,
+        values: dict[str, Any],
+        run_of: Job | None = None,
+    ) -> Job | None:
+        guards = ", ".join(f"'{state}'" for state in sources_of(destination))
+        mine = "AND worker IS :run_worker AND attempt = :run_attempt" if run_of else ""
+        run = {"run_worker": run_of.worker, "run_attempt": run_of.attempt} if run_of else {}
+        rows = db.execute(
+            f"UPDATE jobs SET status = :status, updated_at = :at, {assignments} "
+            f"WHERE id = :id AND status IN ({guards}) {mine} RETURNING *",
+            {"status": destination, "at": self._clock(), "id": job_id, **values, **run},
+        ).fetchall()
+        if not rows:
+            return None
+        self._record(db, job_id, destination, reason)
+        return job_of(rows[0])
+
+    def _record(self, db: sqlite3.Connection, job_id: str, status: Status, reason: str) -> None:
+        db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (job_id, self._clock(), status, reason))
+
+    def _change(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[sqlite3.Row]:
+        with self._write() as db:
+            return db.execute(statement, values).fetchall()
+
+    def _all(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        return self._database.connection().execute(query, values).fetchall()
+
+    def _one(self, query: str, values: Sequence[Any]) -> sqlite3.Row | None:
+        rows = self._all(query, values)
+        return rows[0] if rows else None
+
+    def _jobs(self, query: str, values: Sequence[Any] = ()) -> list[Job]:
+        return [job_of(row) for row in self._all(query, values)]

@@ -1,0 +1,80 @@
+"""The deletion of jobs, and what is kept of them: receipts, and notes of what must be erased."""
+
+from __future__ import annotations
+
+import json
+
+from faceswap.errors import (
+    JobNotFound,
+)
+from faceswap.jobs import (
+    Job,
+)
+from faceswap.store.access import LIVE, StoreAccess
+from faceswap.store.rows import (
+    Erasure,
+    erasure_of,
+)
+
+
+class JobDeletion(StoreAccess):
+    """A deleted job is one row in `receipts`, and one in `erasures` until its media are gone everywhere."""
+
+    def delete_job(self, job: Job, receipt: str | None) -> Erasure | None:
+        """Leave of a finished job its receipt and the note of what must be erased, and nothing else.
+
+        While its remote run must still be stopped, what is needed for that stays, without owner, title and
+        files; `stopped` removes the rest. None: it is live, or somebody else has forgotten it.
+        """
+        uploads = json.dumps(sorted(job.uploads))
+        with self._write() as db:
+            rows = db.execute(
+                "UPDATE jobs SET owner = '', title = '', source_file = '', target_file = '', "
+                f"face_mappings = '{{}}', result = NULL WHERE id = ? AND owner <> '' AND NOT {LIVE} "
+                "RETURNING *",
+                (job.id,),
+            ).fetchall()
+            if not rows:
+                return None
+            row = rows[0]
+            if receipt is not None:
+                db.execute(
+                    "INSERT INTO receipts VALUES (?, ?, ?, ?)", (job.id, job.owner, self._clock(), receipt)
+                )
+            db.execute(
+                "INSERT INTO erasures VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    job.id,
+                    row["backend"],
+                    row["runpod_id"],
+                    row["submitted_at"],
+                    uploads,
+                    job.terms.remote_limit_s if job.terms else None,
+                ),
+            )
+            db.execute("DELETE FROM consents WHERE job_id = ?", (job.id,))
+            db.execute("DELETE FROM jobs WHERE id = ? AND remote_stop <> 'pending'", (job.id,))
+            return erasure_of(db.execute("SELECT * FROM erasures WHERE job_id = ?", (job.id,)).fetchone())
+
+    def receipt(self, job_id: str, owner: str | None = None) -> str:
+        """What `forget` was given; somebody else's is as unknown as none. Raises: JobNotFound."""
+        row = self._one("SELECT * FROM receipts WHERE job_id = ?", (job_id,))
+        if row is None or (owner is not None and row["owner"] != owner):
+            raise JobNotFound()
+        return row["body"]
+
+    def receipts(self, owner: str, *, limit: int, offset: int = 0) -> list[str]:
+        """Of one owner's forgotten jobs, those forgotten last first."""
+        rows = self._all(
+            "SELECT body FROM receipts WHERE owner = ? ORDER BY forgotten_at DESC, job_id LIMIT ? OFFSET ?",
+            (owner, limit, offset),
+        )
+        return [row["body"] for row in rows]
+
+    def erasures(self) -> list[Erasure]:
+        """What is still to be erased, of everyone."""
+        return [erasure_of(row) for row in self._all("SELECT * FROM erasures")]
+
+    def note_erased(self, job_id: str) -> None:
+        """Nothing is left of a forgotten job, here or elsewhere."""
+        self._change("DELETE FROM erasures WHERE job_id = ?", (job_id,))

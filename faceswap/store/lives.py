@@ -1,0 +1,324 @@
+"""The life of a job: added, claimed, driven, and ended by its run or by a cancel."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from faceswap.consent import Consent
+from faceswap.errors import (
+    ConsentRequired,
+    JobAlreadyFinished,
+    JobNotFound,
+    QueueFull,
+    TooManyJobs,
+    UploadNotFound,
+)
+from faceswap.jobs import (
+    CANCELLED_MESSAGE,
+    Job,
+    RemoteStop,
+    Result,
+    RunKey,
+    Stage,
+    Status,
+    rising,
+)
+from faceswap.store.access import LIVE
+from faceswap.store.reading import JobReads
+from faceswap.store.rows import (
+    job_of,
+    json_of,
+    json_of_details,
+    row_of,
+)
+
+
+class JobLives(JobReads):
+    """Every method that changes a status does it by `_transition`."""
+
+    def require_room(self, owner: str, *, max_active: int, max_queue: int) -> None:
+        """Raises: TooManyJobs, QueueFull: `add` would refuse a job of this owner now."""
+        _require_room(self._database.connection(), owner, max_active, max_queue)
+
+    def add(
+        self,
+        job: Job,
+        consent: Consent | None,
+        *,
+        max_active: int,
+        max_queue: int,
+        needs: Collection[str] = (),
+    ) -> Job:
+        """Insert a pending job with its consent, unless a limit is reached. Only a simulated one has none.
+
+        `needs` are ids of uploads that must still be there.
+
+        Raises:
+            ConsentRequired: it needs one.
+            TooManyJobs: its owner has `max_active` live jobs.
+            QueueFull: `max_queue` jobs of all owners wait.
+            UploadNotFound: one of `needs` was deleted meanwhile.
+        """
+        if consent is None and job.backend != "simulated":
+            raise ConsentRequired()
+        with self._write() as db:
+            _require_room(db, job.owner, max_active, max_queue)
+            for upload_id in needs:
+                if not db.execute("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)).fetchall():
+                    raise UploadNotFound()
+            row = row_of(job)
+            names = ", ".join(row)
+            marks = ", ".join(f":{name}" for name in row)
+            db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", row)
+            if consent is not None:
+                db.execute(
+                    "INSERT INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        job.id,
+                        consent.owner,
+                        consent.version,
+                        consent.statement_sha256,
+                        json.dumps(consent.sources_sha256),
+                        consent.target_sha256,
+                        consent.stated_at.timestamp(),
+                    ),
+                )
+            label = "" if job.options.visible_label else ", asked for no visible label"
+            self._record(db, job.id, Status.PENDING, f"submitted{label}")
+        return self.get(job.id)
+
+    def claim(self, worker: str, backend: str, lease_s: float) -> Job | None:
+        """Take the oldest pending job of a backend and start its next attempt; None when none waits."""
+        query = (
+            f"SELECT id FROM jobs WHERE {LIVE} AND status = 'pending' AND backend = ? "
+            "ORDER BY created_at, id LIMIT 1"
+        )
+        if self._one(query, (backend,)) is None:  # spares an idle dispatcher the write lock
+            return None
+        now = self._clock()
+        with self._write() as db:
+            next_up = db.execute(query, (backend,)).fetchone()
+            if next_up is None:
+                return None
+            return self._transition(
+                db,
+                next_up["id"],
+                Status.PROCESSING,
+                f"claimed by {worker}",
+                "attempt = attempt + 1, started_at = coalesce(started_at, :now), worker = :worker, "
+                "lease_until = :lease, sent_by = NULL, progress = 0, eta_s = NULL, stage = :stage",
+                {"now": now, "worker": worker, "lease": now + lease_s, "stage": Stage.PROCESSING.value},
+            )
+
+    def keep_leases(self, worker: str, lease_s: float, runs: Sequence[RunKey]) -> None:
+        """Prolong the leases of those runs of a worker that it still drives; the others run out."""
+        self._change(
+            "UPDATE jobs SET lease_until = ? WHERE status = 'processing' AND worker = ? "
+            "AND EXISTS (SELECT 1 FROM json_each(?) AS run WHERE json_extract(run.value, '$[0]') = jobs.id "
+            "AND json_extract(run.value, '$[1]') = jobs.attempt) RETURNING id",
+            (self._clock() + lease_s, worker, json.dumps([[run.job_id, run.attempt] for run in runs])),
+        )
+
+    def report(self, job: Job, *, progress: float, stage: Stage, eta_s: float | None) -> Job | None:
+        """Write the progress of a run of ours; None when the run is not ours any more (cancelled, finished,
+        or taken over after its lease ran out)."""
+        rows = self._change(
+            "UPDATE jobs SET progress = ?, stage = ?, eta_s = ?, updated_at = ? "
+            "WHERE id = ? AND status = 'processing' AND worker = ? AND attempt = ? RETURNING *",
+            (rising(job.progress, progress), stage, eta_s, self._clock(), job.id, job.worker, job.attempt),
+        )
+        return job_of(rows[0]) if rows else None
+
+    def submitting(self, job: Job) -> Job | None:
+        """Write down that a remote submission is about to be made; None when the job is not ours any more."""
+        now = self._clock()
+        with self._write() as db:
+            rows = db.execute(
+                "UPDATE jobs SET submitted_at = ?, sent_by = worker, updated_at = ? "
+                "WHERE id = ? AND status = 'processing' AND worker = ? AND attempt = ? RETURNING *",
+                (now, now, job.id, job.worker, job.attempt),
+            ).fetchall()
+            if rows:
+                self._record(db, job.id, Status.PROCESSING, "submitting to the remote backend")
+        return job_of(rows[0]) if rows else None
+
+    def submitted(self, job_id: str, runpod_id: str) -> Job:
+        """Keep the remote id, whatever became of the job meanwhile: a cancelled one is stopped by it."""
+        rows = self._change(
+            "UPDATE jobs SET runpod_id = ?, updated_at = ? WHERE id = ? RETURNING *",
+            (runpod_id, self._clock(), job_id),
+        )
+        if not rows:
+            raise JobNotFound()
+        return job_of(rows[0])
+
+    def complete(
+        self,
+        job: Job,
+        notes: Sequence[str] = (),
+        result: Result | None = None,
+        *,
+        engine: str | None = None,
+        weights: Sequence[Mapping[str, Any]] = (),
+        marks: Mapping[str, Any] | None = None,
+        result_file: str | None = None,
+    ) -> Job | None:
+        """Finish a run of ours; None when it is not ours any more and its result must go.
+
+        `result_file` is the name of the result in the job's folder.
+        """
+        now = self._clock()
+        with self._write() as db:
+            return self._transition(
+                db,
+                job.id,
+                Status.COMPLETED,
+                "completed",
+                "completed_at = :now, progress = 100, eta_s = NULL, lease_until = NULL, notes = :notes, "
+                "result = :result, engine = :engine, weights = :weights, marks = :marks, result_file = :file",
+                {
+                    "now": now,
+                    "notes": json.dumps([*job.notes, *(n for n in notes if n not in job.notes)]),
+                    "result": json_of(result),
+                    "file": result_file,
+                    "engine": engine,
+                    "weights": json.dumps([dict(file) for file in weights]),
+                    "marks": None if marks is None else json.dumps(dict(marks)),
+                },
+                run_of=job,
+            )
+
+    def fail(
+        self,
+        job: Job,
+        code: str,
+        message: str,
+        details: Mapping[str, object] | None = None,
+        *,
+        stop_remote: bool = False,
+    ) -> Job | None:
+        """End a run of ours with an error; None when it is not ours any more."""
+        now = self._clock()
+        with self._write() as db:
+            return self._transition(
+                db,
+                job.id,
+                Status.FAILED,
+                code,
+                "completed_at = :now, eta_s = NULL, lease_until = NULL, error_code = :code, "
+                "error_message = :message, error_details = :details, "
+                "remote_stop = CASE WHEN :stop THEN 'pending' ELSE remote_stop END",
+                {
+                    "now": now,
+                    "code": code,
+                    "message": message,
+                    "details": json_of_details(details or {}),
+                    "stop": int(stop_remote),
+                },
+                run_of=job,
+            )
+
+    def release(self, job: Job, reason: str, *, spent: bool) -> Job | None:
+        """Give a run of ours back to the queue; `spent` says whether the attempt counts."""
+        with self._write() as db:
+            return self._transition(
+                db,
+                job.id,
+                Status.PENDING,
+                reason,
+                "worker = NULL, lease_until = NULL, progress = 0, eta_s = NULL, stage = :stage, "
+                "attempt = attempt - :unspent",
+                {"stage": Stage.QUEUED.value, "unspent": 0 if spent else 1},
+                run_of=job,
+            )
+
+    def end_lease(self, job: Job) -> None:
+        """Let another dispatcher take over a run of ours at once."""
+        self._change(
+            "UPDATE jobs SET lease_until = 0 WHERE id = ? AND status = 'processing' AND worker = ? "
+            "AND attempt = ? RETURNING id",
+            (job.id, job.worker, job.attempt),
+        )
+
+    def with_lapsed_lease(self) -> list[Job]:
+        """Processing jobs whose worker let the lease run out."""
+        return self._jobs(
+            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND lease_until < ?",
+            (self._clock(),),
+        )
+
+    def adopt(self, job: Job, worker: str, lease_s: float) -> Job | None:
+        """Take over an expired run where it stands; None when somebody else did."""
+        now = self._clock()
+        with self._write() as db:
+            rows = db.execute(
+                "UPDATE jobs SET worker = ?, lease_until = ?, updated_at = ? WHERE id = ? "
+                "AND status = 'processing' AND worker IS ? AND attempt = ? AND lease_until < ? RETURNING *",
+                (worker, now + lease_s, now, job.id, job.worker, job.attempt, now),
+            ).fetchall()
+            if rows:
+                self._record(db, job.id, Status.PROCESSING, f"adopted by {worker}")
+        return job_of(rows[0]) if rows else None
+
+    def cancel(self, job_id: str, owner: str | None = None) -> Job:
+        """Mark a live job failed and, where a remote run or media for one may exist, its stop as pending.
+
+        Raises:
+            JobNotFound: unknown, or somebody else's.
+            JobAlreadyFinished: it was completed or failed before.
+        """
+        now = self._clock()
+        with self._write() as db:
+            row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row is None or (owner is not None and row["owner"] != owner):
+                raise JobNotFound()
+            job = self._transition(
+                db,
+                job_id,
+                Status.FAILED,
+                "cancelled",
+                "completed_at = :now, cancelled_at = :now, eta_s = NULL, lease_until = NULL, "
+                "error_code = 'cancelled', error_message = :message, "
+                "remote_stop = CASE WHEN submitted_at IS NOT NULL OR (backend = 'runpod' AND attempt > 0) "
+                "THEN 'pending' ELSE remote_stop END",
+                {"now": now, "message": CANCELLED_MESSAGE},
+            )
+            if job is None:
+                raise JobAlreadyFinished(status=row["status"])
+            return job
+
+    def to_stop(self) -> list[Job]:
+        """Jobs whose remote run must still be stopped."""
+        return self._jobs("SELECT * FROM jobs WHERE remote_stop = 'pending'")
+
+    def stopped(self, job_id: str, outcome: RemoteStop, run: RunKey | None = None) -> None:
+        """Record how a pending remote stop ended. With `run`: only if the job's last run is that one."""
+        with self._write() as db:
+            rows = db.execute(
+                "UPDATE jobs SET remote_stop = ?, updated_at = ? WHERE id = ? AND remote_stop = 'pending' "
+                "AND (? IS NULL OR (attempt = ? AND worker = ?)) RETURNING *",
+                (
+                    outcome,
+                    self._clock(),
+                    job_id,
+                    *((run.worker, run.attempt, run.worker) if run else (None, None, None)),
+                ),
+            ).fetchall()
+            if rows:
+                self._record(db, job_id, Status(rows[0]["status"]), f"remote stop {outcome.value}")
+            db.execute("DELETE FROM jobs WHERE id = ? AND owner = '' AND remote_stop <> 'pending'", (job_id,))
+
+
+def _require_room(db: sqlite3.Connection, owner: str, max_active: int, max_queue: int) -> None:
+    counts = db.execute(
+        "SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
+        f"FROM jobs WHERE {LIVE}",
+        (owner,),
+    ).fetchone()
+    if counts[0] >= max_active:
+        raise TooManyJobs(limit=max_active)
+    if counts[1] >= max_queue:
+        raise QueueFull(limit=max_queue)

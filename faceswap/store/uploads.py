@@ -1,0 +1,52 @@
+"""The rows of uploads."""
+
+from __future__ import annotations
+
+from faceswap.errors import (
+    UploadNotFound,
+)
+from faceswap.store.access import StoreAccess
+from faceswap.store.rows import (
+    Upload,
+    row_of_upload,
+    upload_of,
+)
+
+
+class UploadRows(StoreAccess):
+    """Uploads are added once and deleted; only the number of their faces changes."""
+
+    def add_upload(self, upload: Upload) -> None:
+        row = row_of_upload(upload)
+        names = ", ".join(row)
+        marks = ", ".join(f":{name}" for name in row)
+        self._change(f"INSERT INTO uploads ({names}) VALUES ({marks})", row)
+
+    def upload(self, upload_id: str, owner: str | None = None) -> Upload:
+        """One upload; somebody else's is as unknown as none. Raises: UploadNotFound."""
+        row = self._one("SELECT * FROM uploads WHERE id = ?", (upload_id,))
+        if row is None or (owner is not None and row["owner"] != owner):
+            raise UploadNotFound()
+        return upload_of(row)
+
+    def note_faces(self, upload_id: str, faces: int) -> None:
+        """So many people were found in a video. Without effect when it was deleted meanwhile."""
+        self._change("UPDATE uploads SET faces = ? WHERE id = ?", (faces, upload_id))
+
+    def has_upload(self, upload_id: str) -> bool:
+        return self._one("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)) is not None
+
+    def unused_uploads(self, older_than_s: float) -> list[Upload]:
+        """Uploads of that age which no job refers to."""
+        rows = self._all(
+            "SELECT * FROM uploads WHERE created_at < ? "
+            "AND NOT EXISTS (SELECT 1 FROM jobs WHERE source_file = uploads.id) "
+            "AND NOT EXISTS (SELECT 1 FROM jobs WHERE target_file = uploads.id) "
+            "AND NOT EXISTS (SELECT 1 FROM jobs, json_each(jobs.face_mappings) AS face "
+            "WHERE face.value = uploads.id)",
+            (self._clock() - older_than_s,),
+        )
+        return [upload_of(row) for row in rows]
+
+    def delete_upload(self, upload_id: str) -> None:
+        self._change("DELETE FROM uploads WHERE id = ?", (upload_id,))

@@ -1,0 +1,38 @@
+"""`job.json`: the summary of a finished job that lies beside its result, for people."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+
+from faceswap.errors import JobNotFound
+from faceswap.folders import Folders
+from faceswap.jobs import isoformat
+from faceswap.store import JobStore
+
+
+def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
+    """Write `job.json` of a finished job; a live job gets none.
+
+    Raises:
+        JobNotFound: the job was deleted meanwhile; its folder is removed.
+    """
+    job = store.get(job_id)
+    if not store.has_job(job_id):
+        raise JobNotFound()
+    if job.status.live:
+        return
+    events = [
+        {"at": isoformat(event.at), "status": event.status.value, "reason": event.reason}
+        for event in store.events(job_id)
+    ]
+    path = folders.job(job_id) / "job.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{secrets.token_hex(4)}")
+    draft.write_text(json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2) + "\n")
+    draft.chmod(0o444)
+    draft.replace(path)
+    if not store.has_job(job_id):  # deleted while the file was written: whoever deleted it may have missed it
+        shutil.rmtree(path.parent, ignore_errors=True)
+        raise JobNotFound()

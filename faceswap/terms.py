@@ -1,0 +1,39 @@
+"""What a job was promised when it was submitted: its marks, its limits, and how long its run may take.
+
+The terms are stored with the job. From then on they hold for it, whatever the settings say later or in
+another process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from faceswap.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Each field has the name and the meaning of a field of `Settings`."""
+
+    producer: str
+    label_words: Literal["both", "zh", "en"]
+    label_place: Literal["top-left", "top-right", "bottom-left", "bottom-right"]
+    label_style: Literal["plate", "outline"]
+    label_opening_s: float
+    max_megapixels: float
+    max_video_megapixels: float
+    max_duration_s: float
+    engine_memory_mb: int
+    engine_timeout_s: float
+    runpod_wait_s: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Terms:
+        """The terms for a job that is submitted now."""
+        return cls(**{each.name: getattr(settings, each.name) for each in fields(cls)})
+
+    @property
+    def remote_limit_s(self) -> float:
+        """How long a remote run may take, from its submission to its end."""
+        return self.runpod_wait_s + self.engine_timeout_s

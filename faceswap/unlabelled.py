@@ -1,0 +1,24 @@
+"""The log of tasks that asked for no visible label. It outlives the tasks.
+
+Such a choice must be kept for half a year at least. Source: GB 45438-2025.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+
+from faceswap.folders import Folders
+from faceswap.jobs import Job, isoformat
+
+log = logging.getLogger(__name__)
+
+
+def note_unlabelled(folders: Folders, job: Job) -> None:
+    """Append one JSON line: when, which job, which owner."""
+    log.warning("job %s: asked for no visible label", job.id)
+    line = json.dumps({"at": isoformat(job.created_at), "job": job.id, "owner": job.owner})
+    descriptor = os.open(folders.unlabelled, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with open(descriptor, "a", encoding="utf-8") as file:  # noqa: PTH123 - with a mode of its own
+        file.write(line + "\n")

@@ -1,0 +1,167 @@
+"""The parts of a service, and how they are put together, started and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from faceswap.backends import Backend
+from faceswap.backends.local import LocalBackend
+from faceswap.backends.runpod import RunPodBackend
+from faceswap.backends.simulated import SimulatedBackend
+from faceswap.disks import network_file_system
+from faceswap.dispatcher import Dispatcher
+from faceswap.driving import Seal
+from faceswap.engine.gate import require as require_gate
+from faceswap.engine.neural.weights import WeightsCache
+from faceswap.erasure import Eraser
+from faceswap.errors import NetworkDisk
+from faceswap.folders import Folders
+from faceswap.housekeeping import Housekeeping
+from faceswap.jobs import Status
+from faceswap.orders import OrderChecks
+from faceswap.provenance import Provenance
+from faceswap.settings import Settings
+from faceswap.snapshots import Snapshots, prepare, remove_unowned, restore
+from faceswap.store import JobStore
+from faceswap.submission import Submission
+from faceswap.uploads import Intake
+
+REMOTE_AT_ONCE = 20
+"""Jobs that this process submits and watches at once on a remote backend, which has a queue of its own."""
+SIMULATIONS_AT_ONCE = 2
+
+
+def open_store(
+    settings: Settings, folders: Folders, clock: Callable[[], float]
+) -> tuple[JobStore, Snapshots | None]:
+    """Open the store; when this machine has none, restore it from its snapshot first.
+
+    Raises: StoreUnavailable: also `NetworkDisk` and `SnapshotUnavailable`.
+    """
+    file_system = None if settings.allow_network_disk else network_file_system(folders.root)
+    if file_system is not None:
+        raise NetworkDisk(file_system=file_system)
+    if settings.snapshot_dir is None:
+        return JobStore(folders.store, clock), None
+    prepare(settings.snapshot_dir)
+    restored = restore(folders, settings.snapshot_dir)
+    store = JobStore(folders.store, clock)
+    if restored:
+        remove_unowned(store, folders)
+    return store, Snapshots(store, folders, settings.snapshot_dir)
+
+
+def configured_backends(settings: Settings, folders: Folders) -> dict[str, Backend]:
+    """The backends that the settings allow, by name."""
+    backends: dict[str, Backend] = {"local": LocalBackend(settings, folders)}
+    if not settings.multi_user:
+        backends["simulated"] = SimulatedBackend()
+    if settings.runpod_configured:
+        backends["runpod"] = RunPodBackend(settings)
+    return backends
+
+
+def slots(settings: Settings, backends: Iterable[str]) -> Mapping[str, int]:
+    """How many jobs this process runs at once on each backend."""
+    return dict.fromkeys(backends, REMOTE_AT_ONCE) | {
+        "local": settings.local_workers,
+        "simulated": SIMULATIONS_AT_ONCE,
+    }
+
+
+class Parts:
+    """What a service is made of. `start` begins the background work, `close` ends it.
+
+    Raises:
+        StoreUnavailable: the data folder or the snapshot folder cannot be used.
+        GateUnavailable: the content gate that is set is not installed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        backends: Mapping[str, Backend] | None,
+        clock: Callable[[], float],
+        seal: Seal | None,
+    ) -> None:
+        if settings.content_gate:
+            require_gate(settings.content_gate)
+        self._settings = settings
+        self._clock = clock
+        self.folders = folders = Folders(settings.data_dir)
+        self.store, self.snapshots = open_store(settings, folders, clock)
+        self.weights = WeightsCache()
+        self.intake = Intake(self.store, folders, settings, self._now)
+        self.orders = OrderChecks(self.store, self.intake, settings)
+        self.provenance = Provenance(settings, folders, self._now)
+        self.backends = dict(configured_backends(settings, folders) if backends is None else backends)
+        self.eraser = Eraser(
+            self.store, folders, self.intake, self.backends, self._now, on_erased=self._delete_from_snapshot
+        )
+        self.dispatcher = Dispatcher(
+            self.store,
+            self.backends,
+            folders,
+            settings,
+            slots(settings, self.backends),
+            on_change=self._wake_snapshots,
+            seal=seal or self.provenance.seal,
+        )
+        self.submission = Submission(
+            self.store, folders, settings, self.backends, self.orders, self._now, on_queued=self.wake
+        )
+        self.housekeeping = Housekeeping(self.store, folders, self.intake, self.eraser, settings)
+
+    def start(self) -> None:
+        self.dispatcher.start()
+        self.eraser.start()
+        if self.snapshots:
+            self.snapshots.start()
+        self.housekeeping.start()
+
+    def close(self) -> None:
+        """Local runs go back to the queue. The last snapshot is taken when nothing changes any more."""
+        self.housekeeping.close()
+        self.dispatcher.close()
+        self.eraser.close()
+        for backend in self.backends.values():
+            backend.close()
+        if self.snapshots:
+            self.snapshots.close()
+        self.store.close()
+
+    def wake(self, job_id: str | None = None) -> None:
+        """A job was queued, or the one named was cancelled."""
+        self.dispatcher.wake(job_id)
+        self._wake_snapshots()
+
+    def health(self) -> dict[str, object]:
+        """The state of this process and of the whole queue, as JSON types. Raises: StoreUnavailable."""
+        live = self.store.active()
+        waiting = sum(job.status is Status.PENDING for job in live)
+        return {
+            "store": "ok",
+            "snapshot": self.snapshots.state if self.snapshots else "off",
+            "dispatcher": self.dispatcher.alive,
+            "backends": sorted(self.backends.keys() - {"simulated"}),
+            "default_backend": self._settings.backend_name,
+            "queue": {
+                "pending": waiting,
+                "processing": len(live) - waiting,
+                "limit": self._settings.max_queue,
+            },
+        }
+
+    def _wake_snapshots(self) -> None:
+        """Something happened that a restart must not lose."""
+        if self.snapshots:
+            self.snapshots.wake()
+
+    def _delete_from_snapshot(self, folders: Sequence[Path]) -> bool:
+        """Delete what was deleted here from the snapshot, too, or a restore might bring it back."""
+        return self.snapshots is None or self.snapshots.take(without=folders)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)

@@ -1,0 +1,86 @@
+"""What dead runs left is deleted, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faceswap import Service, Settings
+from faceswap.folders import Folders
+from faceswap.jobs import Job, RunKey
+from faceswap.leftovers import Leftovers
+from faceswap.store import JobStore
+from tests.factories import add_job
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path)
+
+
+@pytest.fixture
+def store(folders: Folders) -> Iterator[JobStore]:
+    store = JobStore(folders.store)
+    yield store
+    store.close()
+
+
+def running(store: JobStore, folders: Folders, lease_s: float = 60) -> Job:
+    """A job whose run has written half a result with faces."""
+    add_job(store)
+    job = store.claim("host:1:aabbccdd", "local", lease_s)
+    assert job is not None
+    work = folders.work(job.run)
+    work.mkdir(parents=True)
+    (work / "result.mp4.part").write_bytes(b"faces")
+    return job
+
+
+def test_the_work_of_a_live_run_stays_and_that_of_a_cancelled_job_goes(
+    store: JobStore, folders: Folders
+) -> None:
+    live, cancelled = running(store, folders), running(store, folders)
+    leftovers = Leftovers(store, folders)
+    assert leftovers.remove() == 0
+    store.cancel(cancelled.id)
+    assert leftovers.remove() == 1
+    assert folders.work(live.run).is_dir()
+    assert not folders.work(cancelled.run).exists()
+    assert leftovers.remove() == 0
+
+
+def test_what_an_earlier_attempt_left_goes_while_the_next_one_runs(store: JobStore, folders: Folders) -> None:
+    job = running(store, folders)
+    dead = RunKey(job.id, 0, "host:9:00000000")
+    folders.work(dead).mkdir()
+    folders.result_of(dead, "result.mp4").write_bytes(b"never named by the row")
+    assert Leftovers(store, folders).remove() == 2
+    assert [path.name for path in folders.job(job.id).iterdir()] == [folders.work(job.run).name]
+
+
+def test_the_result_that_the_row_names_stays(store: JobStore, folders: Folders) -> None:
+    job = running(store, folders)
+    result = folders.result_of(job.run, "result.mp4")
+    result.write_bytes(b"the result")
+    done = store.complete(job, result_file=result.name)
+    assert done is not None
+    assert Leftovers(store, folders).remove() == 1, "its work"
+    assert folders.result(done).read_bytes() == b"the result"
+
+
+def test_the_folder_of_a_deleted_job_goes(store: JobStore, folders: Folders) -> None:
+    job = running(store, folders)
+    failed = store.fail(job, "no_face", "No face")
+    assert failed is not None
+    assert store.delete_job(failed, "{}")
+    Leftovers(store, folders).remove()
+    assert not folders.job(job.id).exists()
+
+
+def test_a_cancel_while_the_runner_is_dead_removes_its_work_at_once(tmp_path: Path) -> None:
+    with Service(Settings(data_dir=tmp_path), dispatch=False) as service:
+        job = running(service._store, service._folders, lease_s=-1)
+        service.cancel(job.id)
+        assert not service._folders.work(job.run).exists()
