@@ -1,4 +1,4 @@
-"""The clips that are measured: a man who talks, with sound, as long and as large as asked for."""
+"""The clips for the measurements: a man who talks, with sound, of any length and size."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class Driver:
                 self._finish(run, handle, report)
                 return
             if self._closing.is_set():
-                self._hand_over(run)
+                self.give_back(run)
                 return
             run.look.wait(HEARTBEAT_S)
             run.look.clear()
@@ -192,26 +192,26 @@ class Driver:
                 fetched,
                 sealed,
                 self._ingredients(run.job),
-                engine=made_by(report.engine, report.weights),
+                engine=made_by(report.swap.engine, report.swap.weights),
                 wanted=lambda: self._is_ours(run.job),
             )
             if marks is None:
                 log.debug("job %s: not ours any more", run.job.id)
                 return
-            made = Result(marks.sha256, marks.size_bytes, report.frames, report.swapped_frames)
+            made = Result(marks.sha256, marks.size_bytes, **report.swap.counts())
         result = self._folders.result_of(run.job.run, name)
         sealed.replace(result)
         done = self._store.complete(
             run.job,
-            report.notes,
+            report.swap.notes,
             made,
-            engine=report.engine,
-            weights=report.weights,
+            engine=report.swap.engine,
+            weights=report.swap.weights,
             marks=marks.as_json() if marks else None,
             result_file=result.name,
         )
         if done is not None:
-            log.debug("job %s: completed by %s", run.job.id, report.engine)
+            log.debug("job %s: completed by %s", run.job.id, report.swap.engine)
             run.backend.forget(handle)
             return
         result.unlink(missing_ok=True)  # the file is this run's own: nobody else can have put it there
@@ -229,8 +229,9 @@ class Driver:
             return False
         return now.status is Status.PROCESSING and now.run == job.run
 
-    def _hand_over(self, run: DrivenRun) -> None:
-        if run.backend.survives_restart:
+    def give_back(self, run: DrivenRun) -> None:
+        """Let another dispatcher go on with a run, or start the job again if nothing was sent."""
+        if run.backend.survives_restart and run.job.submitted_at is not None:
             self._store.end_lease(run.job)
         else:
             self._store.release(run.job, "given back: the app was stopped", spent=False)

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from faceswap.swap_result import SwapCounts
 from faceswap.terms import Terms
 
 CANCELLED_MESSAGE = "任务已被用户取消"
@@ -81,14 +82,11 @@ class RemoteStop(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The file that a completed job made. Frames are None where the backend does not tell."""
+class Result(SwapCounts):
+    """The file that a completed job made, and what was counted while it was made."""
 
     sha256: str
     size_bytes: int
-    frames: int | None = None
-    swapped_frames: int | None = None
-    """Those in which a face was swapped."""
 
 
 class SwapOptions(BaseModel):

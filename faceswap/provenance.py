@@ -15,21 +15,25 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+from faceswap.engine.child.contract import MarksSpec, SealSpec, Spec
 from faceswap.engine.child.process import EngineProcess
+from faceswap.engine.marks.found import FoundMarks
 from faceswap.engine.marks.marking import Label, Marking, Words
 from faceswap.engine.neural.weights import Role
 from faceswap.errors import BadMedia, JobTimeout, MarksMissing
 from faceswap.folders import Folders
 from faceswap.jobs import Job, isoformat
-from faceswap.media import FoundAigc, aigc_text
+from faceswap.media import aigc_text
 from faceswap.media.manifest import SWAP_ASSERTION
 from faceswap.settings import Settings
 from faceswap.signing import SigningKey
 from faceswap.store import Upload
 from faceswap.uploads import INSPECTION_CPU_S, engine_limits
 from faceswap.version import VERSION
+
+R = TypeVar("R")
 
 GENERATOR = "faceswap"
 CLASSICAL_ENGINE = "mesh"
@@ -174,32 +178,33 @@ class Provenance:
         """
         signing = self._key()
         marking, now = marking_of(job, self._settings), self._now()
-        spec: dict[str, object] = {
-            "task": "seal",
-            "path": str(result),
-            "result": str(sealed),
-            "manifest": manifest_of(marking.label, ingredients, engine, now),
-            "key": signing.key,
-            "chain": signing.chain,
-            "anchors": signing.anchor,
-            "label": asdict(marking.label) if marking.label else None,
-            "limits": engine_limits(self._settings),
-        }
-        facts = _asked(spec, _SEALING_LIMIT_S, wanted)
-        return None if facts is None else _require_marks(facts, marking, now)
+        spec = SealSpec(
+            limits=engine_limits(self._settings),
+            path=result,
+            result=sealed,
+            manifest=manifest_of(marking.label, ingredients, engine, now),
+            key=signing.key,
+            chain=signing.chain,
+            anchors=signing.anchor,
+            label=marking.label,
+        )
+        sealing = _asked(spec, _SEALING_LIMIT_S, wanted)
+        return None if sealing is None else _require_marks(sealing.marks, marking, now)
 
     def verify(self, path: Path, anchors: str = "") -> Verification:
         """What the marks of a file say. `anchors`: certificates, PEM, of other installations to vouch for.
 
         Raises: BadMedia when it is no picture and no video; EngineCrashed, JobTimeout.
         """
-        spec: dict[str, object] = {
-            "task": "marks",
-            "path": str(path.absolute()),
-            "anchors": SigningKey.anchor_of(self._folders.signing, self._settings.signing_cert) + anchors,
-            "limits": engine_limits(self._settings) | {"cpu_s": 2 * INSPECTION_CPU_S},
-        }
-        return judged(_asked(spec, _LOOKING_LIMIT_S) or {})
+        own = SigningKey.anchor_of(self._folders.signing, self._settings.signing_cert)
+        spec = MarksSpec(
+            limits=engine_limits(self._settings, 2 * INSPECTION_CPU_S),
+            path=path.absolute(),
+            anchors=own + anchors,
+        )
+        looking = _asked(spec, _LOOKING_LIMIT_S)
+        assert looking  # it is always wanted
+        return judged(looking.marks)
 
     def _key(self) -> SigningKey:
         return SigningKey.load(
@@ -228,50 +233,48 @@ def ingredients_of(sources: Mapping[str, Upload], target: Upload) -> tuple[Ingre
     )
 
 
-def judged(facts: Mapping[str, Any]) -> Verification:
-    """The meaning of what `engine.marks.read_marks` found. Raises: BadMedia: nothing could be read at all."""
-    manifest: Mapping[str, Any] | None = facts["manifest"]
-    aigc = FoundAigc(facts["aigc_count"], facts["aigc"]).fields
-    label: Mapping[str, Any] | None = facts["label"]
-    if manifest is None and not facts["readable"]:
+def judged(found: FoundMarks) -> Verification:
+    """What the marks that were found in a file mean. Raises: BadMedia: nothing could be read at all."""
+    manifest, aigc = found.manifest, found.aigc.fields
+    if manifest is None and not found.readable:
         raise BadMedia()
-    found = Verification(
-        verdict=_verdict(facts, manifest),
-        format=facts["format"],
-        sha256=facts["sha256"],
-        size_bytes=facts["size_bytes"],
+    known = Verification(
+        verdict=_verdict(found),
+        format=found.format,
+        sha256=found.sha256,
+        size_bytes=found.size_bytes,
         producer=aigc["ContentProducer"] if aigc else "",
         job=aigc["ProduceID"] if aigc else "",
-        label=label["words"] if label else None,
-        aigc_count=facts["aigc_count"],
+        label=found.label.label.words if found.label else None,
+        aigc_count=found.aigc.count,
         aigc=aigc,
     )
     if manifest is None:
-        return found
-    swap: Mapping[str, Any] = manifest["swap"]
-    seal = ("seal",) if swap and not manifest["sealed"] else ()
+        return known
+    seal = ("seal",) if manifest.swap and not manifest.sealed else ()
     return replace(
-        found,
-        signer=manifest["signer"],
-        generator=manifest["generator"],
-        made_at=manifest["when"],
-        engine=str(swap.get("engine") or ""),
-        source_type=manifest["source_type"],
-        label_left_out=bool(swap) and swap.get("label") is None,
-        ingredients=_ingredients(swap.get("ingredients")),
-        problems=(*manifest["problems"], *seal),
+        known,
+        signer=manifest.signer,
+        generator=manifest.generator,
+        made_at=manifest.when,
+        engine=str(manifest.swap.get("engine") or ""),
+        source_type=manifest.source_type,
+        label_left_out=bool(manifest.swap) and manifest.swap.get("label") is None,
+        ingredients=_ingredients(manifest.swap.get("ingredients")),
+        problems=(*manifest.problems, *seal),
     )
 
 
-def _verdict(facts: Mapping[str, Any], manifest: Mapping[str, Any] | None) -> Verdict:
+def _verdict(found: FoundMarks) -> Verdict:
+    manifest = found.manifest
     if manifest is None:
-        return Verdict.STRIPPED if facts["aigc_count"] or facts["label"] else Verdict.UNMARKED
-    ours = bool(manifest["swap"])
-    if not manifest["valid"] or (ours and not manifest["sealed"]):
+        return Verdict.STRIPPED if found.aigc.count or found.label else Verdict.UNMARKED
+    ours = bool(manifest.swap)
+    if not manifest.valid or (ours and not manifest.sealed):
         return Verdict.CHANGED
     if not ours:
         return Verdict.OTHER
-    return Verdict.GENUINE if manifest["trusted"] else Verdict.SIGNED
+    return Verdict.GENUINE if manifest.trusted else Verdict.SIGNED
 
 
 def _ingredients(said: object) -> tuple[Ingredient, ...]:
@@ -326,10 +329,11 @@ def manifest_of(
     }
 
 
-def _asked(
-    spec: Mapping[str, object], limit_s: float, wanted: Callable[[], bool] = lambda: True
-) -> Mapping[str, Any] | None:
-    """The facts that one child process finds; None when they are not wanted any more."""
+def _asked(spec: Spec[R], limit_s: float, wanted: Callable[[], bool] = lambda: True) -> R | None:
+    """The result of one child process; None once it is not `wanted` any more.
+
+    Raises: JobTimeout, and the child's own error.
+    """
     child = EngineProcess(spec)
     try:
         waited_s = 0.0
@@ -342,28 +346,25 @@ def _asked(
         report = child.poll()
     finally:
         child.kill()
-    if report.error:
-        raise report.error
-    return report.result["marks"]
+    return report.result_or_raise()
 
 
-def _require_marks(facts: Mapping[str, Any], marking: Marking, now: datetime) -> Marks:
+def _require_marks(found: FoundMarks, marking: Marking, now: datetime) -> Marks:
     """Raises: MarksMissing."""
-    manifest: Mapping[str, Any] | None = facts["manifest"]
-    aigc = FoundAigc(facts["aigc_count"], facts["aigc"])
+    manifest, aigc = found.manifest, found.aigc
     if aigc.count != 1 or aigc.text != marking.aigc or aigc.fields is None:
         raise MarksMissing(mark="metadata label")
-    if manifest is None or not (manifest["valid"] and manifest["trusted"] and manifest["sealed"]):
+    if manifest is None or not (manifest.valid and manifest.trusted and manifest.sealed):
         raise MarksMissing(mark="signature")
-    if marking.label and not facts["label"]:
+    if marking.label and not found.label:
         raise MarksMissing(mark="visible label")
     return Marks(
         label=marking.label.words if marking.label else None,
         aigc=aigc.fields,
-        manifest=manifest["urn"],
-        signer=manifest["signer"],
-        source_type=manifest["source_type"],
+        manifest=manifest.urn,
+        signer=manifest.signer,
+        source_type=manifest.source_type,
         signed_at=isoformat(now) or "",
-        sha256=facts["sha256"],
-        size_bytes=facts["size_bytes"],
+        sha256=found.sha256,
+        size_bytes=found.size_bytes,
     )

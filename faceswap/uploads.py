@@ -5,7 +5,6 @@ What comes out of here is an `Upload` in the store; what does not pass leaves no
 
 from __future__ import annotations
 
-import base64
 import errno
 import hashlib
 import logging
@@ -14,13 +13,22 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, TypeVar
 
+from faceswap.engine.child.contract import (
+    EngineLimits,
+    FacesSpec,
+    GateSpec,
+    InspectSpec,
+    PreviewSpec,
+    Spec,
+)
 from faceswap.engine.child.process import EngineProcess
+from faceswap.engine.face.found import DetectedFace
 from faceswap.engine.marks.marking import Label
+from faceswap.engine.options import Options
 from faceswap.errors import (
     ContentRefused,
     DiskFull,
@@ -33,9 +41,12 @@ from faceswap.errors import (
     WrongKind,
 )
 from faceswap.folders import Folders
-from faceswap.media import sniff
+from faceswap.media import Limits, sniff
+from faceswap.media.kinds import Kind
 from faceswap.settings import Settings
 from faceswap.store import JobStore, Upload
+
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -46,30 +57,8 @@ GATE_CPU_S = 110
 """A few hundred kB of JPEG can hold thousands of scans of the same large picture."""
 MEGABYTE = 10**6
 
-Kind = Literal["image", "video"]
-
 FACES_CPU_S: Mapping[Kind, float] = {"image": INSPECTION_CPU_S, "video": 90}
 """A video is looked at in several dozen places, each after a key frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class DetectedFace:
-    """One face of a picture, or one person of a video where that face is seen best.
-
-    The box is in pixels of the picture or frame as shown, `confidence` 0..1.
-    """
-
-    id: str
-    """`face_0`, `face_1`… from top to bottom, in each row from left to right."""
-    x: int
-    y: int
-    width: int
-    height: int
-    confidence: float
-    preview: str
-    """JPEG of the face, base64."""
-    at_s: float | None = None
-    """When a video shows the face so; None for a picture."""
 
 
 def inspections_at_once(settings: Settings) -> int:
@@ -128,10 +117,13 @@ class Intake:
             BadMedia, BackendUnavailable: the engine could not do it.
         """
         path = self._media(upload)
-        result = self._ask_engine(
-            {"task": "faces", "path": str(path), "people": str(people_path(path))}, FACES_CPU_S[upload.kind]
+        spec = FacesSpec(
+            limits=engine_limits(self._settings, FACES_CPU_S[upload.kind]),
+            path=path,
+            people=people_path(path),
+            weights_dir=self._folders.weights,
         )
-        faces = [DetectedFace(**face) for face in result["faces"]]
+        faces = list(self._ask_engine(spec).faces)
         if upload.kind == "video":
             self._store.note_faces(upload.id, len(faces))
         return faces
@@ -151,20 +143,19 @@ class Intake:
             UnknownFace, NoFaceFound, BadMedia, BackendUnavailable: the engine could not do it.
         """
         path = self._media(target)
-        result = self._ask_engine(
-            {
-                "task": "preview",
-                "kind": kind,
-                "sources": {face: str(self._media(source)) for face, source in sources.items()},
-                "target": str(path),
-                "people": str(people_path(path)),
-                "options": dict(options),
-                "label": asdict(label),
-                "at_s": at_s,
-            },
-            FACES_CPU_S[kind],
+        spec = PreviewSpec(
+            limits=engine_limits(self._settings, FACES_CPU_S[kind]),
+            kind=kind,
+            sources={face: self._media(source) for face, source in sources.items()},
+            target=path,
+            options=Options.of(options),
+            label=label,
+            at_s=at_s,
+            people=people_path(path),
+            weights_dir=self._folders.weights,
+            models_dir=self._settings.neural_models_dir,
         )
-        return base64.b64decode(result["jpeg"])
+        return self._ask_engine(spec).jpeg
 
     def require_content(self, sources: Collection[Upload], target: Upload) -> None:
         """Ask the content gate about each file, where there is one. What it refuses is not kept, unless an
@@ -176,14 +167,15 @@ class Intake:
         """
         gate = self._settings.content_gate
         for role, upload in [*(("source", source) for source in sources), ("target", target)] if gate else []:
+            limits = engine_limits(self._settings, GATE_CPU_S)
             try:
-                said = self._ask_engine(
-                    {"task": "gate", "gate": gate, "path": str(self._media(upload))}, GATE_CPU_S
-                )
+                refused = self._ask_engine(
+                    GateSpec(limits=limits, gate=gate, path=self._media(upload))
+                ).refused
             except (EngineCrashed, JobTimeout) as error:
                 raise GateUnavailable(reason="it broke off") from error
-            if said["refused"] is not None:
-                log.info("upload %s: refused as %s: %s", upload.id, role, said["refused"])
+            if refused is not None:
+                log.info("upload %s: refused as %s: %s", upload.id, role, refused)
                 self.discard([upload])
                 raise ContentRefused(role=role)
 
@@ -254,50 +246,47 @@ class Intake:
 
     def _inspect(self, raw: Path, upload_id: str, name: str, owner: str, size: int, digest: str) -> Upload:
         normalised = raw.with_name("media.png")
-        result = self._ask_engine(
-            {"task": "inspect", "path": str(raw), "detect_faces": True, "normalised": str(normalised)}
+        spec = InspectSpec(
+            limits=engine_limits(self._settings, INSPECTION_CPU_S),
+            path=raw,
+            detect_faces=True,
+            normalised=normalised,
+            weights_dir=self._folders.weights,
         )
-        media: dict[str, Any] = result["media"]
-        if media["kind"] == "image":
+        found = self._ask_engine(spec)
+        media = found.media
+        if media.kind == "image":
             raw.unlink()
             file = normalised
         else:
             normalised.unlink(missing_ok=True)
-            file = raw.rename(raw.with_name(f"media.{media['format']}"))
+            file = raw.rename(raw.with_name(f"media.{media.format}"))
         return Upload(
             id=upload_id,
             owner=owner,
             name=name,
             file=file.name,
-            kind=media["kind"],
+            kind=media.kind,
             size_bytes=size,
             sha256=digest,
-            width=media["width"],
-            height=media["height"],
-            duration_s=media.get("duration_s"),
-            fps=media.get("fps"),
-            has_audio=bool(media.get("has_audio")),
-            faces=len(result["faces"]) if media["kind"] == "image" else None,
+            width=media.width,
+            height=media.height,
+            duration_s=media.duration_s,
+            fps=media.fps,
+            has_audio=media.has_audio,
+            faces=len(found.faces) if media.kind == "image" else None,
             created_at=self._now(),
         )
 
-    def _ask_engine(self, spec: Mapping[str, object], cpu_s: float = INSPECTION_CPU_S) -> Mapping[str, Any]:
-        """The closing line of one run of the engine."""
-        limits = engine_limits(self._settings) | {"cpu_s": cpu_s}
-        common = {
-            "weights_dir": str(self._folders.weights),
-            "models_dir": str(self._settings.neural_models_dir),
-            "limits": limits,
-        }
+    def _ask_engine(self, spec: Spec[R]) -> R:
+        """The result of one child process, within `inspections_at_once` of them. Raises: its error."""
         with self._slots:
-            child = EngineProcess({**spec, **common})
+            child = EngineProcess(spec)
             try:
                 report = child.wait(_INSPECTION_LIMIT_S)
             finally:
                 child.kill()
-        if report.error:
-            raise report.error
-        return report.result
+        return report.result_or_raise()
 
 
 def people_path(video: Path) -> Path:
@@ -305,12 +294,14 @@ def people_path(video: Path) -> Path:
     return video.with_name("people.json")
 
 
-def engine_limits(settings: Settings) -> dict[str, float | None]:
-    """The limits every engine process gets."""
-    return {
-        "memory_mb": settings.engine_memory_mb,
-        "cpu_s": None,
-        "max_megapixels": settings.max_megapixels,
-        "max_video_megapixels": settings.max_video_megapixels,
-        "max_duration_s": settings.max_duration_s,
-    }
+def engine_limits(settings: Settings, cpu_s: float | None = None) -> EngineLimits:
+    """The limits of an engine process on this machine. `cpu_s` None is without limit."""
+    return EngineLimits(
+        memory_mb=settings.engine_memory_mb,
+        cpu_s=cpu_s,
+        media=Limits(
+            max_megapixels=settings.max_megapixels,
+            max_video_megapixels=settings.max_video_megapixels,
+            max_duration_s=settings.max_duration_s,
+        ),
+    )

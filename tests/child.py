@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-LIMITS: dict[str, Any] = {
-    "memory_mb": 4096,
-    "cpu_s": 600,
-    "max_megapixels": 50,
-    "max_video_megapixels": 9,
-    "max_duration_s": 600,
-}
+from faceswap.engine.child.contract import EngineLimits, InspectSpec, Spec, SwapSpec, spec_to_json
+from faceswap.engine.options import Options
+from faceswap.media import Limits
+
+LIMITS = EngineLimits(memory_mb=4096, cpu_s=600, media=Limits(50, 9, 600))
 TIMEOUT_S = 120
 
 
@@ -35,7 +33,7 @@ class Answer:
         return self.last["code"], self.last["details"]
 
 
-def start(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
+def start(spec: Spec[Any]) -> subprocess.Popen[bytes]:
     """The process with its spec sent; its standard input stays open."""
     child = subprocess.Popen(
         [sys.executable, "-m", "faceswap.engine"],
@@ -44,12 +42,12 @@ def start(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
     )
     assert child.stdin
-    child.stdin.write(json.dumps(spec).encode() + b"\n")
+    child.stdin.write(json.dumps(spec_to_json(spec)).encode() + b"\n")
     child.stdin.flush()
     return child
 
 
-def run(spec: dict[str, Any]) -> Answer:
+def run(spec: Spec[Any]) -> Answer:
     with start(spec) as child:
         assert child.stdin and child.stdout and child.stderr
         try:
@@ -62,31 +60,45 @@ def run(spec: dict[str, Any]) -> Answer:
     return Answer(status, [json.loads(line) for line in stdout.splitlines()], stderr)
 
 
+def limits(**changes: float) -> EngineLimits:
+    """`LIMITS`, with `changes` to the fields of that name in it or in its `media`."""
+    names = {each.name for each in fields(Limits)}
+    media = replace(LIMITS.media, **{name: value for name, value in changes.items() if name in names})
+    rest: dict[str, Any] = {name: value for name, value in changes.items() if name not in names}
+    return replace(LIMITS, media=media, **rest)
+
+
 def swap_spec(
-    kind: str, source: Path, target: Path, result: Path, weights_dir: Path, **changes: Any
-) -> dict[str, Any]:
-    """`changes` go to the limits or options that have their name."""
-    limits = {name: changes.pop(name, value) for name, value in LIMITS.items()}
-    return {
-        "task": "swap",
-        "kind": kind,
-        "sources": {"": str(source)},
-        "target": str(target),
-        "result": str(result),
-        "options": {"many_faces": False, "crf": 20} | changes,
-        "weights_dir": str(weights_dir),
-        "limits": limits,
-    }
+    kind: Literal["image", "video"],
+    source: Path,
+    target: Path,
+    result: Path,
+    weights_dir: Path,
+    **options: Any,
+) -> SwapSpec:
+    return SwapSpec(
+        limits=LIMITS,
+        kind=kind,
+        sources={"": source},
+        target=target,
+        result=result,
+        options=Options(**options),
+        weights_dir=weights_dir,
+    )
 
 
 def inspect_spec(
-    path: Path, weights_dir: Path, detect_faces: bool = False, normalised: Path | None = None, **limits: Any
-) -> dict[str, Any]:
-    return {
-        "task": "inspect",
-        "path": str(path),
-        "detect_faces": detect_faces,
-        "normalised": str(normalised) if normalised else None,
-        "weights_dir": str(weights_dir),
-        "limits": LIMITS | limits,
-    }
+    path: Path,
+    weights_dir: Path,
+    detect_faces: bool = False,
+    normalised: Path | None = None,
+    **changes: float,
+) -> InspectSpec:
+    """`changes` go to the limits."""
+    return InspectSpec(
+        limits=limits(**changes),
+        path=path,
+        detect_faces=detect_faces,
+        normalised=normalised,
+        weights_dir=weights_dir,
+    )

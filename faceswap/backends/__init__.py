@@ -11,6 +11,7 @@ from typing import Protocol
 
 from faceswap.errors import FaceSwapError
 from faceswap.jobs import Job, Stage
+from faceswap.swap_result import SwapResult
 
 
 class RunState(StrEnum):
@@ -57,16 +58,10 @@ class Report:
     progress: float = 0.0
     """0..100; may fall or repeat: the dispatcher keeps what is shown rising."""
     stage: Stage = Stage.PROCESSING
-    output: Mapping[str, object] = field(default_factory=dict[str, object])
+    output: object = None
     """What `fetch` needs, as the backend got it. Opaque to the dispatcher."""
-    notes: tuple[str, ...] = ()
-    frames: int | None = None
-    swapped_frames: int | None = None
-    """Both of a run that SUCCEEDED, where they are known."""
-    engine: str | None = None
-    """Of a SUCCEEDED run: what swapped the pixels."""
-    weights: tuple[Mapping[str, object], ...] = ()
-    """Of a SUCCEEDED run: facts about the user's weights that were used."""
+    swap: SwapResult = field(default_factory=SwapResult)
+    """Of a SUCCEEDED run: what it reports about its result."""
     error: FaceSwapError | None = None
     """Set exactly when `state` is FAILED."""
     stop_needed: bool = False

@@ -17,9 +17,6 @@ from faceswap.backends.bucket import JOBS, Bucket, JobKeys
 from faceswap.backends.runpod_wire import (
     ENVELOPE_BYTES,
     MAX_BODY_BYTES,
-    Address,
-    Fields,
-    Outcome,
     decoded,
     inline_size,
     receipt_of,
@@ -32,6 +29,7 @@ from faceswap.errors import (
     ResultMissing,
     ResultTooLarge,
 )
+from faceswap.wire import MediaLocation, WorkerResult
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +44,9 @@ Download = Callable[[str], Iterable[bytes]]
 class Sent:
     """Where a worker finds the files of its job."""
 
-    sources: Mapping[str, Address]
-    target: Address
-    people: Address | None
+    sources: Mapping[str, MediaLocation]
+    target: MediaLocation
+    people: MediaLocation | None
 
 
 class Carrier:
@@ -94,15 +92,15 @@ class Carrier:
             keys = JobKeys(job_id)
             names = {role: keys.source(number) for number, role in enumerate(media.sources)}
             names |= {_TARGET: keys.target, _PEOPLE: keys.people}
-            found: dict[str, Address] = {}
+            found: dict[str, MediaLocation] = {}
             for role, path in files.items():
                 sha256 = self._bucket.upload(names[role], path, go_on)
-                found[role] = Address(self._bucket.sign("GET", names[role], expires_in), sha256)
+                found[role] = MediaLocation(self._bucket.sign("GET", names[role], expires_in), sha256)
         target, people = found.pop(_TARGET), found.pop(_PEOPLE, None)
         return Sent(found, target, people)
 
     def return_addresses(self, job_id: str, expires_in: timedelta) -> Mapping[str, str]:
-        """The fields of `Order` that name where result, receipt and marker lie; none without a bucket."""
+        """Where result, receipt and marker lie, as fields of `WorkerRequest`; none without a bucket."""
         if self._bucket is None:
             return {}
         keys = JobKeys(job_id)
@@ -122,7 +120,7 @@ class Carrier:
             return False
         return True
 
-    def receipt(self, job_id: str) -> Outcome | None:
+    def receipt(self, job_id: str) -> WorkerResult | None:
         """How the worker says that the run ended; None while nobody knows."""
         if self._bucket is None:
             return None
@@ -139,19 +137,19 @@ class Carrier:
         except BucketUnavailable:
             return False
 
-    def fetch(self, job_id: str, output: Fields, path: Path) -> None:
-        """Put the result that `Outcome.as_output` describes at `path`, whole or not at all.
+    def fetch(self, job_id: str, output: WorkerResult, path: Path) -> None:
+        """Put the result that a worker described at `path`, whole or not at all.
 
         Raises:
             BucketUnavailable, ResultDamaged: may be another story a little later.
             ResultMissing, ResultTooLarge, DiskFull: will not.
         """
-        sha256 = str(output["sha256"]) if output.get("sha256") else None
+        sha256 = output.sha256
         try:
-            if output.get("url"):
-                self._write(path, self._download(str(output["url"])), sha256)
-            elif output.get("inline"):
-                self._write(path, [decoded(str(output["inline"]))], sha256)
+            if output.url:
+                self._write(path, self._download(output.url), sha256)
+            elif output.inline:
+                self._write(path, [decoded(output.inline)], sha256)
             elif self._bucket is not None:
                 key = JobKeys(job_id).result
                 self._bucket.download(key, path, sha256=sha256, limit_bytes=self._limit_bytes)
@@ -228,5 +226,5 @@ def _fits_inline(size_bytes: int) -> bool:
     return inline_size(size_bytes) + ENVELOPE_BYTES <= MAX_BODY_BYTES
 
 
-def _inlined(data: bytes) -> Address:
-    return Address.inline(data, hashlib.sha256(data).hexdigest())
+def _inlined(data: bytes) -> MediaLocation:
+    return MediaLocation.inline(data, hashlib.sha256(data).hexdigest())

@@ -6,17 +6,18 @@ import errno
 import shutil
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from faceswap.backends import Handle, Media, Report, RunState
+from faceswap.engine.child.contract import SwapSpec
 from faceswap.engine.child.process import EngineProcess
+from faceswap.engine.options import Options
 from faceswap.errors import BackendLost, DiskFull, JobTimeout
 from faceswap.folders import Folders
 from faceswap.jobs import Job, Stage
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
+from faceswap.swap_result import SwapResult
 from faceswap.uploads import engine_limits
 
 
@@ -27,28 +28,27 @@ class LocalBackend:
     def __init__(self, settings: Settings, folders: Folders) -> None:
         self._settings = settings
         self._folders = folders
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, _EngineRun] = {}
         self._lock = threading.Lock()
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
         """Nothing travels: what was accepted as an upload can be used."""
 
     def submit(self, job: Job, media: Media) -> Handle:
-        run = _Run(
+        run = _EngineRun(
             EngineProcess(
-                {
-                    "task": "swap",
-                    "weights_dir": str(self._folders.weights),
-                    "models_dir": str(self._settings.neural_models_dir),
-                    "limits": engine_limits(self._settings),
-                    "kind": job.type.target_kind,
-                    "sources": {face: str(path) for face, path in media.sources.items()},
-                    "target": str(media.target),
-                    "result": str(media.work_dir / job.type.result_name),
-                    "people": str(media.people) if media.people else None,
-                    "options": job.options.for_engine(),
-                    "marking": marking_of(job, self._settings).as_spec(),
-                }
+                SwapSpec(
+                    limits=engine_limits(self._settings),
+                    kind=job.type.target_kind,
+                    sources=media.sources,
+                    target=media.target,
+                    result=media.work_dir / job.type.result_name,
+                    options=Options.of(job.options.for_engine()),
+                    marking=marking_of(job, self._settings),
+                    people=media.people,
+                    weights_dir=self._folders.weights,
+                    models_dir=self._settings.neural_models_dir,
+                )
             ),
             media.work_dir / job.type.result_name,
         )
@@ -64,17 +64,7 @@ class LocalBackend:
         if report.error:
             return Report(RunState.FAILED, report.progress, error=report.error)
         if report.done:
-            said = report.result
-            return Report(
-                RunState.SUCCEEDED,
-                100.0,
-                Stage.FINISHING,
-                notes=tuple(cast("list[str]", said.get("notes") or [])),
-                frames=said.get("frames"),
-                swapped_frames=said.get("swapped_frames"),
-                engine=said.get("engine"),
-                weights=tuple(cast("list[Mapping[str, object]]", said.get("weights") or [])),
-            )
+            return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING, swap=report.result_or_raise())
         limit_s = self._settings.engine_timeout_s
         if time.monotonic() - run.started_s > limit_s:
             self.stop(handle)
@@ -110,8 +100,8 @@ class LocalBackend:
             self.stop(Handle(job_id))
 
 
-class _Run:
-    def __init__(self, process: EngineProcess, result: Path) -> None:
+class _EngineRun:
+    def __init__(self, process: EngineProcess[SwapResult], result: Path) -> None:
         self.process = process
         self.result = result
         self.started_s = time.monotonic()

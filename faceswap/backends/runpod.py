@@ -28,15 +28,12 @@ from faceswap.backends.bucket import Bucket
 from faceswap.backends.carrier import Carrier
 from faceswap.backends.runpod_wire import (
     Fields,
-    Order,
-    Outcome,
     Remote,
     error_of,
     json_object,
-    outcome_of,
-    progress_of,
     state_of,
 )
+from faceswap.engine.options import Options
 from faceswap.errors import (
     BackendUnavailable,
     BucketUnavailable,
@@ -53,6 +50,8 @@ from faceswap.errors import (
 from faceswap.jobs import Job, Stage
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
+from faceswap.uploads import engine_limits
+from faceswap.wire import WorkerProgress, WorkerRequest, WorkerResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -196,22 +195,20 @@ class RunPodBackend:
             submission.go_on()
             media.sending()
             now = self._clock()
-            order = Order(
-                job,
-                sent.sources,
-                sent.target,
+            request = WorkerRequest(
+                job_id=job.id,
+                process_type=job.type.value,
+                sources=sent.sources,
+                target=sent.target,
                 deadline=datetime.fromtimestamp(now + ttl_s, UTC),
                 people=sent.people,
-                limits={
-                    "max_megapixels": self._settings.max_megapixels,
-                    "max_video_megapixels": self._settings.max_video_megapixels,
-                    "max_duration_s": self._settings.max_duration_s,
-                },
+                options=Options.of(job.options.for_engine()),
+                limits=engine_limits(self._settings).media,
                 marking=marking_of(job, self._settings),
                 **self._carrier.return_addresses(job.id, expires_in),
             )
             policy = {"executionTimeout": int(execution_s * 1000), "ttl": int(ttl_s * 1000)}
-            remote_id = self._run({"input": order.as_input(), "policy": policy}, submission)
+            remote_id = self._run({"input": request.as_input(), "policy": policy}, submission)
         log.debug("job %s: runpod took it as %s, ttl %.0f s", job.id, remote_id, ttl_s)
         return Handle(job.id, remote_id, datetime.fromtimestamp(now, UTC))
 
@@ -276,7 +273,7 @@ class RunPodBackend:
         watch.next_poll = now + min(5.0, max(1.0, (now - watch.since) / 30))
         report = self._read(handle, watch, answer, now) or watch.report
         if report.state not in _FINAL and now >= self._over_at(handle, watch):
-            report = self._ended(handle, Outcome(error=JobTimeout(limit_s=self._settings.engine_timeout_s)))
+            report = self._ended(handle, self._timed_out())
         watch.report = report
         return report
 
@@ -284,14 +281,14 @@ class RunPodBackend:
         """What an answer to /status means; None when it says nothing new."""
         if answer.oversized:
             return self._ended(
-                handle, Outcome(error=ResultTooLarge(limit_mb=MAX_ANSWER_BYTES / 1e6)), over=True
+                handle, WorkerResult(error=ResultTooLarge(limit_mb=MAX_ANSWER_BYTES / 1e6)), over=True
             )
         if answer.denied or answer.status in (401, 403):
             watch.denied_since = watch.denied_since or now
             if now - watch.denied_since < GONE_AFTER_S:
                 return None
             error = CloudLost() if answer.denied else CloudRefused(status=answer.status)
-            return self._ended(handle, Outcome(error=error))
+            return self._ended(handle, WorkerResult(error=error))
         if not answer.ok:
             watch.failures += 1
             watch.next_poll = now + (answer.retry_after_s or 2.0 ** min(watch.failures, 5))
@@ -305,13 +302,16 @@ class RunPodBackend:
             case Remote.RUNNING:
                 return self._running(handle, watch, answer.fields, now)
             case Remote.COMPLETED:
-                return self._ended(handle, outcome_of(answer.fields.get("output")), over=True)
+                return self._ended(handle, WorkerResult.read(answer.fields.get("output")), over=True)
             case Remote.FAILED:
-                return self._ended(handle, Outcome(error=error_of(answer.fields)), over=True)
+                return self._ended(handle, WorkerResult(error=error_of(answer.fields)), over=True)
             case Remote.CANCELLED:
-                return self._ended(handle, Outcome(error=CloudStopped()))
+                return self._ended(handle, WorkerResult(error=CloudStopped()))
             case Remote.TIMED_OUT:
-                return self._ended(handle, Outcome(error=JobTimeout(limit_s=self._settings.engine_timeout_s)))
+                return self._ended(handle, self._timed_out())
+
+    def _timed_out(self) -> WorkerResult:
+        return WorkerResult(error=JobTimeout(limit_s=self._settings.engine_timeout_s))
 
     def _running(self, handle: Handle, watch: _Watch, fields: Fields, now: float) -> Report:
         if now >= watch.next_receipt:
@@ -320,10 +320,11 @@ class RunPodBackend:
                 log.info("job %s: RunPod missed its end, the receipt has it", handle.job_id)
                 self._call("POST", f"/cancel/{handle.remote_id}")  # else RunPod may run it once more
                 return _final(receipt)
-        progress = progress_of(fields)
-        return Report(RunState.RUNNING, progress.percent, progress.stage)
+        progress = WorkerProgress.read(fields.get("output"))
+        stage = Stage.FINISHING if progress.stage == "uploading" else Stage.PROCESSING
+        return Report(RunState.RUNNING, progress.percent, stage)
 
-    def _ended(self, handle: Handle, outcome: Outcome, *, over: bool = False) -> Report:
+    def _ended(self, handle: Handle, outcome: WorkerResult, *, over: bool = False) -> Report:
         """The last word on a run. A failure stands unless the receipt tells of a success, or knows more.
 
         `over` says that the worker itself has reported the end; otherwise only the receipt proves it.
@@ -333,7 +334,7 @@ class RunPodBackend:
             knows_more = isinstance(outcome.error, _VAGUE) and not isinstance(receipt.error, JobStopped)
             outcome = receipt if knows_more or receipt.error is None else outcome
         elif isinstance(outcome.error, _VAGUE) and self._carrier.has_result(handle.job_id):
-            outcome = Outcome(stored=True)
+            outcome = WorkerResult(stored=True)
         return _final(outcome, stop_needed=not over)
 
     # -- stop --------------------------------------------------------------------------------------------
@@ -386,14 +387,17 @@ class RunPodBackend:
     # -- result ------------------------------------------------------------------------------------------
 
     def fetch(self, handle: Handle, report: Report, path: Path) -> None:
+        output = report.output
+        if not isinstance(output, WorkerResult):
+            raise ResultMissing()
         for pause_s in (2.0, 5.0, 10.0):
             try:
-                self._carrier.fetch(handle.job_id, report.output, path)
+                self._carrier.fetch(handle.job_id, output, path)
                 return
             except (BucketUnavailable, ResultDamaged) as error:
                 log.info("job %s: fetching the result: %s, once more", handle.job_id, error.code)
                 self._sleep(pause_s)
-        self._carrier.fetch(handle.job_id, report.output, path)
+        self._carrier.fetch(handle.job_id, output, path)
 
     def forget(self, handle: Handle) -> None:
         self._carrier.clean(handle.job_id, keep_marker=False)
@@ -471,21 +475,11 @@ class RunPodBackend:
             raise ResultMissing() from error
 
 
-def _final(outcome: Outcome, *, stop_needed: bool = False) -> Report:
+def _final(outcome: WorkerResult, *, stop_needed: bool = False) -> Report:
     if outcome.error:  # had we stopped it, nobody would ask
         error = CloudStopped() if isinstance(outcome.error, JobStopped) else outcome.error
         return Report(RunState.FAILED, error=error, stop_needed=stop_needed)
-    return Report(
-        RunState.SUCCEEDED,
-        100.0,
-        Stage.FINISHING,
-        outcome.as_output(),
-        outcome.notes,
-        outcome.frames,
-        outcome.swapped_frames,
-        outcome.engine,
-        outcome.weights,
-    )
+    return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING, outcome, outcome.swap)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

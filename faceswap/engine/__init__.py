@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faceswap.engine.face.faces import detect_faces
-    from faceswap.engine.face.landmarks import Face
-    from faceswap.engine.swap import SwapResult, swap_image, swap_video
+    from faceswap.engine.face.found import Face
+    from faceswap.engine.swap import swap_image, swap_video
+    from faceswap.swap_result import SwapResult
 
 __all__ = ["Face", "SwapResult", "detect_faces", "swap_image", "swap_video"]
 
 _HOME = {
-    "Face": "face.landmarks",
-    "SwapResult": "swap",
+    "Face": "face.found",
     "detect_faces": "face.faces",
     "swap_image": "swap",
     "swap_video": "swap",
@@ -27,6 +27,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "SwapResult":
+        return import_module("faceswap.swap_result").SwapResult
     if name in _HOME:
         return getattr(import_module(f"faceswap.engine.{_HOME[name]}"), name)
     raise AttributeError(f"module 'faceswap.engine' has no attribute {name!r}")

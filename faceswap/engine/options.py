@@ -1,4 +1,4 @@
-"""How to swap, as the engine's spec says it."""
+"""How to swap, as the engine understands it; `jobs.SwapOptions` is what clients send."""
 
 from __future__ import annotations
 
@@ -26,8 +26,13 @@ class Options:
     execution_provider: str = ""
     """Where neural networks are computed: `cpu`, or the best there is."""
 
+    @property
+    def uses_networks(self) -> bool:
+        """Whether networks may be used where there are weights for them."""
+        return self.engine != "mesh" or self.use_face_enhancer
+
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
-        """From the spec; what is missing there is as above, what is unknown is ignored."""
+        """From `SwapOptions.for_engine`. Missing fields keep their defaults, unknown ones are ignored."""
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in fields.items() if name in known})

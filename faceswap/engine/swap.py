@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -28,6 +27,7 @@ from faceswap.engine.swapper import EachItsOwn, FaceInFrame, FaceSwapper, swap_t
 from faceswap.engine.video import Follower, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
 from faceswap.media import Frame, Limits, VideoReader, VideoWriter, read_picture, write_png
+from faceswap.swap_result import SwapResult
 
 MANY = 8
 """Faces followed at most in one frame of a video."""
@@ -37,16 +37,6 @@ REDUCED_FPS = 30.0
 
 Progress = Callable[[float, int], None]
 """Called with the share done, 0..1, and the number of finished frames."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwapResult:
-    """`notes` are codes: several_faces_in_source, audio_reencoded, encoder_replaced, and those of
-    `VideoReader.notes`."""
-
-    frames: int
-    swapped_frames: int
-    notes: tuple[str, ...] = ()
 
 
 class Sources:
@@ -143,7 +133,7 @@ def swap_image(
         opening_stamp(marking.label, Shown(picture.shape[1], picture.shape[0])).on_rgb(picture)
     with whole_or_not_at_all(result) as part:
         write_png(part, picture, marking.aigc if marking else None)
-    return SwapResult(1, 1, tuple(ready.notes))
+    return SwapResult(frames=1, swapped_frames=1, notes=tuple(ready.notes))
 
 
 def swap_video(
@@ -208,7 +198,7 @@ def swap_video(
         notes += reader.notes
     if counts.audio_reencoded:
         notes.append("audio_reencoded")
-    return SwapResult(counts.frames, counts.swapped_frames, tuple(notes))
+    return SwapResult(frames=counts.frames, swapped_frames=counts.swapped_frames, notes=tuple(notes))
 
 
 class _Labelling:

@@ -11,18 +11,22 @@ import os
 import signal
 import tempfile
 from collections import OrderedDict
-from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import runpod
 from runpod.serverless.modules.rp_scale import JobScaler
 
+from faceswap.engine.child.contract import EngineLimits, ModelsSpec, Spec, SwapSpec
 from faceswap.engine.child.process import EngineProcess, EngineReport
 from faceswap.engine.face.models import landmarker_path
+from faceswap.engine.options import Options
 from faceswap.errors import EngineCrashed, NoFaceFound
-from faceswap.worker.run import Config, Run
+from faceswap.media import Limits
+from faceswap.worker.run import Config, WorkerRun
+
+R = TypeVar("R")
 
 log = logging.getLogger("faceswap.worker.handler")  # where it serves, its name is __main__
 
@@ -73,7 +77,7 @@ class Worker:
         def tell(progress: dict[str, object]) -> None:
             runpod.serverless.progress_update(job, progress)
 
-        run = Run(self._config, tell, self._shutdown_event())
+        run = WorkerRun(self._config, tell, self._shutdown_event())
         return await run.answer(job.get("input"), stopped_early=self._early_stops.take(str(job["id"])))
 
     def _shutdown_event(self) -> asyncio.Event:
@@ -103,43 +107,31 @@ def check_fitness(config: Config) -> None:
     from PIL import Image
 
     landmarker_path(config.weights_dir)
-    limits = {
-        "memory_mb": config.memory_mb,
-        "cpu_s": None,
-        "max_megapixels": 1,
-        "max_video_megapixels": 1,
-        "max_duration_s": 1,
-    }
+    limits = EngineLimits(config.memory_mb, media=Limits(1, 1, 1))
     with tempfile.TemporaryDirectory(prefix="fitness-") as folder:
         grey = Path(folder) / "grey.png"
         Image.new("RGB", (64, 64), (128, 128, 128)).save(grey)
-        report = _asked(
-            {
-                "task": "swap",
-                "kind": "image",
-                "sources": {"": str(grey)},
-                "target": str(grey),
-                "result": str(Path(folder) / "result.png"),
-                "options": {"engine": "mesh"},
-                "weights_dir": str(config.weights_dir),
-                "limits": limits,
-            },
-            _FITNESS_S,
+        swap = SwapSpec(
+            limits=limits,
+            kind="image",
+            sources={"": grey},
+            target=grey,
+            result=Path(folder) / "result.png",
+            options=Options(engine="mesh"),
+            weights_dir=config.weights_dir,
         )
+        report = _asked(swap, _FITNESS_S)
     if not isinstance(report.error, NoFaceFound):
         raise report.error or EngineCrashed()
     if config.models_dir is None or not any(config.models_dir.glob("*.onnx")):
         log.info("no networks: every swap is the mesh engine's")
         return
-    report = _asked(
-        {"task": "neural", "models_dir": str(config.models_dir), "limits": limits}, _NETWORKS_FITNESS_S
-    )
-    if report.error:
-        raise report.error
-    log.info("%s on %s", report.result.get("engine"), report.result.get("provider"))
+    models = ModelsSpec(limits=limits, models_dir=config.models_dir)
+    checked = _asked(models, _NETWORKS_FITNESS_S).result_or_raise()
+    log.info("%s on %s", checked.engine, checked.provider)
 
 
-def _asked(spec: Mapping[str, object], timeout_s: float) -> EngineReport:
+def _asked(spec: Spec[R], timeout_s: float) -> EngineReport[R]:
     engine = EngineProcess(spec)
     try:
         return engine.wait(timeout_s)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import dataclasses
 import hashlib
 import json
 import logging
@@ -22,9 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, Self
 
+from faceswap.engine.child.contract import EngineLimits, SwapSpec
 from faceswap.engine.child.process import EngineProcess, EngineReport
 from faceswap.errors import CloudFailed, FaceSwapError, JobStopped, JobTimeout, ResultTooLarge, WorkerShutDown
-from faceswap.worker.order import Address, Order
+from faceswap.swap_result import SwapResult
+from faceswap.wire import MediaLocation, WorkerProgress, WorkerRequest, WorkerResult, WorkerStage
 from faceswap.worker.transfer import Transfer, outlast
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ NETWORK_VOLUME = Path("/runpod-volume/faceswap-models")
 """Where RunPod mounts a network volume, and a folder on it."""
 
 Tell = Callable[[dict[str, object]], None]
-"""Sends one progress update."""
+"""Sends one `WorkerProgress.as_update`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +86,16 @@ def _models_dir(environ: Mapping[str, str], weights_dir: Path) -> Path:
 class Engine(Protocol):
     """What `EngineProcess` offers and is used here."""
 
-    def poll(self) -> EngineReport: ...
+    def poll(self) -> EngineReport[SwapResult]: ...
 
     def kill(self) -> None: ...
 
 
-StartEngine = Callable[[Mapping[str, object]], Engine]
+StartEngine = Callable[[SwapSpec], Engine]
 
 
-class Run:
-    """One order. `shutdown` is set when this machine is about to be taken away."""
+class WorkerRun:
+    """One request. `shutdown` is set when this machine is about to be taken away."""
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class Run:
         start_engine: StartEngine = EngineProcess,
     ) -> None:
         self._config = config
-        self._progress = _Progress(tell)
+        self._progress = _ProgressSender(tell)
         self._shutdown = shutdown
         self._start_engine = start_engine
         self._receipt: asyncio.Task[bool] | None = None
@@ -114,11 +115,11 @@ class Run:
         async with Transfer(self._config.allow_hosts, self._config.max_download_mb * 1_000_000) as transfer:
             receipt_url: str | None = None
             try:
-                order = Order.parse(raw)
-                receipt_url = order.receipt_url
+                request = WorkerRequest.parse(raw)
+                receipt_url = request.receipt_url
                 if stopped_early:
                     raise JobStopped()
-                output = await self._carry_out(order, transfer)
+                output = await self._carry_out(request, transfer)
                 await self._leave_receipt(transfer, receipt_url, output)
                 await self._progress.quiet()
                 return output
@@ -136,15 +137,15 @@ class Run:
             await self._progress.quiet()
             return {"error": json.dumps(described)}
 
-    async def _carry_out(self, order: Order, transfer: Transfer) -> dict[str, object]:
+    async def _carry_out(self, request: WorkerRequest, transfer: Transfer) -> dict[str, object]:
         """Do the work unless and until a voice says stop; what is under way then ends at once."""
-        if order.cancel_url and await transfer.exists(order.cancel_url):
+        if request.cancel_url and await transfer.exists(request.cancel_url):
             raise JobStopped()
         tasks = [
-            asyncio.create_task(self._work(order, transfer)),
-            asyncio.create_task(self._until_marked(order, transfer)),
+            asyncio.create_task(self._work(request, transfer)),
+            asyncio.create_task(self._until_marked(request, transfer)),
             asyncio.create_task(self._until_shutdown()),
-            asyncio.create_task(_until_deadline(order)),
+            asyncio.create_task(_until_deadline(request)),
         ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -156,23 +157,25 @@ class Run:
             for task in tasks:
                 await outlast(task, STOP_TIMEOUT_S)
 
-    async def _work(self, order: Order, transfer: Transfer) -> dict[str, object]:
+    async def _work(self, request: WorkerRequest, transfer: Transfer) -> dict[str, object]:
         with tempfile.TemporaryDirectory(prefix="run-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             self._progress.update(0.0, "downloading")
             sources: dict[str, Path] = {}
-            for number, (face, address) in enumerate(order.sources.items()):
-                sources[face] = await _fetched(transfer, address, folder / f"source-{number}", "source")
-            target = await _fetched(transfer, order.target, folder / "target", "target")
+            for number, (face, location) in enumerate(request.sources.items()):
+                sources[face] = await _fetched(transfer, location, folder / f"source-{number}", "source")
+            target = await _fetched(transfer, request.target, folder / "target", "target")
             people = (
-                await _fetched(transfer, order.people, folder / "people", "people") if order.people else None
+                await _fetched(transfer, request.people, folder / "people", "people")
+                if request.people
+                else None
             )
-            result = folder / ("result.mp4" if order.kind == "video" else "result.png")
-            said = await self._swap(self._spec(order, sources, target, people, result))
+            result = folder / ("result.mp4" if request.kind == "video" else "result.png")
+            said = await self._swap(self._spec(request, sources, target, people, result))
             self._progress.update(100.0, "uploading")
-            return await _handed_back(order, transfer, result, said)
+            return await _handed_back(request, transfer, result, said)
 
-    async def _swap(self, spec: Mapping[str, object]) -> Mapping[str, object]:
+    async def _swap(self, spec: SwapSpec) -> SwapResult:
         log.info("an engine starts")
         engine = self._start_engine(spec)
         try:
@@ -181,38 +184,34 @@ class Run:
                 await asyncio.sleep(ENGINE_POLL_S)
         finally:
             engine.kill()
-        if report.error:
-            raise report.error
-        return report.result
+        return report.result_or_raise()
 
     def _spec(
-        self, order: Order, sources: Mapping[str, Path], target: Path, people: Path | None, result: Path
-    ) -> Mapping[str, object]:
+        self,
+        request: WorkerRequest,
+        sources: Mapping[str, Path],
+        target: Path,
+        people: Path | None,
+        result: Path,
+    ) -> SwapSpec:
         """What the engine is asked to do."""
-        return {
-            "task": "swap",
-            "kind": order.kind,
-            "sources": {face: str(path) for face, path in sources.items()},
-            "target": str(target),
-            "people": str(people) if people else None,
-            "result": str(result),
-            "options": dataclasses.asdict(order.options),
-            "marking": order.marking.as_spec() if order.marking else None,
-            "weights_dir": str(self._config.weights_dir),
-            "models_dir": str(self._config.models_dir) if self._config.models_dir else None,
-            "limits": {
-                "memory_mb": self._config.memory_mb,
-                "cpu_s": None,
-                "max_megapixels": order.limits.get("max_megapixels", 50),
-                "max_video_megapixels": order.limits.get("max_video_megapixels", 9),
-                "max_duration_s": order.limits.get("max_duration_s", 3600),
-            },
-        }
+        return SwapSpec(
+            limits=EngineLimits(self._config.memory_mb, media=request.limits),
+            kind=request.kind,
+            sources=sources,
+            target=target,
+            result=result,
+            options=request.options,
+            marking=request.marking,
+            people=people,
+            weights_dir=self._config.weights_dir,
+            models_dir=self._config.models_dir,
+        )
 
-    async def _until_marked(self, order: Order, transfer: Transfer) -> dict[str, object]:
-        while order.cancel_url:
+    async def _until_marked(self, request: WorkerRequest, transfer: Transfer) -> dict[str, object]:
+        while request.cancel_url:
             await asyncio.sleep(MARKER_EVERY_S)
-            if await transfer.exists(order.cancel_url):
+            if await transfer.exists(request.cancel_url):
                 raise JobStopped()
         return await _never()
 
@@ -235,53 +234,50 @@ class Run:
             raise
 
 
-class _Progress:
+class _ProgressSender:
     """Throttled, because RunPod does not keep the order of updates that follow each other fast."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._last_s = -PROGRESS_EVERY_S
 
-    def update(self, percent: float, stage: str) -> None:
+    def update(self, percent: float, stage: WorkerStage) -> None:
         now_s = time.monotonic()
         if now_s - self._last_s >= PROGRESS_EVERY_S:
             self._last_s = now_s
-            self._tell({"progress": round(percent, 1), "stage": stage})
+            self._tell(WorkerProgress(percent, stage).as_update())
 
     async def quiet(self) -> None:
         """Wait until the last update must have arrived."""
         await asyncio.sleep(max(0.0, self._last_s + QUIET_S - time.monotonic()))
 
 
-async def _fetched(transfer: Transfer, address: Address, path: Path, role: str) -> Path:
-    await transfer.download(address, path, role)
+async def _fetched(transfer: Transfer, location: MediaLocation, path: Path, role: str) -> Path:
+    await transfer.download(location, path, role)
     return path
 
 
 async def _handed_back(
-    order: Order, transfer: Transfer, result: Path, said: Mapping[str, object]
+    request: WorkerRequest, transfer: Transfer, result: Path, swap: SwapResult
 ) -> dict[str, object]:
-    """Put the result where it belongs and describe it."""
+    """Put the result where it belongs, and describe it as a `WorkerResult`."""
     size = result.stat().st_size
-    output: dict[str, object] = {"size_bytes": size}
-    told = ("frames", "swapped_frames", "notes", "engine", "weights")
-    output |= {name: said.get(name) for name in told}
-    if order.result_url is None:
+    if request.result_url is None:
         if size > INLINE_LIMIT_BYTES:
             raise ResultTooLarge(limit_mb=INLINE_LIMIT_BYTES / 1e6)
         data = result.read_bytes()
-        digest = hashlib.sha256(data).hexdigest()
-        return output | {"result": base64.b64encode(data).decode(), "sha256": digest}
+        digest, text = hashlib.sha256(data).hexdigest(), base64.b64encode(data).decode()
+        return WorkerResult(inline=text, sha256=digest, size_bytes=size, swap=swap).as_output()
     with result.open("rb") as file:
         digest = await asyncio.to_thread(lambda: hashlib.file_digest(file, "sha256").hexdigest())
-    await transfer.upload(order.result_url, result)
-    return output | {"stored": True, "sha256": digest}
+    await transfer.upload(request.result_url, result)
+    return WorkerResult(stored=True, sha256=digest, size_bytes=size, swap=swap).as_output()
 
 
-async def _until_deadline(order: Order) -> dict[str, object]:
-    if order.deadline is None:
+async def _until_deadline(request: WorkerRequest) -> dict[str, object]:
+    if request.deadline is None:
         return await _never()
-    left_s = (order.deadline - datetime.now(UTC)).total_seconds()
+    left_s = (request.deadline - datetime.now(UTC)).total_seconds()
     await asyncio.sleep(max(0.0, left_s))
     raise JobTimeout(limit_s=max(0.0, left_s))
 
@@ -292,4 +288,4 @@ async def _never() -> dict[str, object]:
 
 
 def _described(error: FaceSwapError) -> dict[str, object]:
-    return {"code": error.code, "details": error.details, "message": str(error)}
+    return WorkerResult(error=error).as_output()

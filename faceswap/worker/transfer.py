@@ -27,7 +27,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from faceswap.errors import CloudFailed, DiskFull, FaceSwapError, TooLarge, UnsafeAddress
-from faceswap.worker.order import Address
+from faceswap.wire import MediaLocation
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Transfer:
     ) -> None:
         await self._session.close()
 
-    async def download(self, address: Address, path: Path, role: str) -> None:
+    async def download(self, location: MediaLocation, path: Path, role: str) -> None:
         """Bring a file here. `role` names it in messages.
 
         Raises:
@@ -69,7 +69,7 @@ class Transfer:
         """
         for attempt in range(1, _TRIES + 1):
             try:
-                digest = await self._write(address.url, path)
+                digest = await self._write(location.url, path)
                 break
             except aiohttp.InvalidURL as error:
                 raise UnsafeAddress() from error
@@ -82,7 +82,7 @@ class Transfer:
             await asyncio.sleep(RETRY_PAUSE_S * attempt)
         else:
             raise AssertionError("unreachable")
-        if address.sha256 and digest != address.sha256:
+        if location.sha256 and digest != location.sha256:
             raise CloudFailed(reason=f"the {role} was damaged on its way to the worker")
 
     async def _write(self, url: str, path: Path) -> str:

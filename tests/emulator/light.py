@@ -11,14 +11,15 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from faceswap.engine.child.contract import SwapSpec
 from faceswap.engine.child.process import EngineReport
-from faceswap.engine.marks.marking import Marking
-from faceswap.worker.run import Config, Run
+from faceswap.swap_result import SwapResult
+from faceswap.worker.run import Config, WorkerRun
 from tests.emulator.server import EmulatedJob, Emulator
 from tests.marked import marked_picture
 
@@ -29,18 +30,19 @@ _TICK_S = 0.01
 class CountingEngine:
     """Computes from `began` to `ended`, both in seconds since 1970; `ended` is None while it goes on."""
 
-    spec: Any
+    spec: SwapSpec
     duration_s: float
     began: float
     ended: float | None = None
 
-    def poll(self) -> EngineReport:
+    def poll(self) -> EngineReport[SwapResult]:
         passed_s = time.time() - self.began
         if passed_s < self.duration_s:
             return EngineReport(done=False, progress=100 * passed_s / self.duration_s)
         self.ended = self.ended or time.time()
-        marked_picture(Path(self.spec["result"]), (64, 64), Marking.of(self.spec["marking"]))
-        return EngineReport(done=True, progress=100, result={"frames": 1, "notes": []})
+        assert self.spec.marking
+        marked_picture(self.spec.result, (64, 64), self.spec.marking)
+        return EngineReport(done=True, progress=100, result=SwapResult(frames=1))
 
     def kill(self) -> None:
         self.ended = self.ended or time.time()
@@ -100,14 +102,14 @@ class LightWorkers:
         self._emulator.take_stops(job.id)  # dropped, as the SDK drops them
         self._begun.add(job.id)
         try:
-            run = Run(self._config, lambda update: None, asyncio.Event(), self._engine_for(job))
+            run = WorkerRun(self._config, lambda update: None, asyncio.Event(), self._engine_for(job))
             answer = await run.answer(job.input)
             self._emulator.take_answer(job, json.loads(json.dumps(answer)))
         finally:
             self._begun.discard(job.id)
 
     def _engine_for(self, job: EmulatedJob) -> Any:
-        def start(spec: Mapping[str, object]) -> CountingEngine:
+        def start(spec: SwapSpec) -> CountingEngine:
             engine = CountingEngine(spec, self._duration_s, time.time())
             self.engines.setdefault(job.input["job_id"], []).append(engine)
             return engine

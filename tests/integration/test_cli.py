@@ -217,9 +217,9 @@ def test_jobs_lists_what_the_app_knows_and_cancel_ends_it(
         job = service.submit("single-video", portrait, face_video, consent=True)
     listed = quick("jobs")
     assert listed.returncode == 0
-    assert listed.stdout.split()[:5] == [
+    assert listed.stdout.split()[:6] == [
         job.id,
-        *f"{job.created_at:%Y-%m-%d %H:%M}".split(),
+        *f"{job.created_at:%Y-%m-%d %H:%M} UTC".split(),
         "pending",
         "0",
     ]

@@ -25,6 +25,7 @@ from faceswap.media import aigc_text
 from faceswap.provenance import Marks, Verdict, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.store import JobStore
+from faceswap.swap_result import SwapResult
 from faceswap.ui import texts
 from tests.factories import Clock, add_job, make_upload
 from tests.marked import marked
@@ -149,7 +150,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> None:
     backend = ScriptedBackend()
-    backend.report = Report(RunState.SUCCEEDED, 100, notes=("audio_reencoded",))
+    backend.report = Report(RunState.SUCCEEDED, 100, swap=SwapResult(notes=("audio_reencoded",)))
     job = house.add_job()
     house.dispatch(backend)
     done = house.until(job, Status.COMPLETED)
@@ -253,6 +254,24 @@ def test_stopping_the_app_gives_a_local_run_back_unspent(house: House) -> None:
     assert backend.stopped
     house.dispatch(ScriptedBackend())
     house.until(job, Status.PROCESSING)
+
+
+def test_closing_does_not_wait_for_an_upload_that_stalls(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.uploads = True
+    backend.gate.clear()
+    job = house.add_job(backend="runpod")
+    dispatcher = house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    closing = threading.Thread(target=dispatcher.close)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive(), "the upload is still under way"
+    given_back = house.store.get(job.id)
+    assert (given_back.status, given_back.attempt) == (Status.PENDING, 0)
+    backend.gate.set()
+    wait_until(lambda: not dispatcher._runs, "the upload's thread has ended")
+    assert house.store.get(job.id) == given_back, "it sent nothing and changed nothing"
 
 
 def test_a_local_run_whose_process_died_starts_again_three_times_at_most(house: House) -> None:
@@ -656,7 +675,7 @@ def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Pa
 
 def test_a_result_is_handed_out_with_its_marks_and_ingredients(house: House, tmp_path: Path) -> None:
     backend = ScriptedBackend()
-    backend.report = Report(RunState.SUCCEEDED, 100, frames=3)
+    backend.report = Report(RunState.SUCCEEDED, 100, swap=SwapResult(frames=3))
     job = house.add_job()
     fetched = marked(tmp_path / "fetched.mp4", marking_of(job, house.settings))
     backend.fetch = lambda handle, report, path: path.write_bytes(fetched.read_bytes())

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from faceswap.engine.face.faces import NumberedFace, numbered_faces
-from faceswap.engine.face.landmarks import Face
+from faceswap.engine.face.faces import numbered_faces
+from faceswap.engine.face.found import DetectedFace, Face
 from faceswap.engine.face.mapping import reading_order
 from faceswap.engine.options import Options
 from faceswap.engine.preview import LONGEST_PX, preview
@@ -30,7 +30,7 @@ def strip(picture: Any, left: int) -> Any:
     return np.ascontiguousarray(picture[:, max(0, left) : left + STRIP[0]])
 
 
-def strip_of(face: NumberedFace, places: list[tuple[int, int]]) -> int:
+def strip_of(face: DetectedFace, places: list[tuple[int, int]]) -> int:
     middle = face.x + face.width / 2
     return next(number for number, left in reversed(places) if left <= middle < left + STRIP[0])
 

@@ -6,14 +6,17 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import pytest
 
 from faceswap.engine import engines
+from faceswap.engine.child.contract import ModelsSpec, SwapSpec, spec_to_json
+from faceswap.engine.child.limits import may_use_gpu
 from faceswap.engine.engines import Engine, EngineOutcome, EngineRequest, MeshEngine, with_engine
 from faceswap.engine.face.align import ARCFACE_128
 from faceswap.engine.face.landmarks import Landmarker
@@ -27,9 +30,10 @@ from faceswap.engine.neural.providers import COREML, CPU, CUDA
 from faceswap.engine.neural.weights import read_weights_folder
 from faceswap.engine.options import Options
 from faceswap.engine.planes import F32, Planes, Region, to_yuv
-from faceswap.engine.swap import SwapResult, swap_image, swap_video
+from faceswap.engine.swap import swap_image, swap_video
 from faceswap.errors import NeuralUnavailable
 from faceswap.media import Colour, Limits, VideoReader, read_picture
+from faceswap.swap_result import SwapResult
 from tests import child, graphs
 from tests.judge import pictures
 from tests.waiting import wait_until
@@ -449,15 +453,15 @@ class TestTheChild:
 
     def spec(
         self,
-        kind: str,
+        kind: Literal["image", "video"],
         source: Path,
         target: Path,
         result: Path,
         weights_dir: Path,
         models: Path,
-    ) -> dict[str, Any]:
+    ) -> SwapSpec:
         spec = child.swap_spec(kind, source, target, result, weights_dir, engine="neural")
-        return spec | {"models_dir": str(models)}
+        return replace(spec, models_dir=models)
 
     def test_it_tells_which_engine_ran_on_which_files(
         self, portrait: Path, face_video: Path, weights_dir: Path, models_dir: Path, tmp_path: Path
@@ -540,47 +544,50 @@ class TestTheChild:
             peaks.append(self.peak_mb(spec, frames=90 * loops))
         assert peaks[1] - peaks[0] < 12
 
-    def peak_mb(self, spec: dict[str, Any], frames: int) -> float:
+    def peak_mb(self, spec: SwapSpec, frames: int) -> float:
         """Of the child, as the kernel accounts it; run by a process of its own, so that it is its largest."""
         import subprocess
         import sys
 
         code = (
             "import json, resource, sys; from tests import child;"
-            "answer = child.run(json.loads(sys.argv[1]));"
+            "from faceswap.engine.child.contract import spec_from_json;"
+            "answer = child.run(spec_from_json(json.loads(sys.argv[1])));"
             "print(json.dumps([answer.last, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))"
         )
         done = subprocess.run(
-            [sys.executable, "-c", code, json.dumps(spec)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", code, json.dumps(spec_to_json(spec))],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         last, peak_kb = json.loads(done.stdout)
         assert (last["event"], last["swapped_frames"]) == ("done", frames)
         return peak_kb / 1024
 
     def test_the_check_runs_every_graph(self, models_dir: Path, tmp_path: Path) -> None:
-        spec = {"task": "neural", "models_dir": str(models_dir), "limits": child.LIMITS}
+        spec = ModelsSpec(limits=child.LIMITS, models_dir=models_dir)
         answer = child.run(spec)
         assert (answer.last["engine"], answer.last["provider"]) == ("neural:inswapper_128", CPU)
         spoilt = graphs.folder(tmp_path / "spoilt")
         graphs.enhancer(spoilt / graphs.ENHANCER, float("nan"))
-        answer = child.run(spec | {"models_dir": str(spoilt)})
+        answer = child.run(replace(spec, models_dir=spoilt))
         assert answer.error == ("neural_failed", {"file": graphs.ENHANCER})
 
     def test_addresses_are_limited_unless_a_gpu_may_be_used(
         self, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from faceswap.engine.child import main
-
-        spec = {"task": "swap", "options": {"engine": "auto"}, "models_dir": str(models_dir)}
-        assert not main._may_use_gpu(spec)
+        spec = self.spec("image", tmp_path, tmp_path, tmp_path, tmp_path, models_dir)
+        spec = replace(spec, options=Options(engine="auto"))
+        assert not may_use_gpu(spec)
         monkeypatch.setattr(providers, "provider_for", lambda wanted: CPU if wanted == "cpu" else CUDA)
-        assert main._may_use_gpu(spec)
-        assert main._may_use_gpu({"task": "neural", "models_dir": str(models_dir)})
-        assert not main._may_use_gpu(spec | {"options": {"engine": "mesh"}})
-        assert not main._may_use_gpu(spec | {"options": {"execution_provider": "cpu"}})
-        assert not main._may_use_gpu(spec | {"models_dir": str(tmp_path)})
-        assert not main._may_use_gpu(spec | {"models_dir": None})
-        assert not main._may_use_gpu(spec | {"task": "inspect"})
+        assert may_use_gpu(spec)
+        assert may_use_gpu(ModelsSpec(limits=child.LIMITS, models_dir=models_dir))
+        assert not may_use_gpu(replace(spec, options=Options(engine="mesh")))
+        assert not may_use_gpu(replace(spec, options=Options(execution_provider="cpu")))
+        assert not may_use_gpu(replace(spec, models_dir=tmp_path))
+        assert not may_use_gpu(replace(spec, models_dir=None))
+        assert not may_use_gpu(child.inspect_spec(tmp_path, tmp_path))
 
 
 def test_unsuitable_files_beside_suitable_ones_do_no_harm(

@@ -119,14 +119,14 @@ class TestInTheCloud:
         assert "neural:inswapper_128 on CPUExecutionProvider" in worker.log
         image = JobType.SINGLE_IMAGE
         report, neural = self.swapped(backend, image, "neural", portrait, other_portrait, tmp_path)
-        assert report.engine == "neural:inswapper_128"
-        assert [file["licence"] for file in report.weights] == ["unknown", "unknown"]
+        assert report.swap.engine == "neural:inswapper_128"
+        assert [file["licence"] for file in report.swap.weights] == ["unknown", "unknown"]
         other, mesh = self.swapped(backend, image, "auto", portrait, other_portrait, tmp_path)
         assert (other.engine, other.weights) == ("mesh", ()), "it has no GPU"
         one, two = (read_picture(path, Limits()) for path in (neural, mesh))
         assert (one != two).any()
         report, _ = self.swapped(backend, JobType.SINGLE_VIDEO, "neural", portrait, face_video, tmp_path)
-        assert report.engine == "neural:inswapper_128"
+        assert report.swap.engine == "neural:inswapper_128"
 
     @pytest.mark.parametrize("voice", ["signal", "marker"])
     def test_a_stop_while_the_network_computes_ends_the_engine_at_once(
@@ -170,7 +170,7 @@ class TestInTheCloud:
             report, _ = self.swapped(
                 backend, JobType.SINGLE_IMAGE, "mesh", portrait, other_portrait, tmp_path
             )
-            assert report.engine == "mesh"
+            assert report.swap.engine == "mesh"
         finally:
             worker.close()
             backend.close()

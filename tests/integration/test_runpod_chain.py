@@ -14,7 +14,9 @@ import pytest
 from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.backends import runpod as runpod_module
 from faceswap.backends.runpod import RunPodBackend
+from faceswap.engine.child.contract import EngineLimits, SwapSpec
 from faceswap.engine.child.process import EngineProcess
+from faceswap.engine.options import Options
 from faceswap.errors import SubmissionUnknown
 from faceswap.jobs import Job, JobType
 from faceswap.provenance import marking_of
@@ -93,23 +95,16 @@ def test_a_video_comes_back_as_good_as_from_the_local_engine(
 
     local = tmp_path / "local.mp4"
     engine = EngineProcess(
-        {
-            "task": "swap",
-            "kind": "video",
-            "sources": {"": str(portrait)},
-            "target": str(padded),
-            "result": str(local),
-            "options": {"many_faces": False, "crf": job.options.crf},
-            "marking": marking_of(job, Settings(data_dir=tmp_path)).as_spec(),
-            "weights_dir": str(weights_dir()),
-            "limits": {
-                "memory_mb": 4096,
-                "cpu_s": None,
-                "max_megapixels": 50,
-                "max_video_megapixels": 9,
-                "max_duration_s": 600,
-            },
-        }
+        SwapSpec(
+            limits=EngineLimits(memory_mb=4096),
+            kind="video",
+            sources={"": portrait},
+            target=padded,
+            result=local,
+            options=Options.of(job.options.for_engine()),
+            marking=marking_of(job, Settings(data_dir=tmp_path)),
+            weights_dir=weights_dir(),
+        )
     )
     assert engine.wait(120).error is None
     engine.kill()

@@ -17,11 +17,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from faceswap.engine.child.contract import SwapSpec
 from faceswap.engine.child.process import EngineReport
 from faceswap.errors import CloudFailed, TooLarge, UnsafeAddress
+from faceswap.swap_result import SwapResult
+from faceswap.wire import MediaLocation
 from faceswap.worker import transfer
-from faceswap.worker.order import Address
-from faceswap.worker.run import Config, Run
+from faceswap.worker.run import Config, WorkerRun
 from faceswap.worker.transfer import Transfer
 
 DATA = b"media" * 1000
@@ -91,7 +93,7 @@ def download(
     async def use(site: Site) -> None:
         prepare(site)
         async with Transfer(allow, limit) as transfer:
-            await transfer.download(Address(url(site), sha256), tmp_path / "file", "target")
+            await transfer.download(MediaLocation(url(site), sha256), tmp_path / "file", "target")
 
     with_site(use)
     return (tmp_path / "file").read_bytes()
@@ -173,18 +175,18 @@ class CountingEngine:
 
     started: list[CountingEngine]
 
-    def __init__(self, spec: Mapping[str, object], duration_s: float, size: int) -> None:
-        self.spec: Any = spec
+    def __init__(self, spec: SwapSpec, duration_s: float, size: int) -> None:
+        self.spec = spec
         self.began_s = time.monotonic()
         self.duration_s, self.size = duration_s, size
         self.killed_s: float | None = None
 
-    def poll(self) -> EngineReport:
+    def poll(self) -> EngineReport[SwapResult]:
         passed_s = time.monotonic() - self.began_s
         if passed_s < self.duration_s:
             return EngineReport(done=False, progress=100 * passed_s / self.duration_s)
-        Path(self.spec["result"]).write_bytes(b"r" * self.size)
-        return EngineReport(done=True, progress=100, result={"frames": 7, "notes": ["a_note"]})
+        self.spec.result.write_bytes(b"r" * self.size)
+        return EngineReport(done=True, progress=100, result=SwapResult(frames=7, notes=("a_note",)))
 
     def kill(self) -> None:
         self.killed_s = self.killed_s or time.monotonic()
@@ -197,11 +199,11 @@ class Bench:
         self.updates: list[tuple[float, dict[str, object]]] = []
         self.shutdown = asyncio.Event()
 
-        def start(spec: Mapping[str, object]) -> CountingEngine:
+        def start(spec: SwapSpec) -> CountingEngine:
             self.engines.append(CountingEngine(spec, duration_s, size))
             return self.engines[-1]
 
-        self.run = Run(
+        self.run = WorkerRun(
             Config(tmp_path, HERE, memory_mb=512, max_download_mb=1),
             lambda update: self.updates.append((time.monotonic(), update)),
             self.shutdown,
@@ -250,7 +252,7 @@ def test_a_run_stores_its_result_and_leaves_a_receipt(tmp_path: Path) -> None:
         assert answer["frames"] == 7
         assert answer["notes"] == ["a_note"]
         assert bench.receipt == answer
-        assert not Path(bench.engines[0].spec["result"]).parent.exists()
+        assert not bench.engines[0].spec.result.parent.exists()
 
     on_bench(tmp_path, use)
 
@@ -260,7 +262,8 @@ def test_the_engine_gets_what_is_known_of_the_people_and_nothing_of_it_stays(tmp
         bench.site.objects["/people"] = b"known"
         order = bench.order(people_file=bench.site.base + "/people")
         running = asyncio.create_task(bench.run.answer(order))
-        people = Path((await started(bench)).spec["people"])
+        people = (await started(bench)).spec.people
+        assert people
         assert people.read_bytes() == b"known"
         assert (await running)["stored"] is True
         assert not people.exists()
@@ -416,10 +419,10 @@ def test_an_order_that_was_stopped_before_it_began_is_not_begun(tmp_path: Path) 
 
 def test_an_unexpected_error_becomes_an_answer_without_inner_matters(tmp_path: Path) -> None:
     async def use(bench: Bench) -> None:
-        def explode(spec: Mapping[str, object]) -> CountingEngine:
+        def explode(spec: SwapSpec) -> CountingEngine:
             raise RuntimeError("/root/secret/path")
 
-        bench.run = Run(Config(tmp_path, HERE, 512, 1), lambda update: None, bench.shutdown, explode)
+        bench.run = WorkerRun(Config(tmp_path, HERE, 512, 1), lambda update: None, bench.shutdown, explode)
         answer = await bench.run.answer(bench.order())
         assert code_of(answer) == "cloud_failed"
         assert "secret" not in str(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from faceswap import codec
 from faceswap.engine.marks.label import (
     LEAST_SHARE,
     Labeller,
@@ -143,7 +144,7 @@ def test_letters_stand_out_from_any_background(background: int, style: str) -> N
 def test_an_order_that_says_nothing_of_the_label_gets_it() -> None:
     assert Marking.of({"aigc": "{}"}).label == Label()
     assert Marking.of({"aigc": "{}", "label": None}).label is None
-    assert Marking.of(Marking(Label("zh", "top-left", "outline", 5.0), "x").as_spec()) == Marking(
+    assert Marking.of(codec.encode(Marking(Label("zh", "top-left", "outline", 5.0), "x"))) == Marking(
         Label("zh", "top-left", "outline", 5.0), "x"
     )
     assert Label.of({"opening_s": 0}).opening_s == 2

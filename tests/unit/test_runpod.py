@@ -18,7 +18,7 @@ import pytest
 from faceswap.backends import Handle, Media, Report, RunState, runpod
 from faceswap.backends.bucket import JobKeys
 from faceswap.backends.runpod import RunPodBackend
-from faceswap.backends.runpod_wire import MAX_BODY_BYTES, outcome_of
+from faceswap.backends.runpod_wire import MAX_BODY_BYTES
 from faceswap.errors import (
     BackendUnavailable,
     BucketNeeded,
@@ -31,6 +31,7 @@ from faceswap.errors import (
 )
 from faceswap.jobs import Job, JobType, Stage
 from faceswap.settings import Settings
+from faceswap.wire import WorkerResult
 from tests.emulator.model import RESULT, ModelBucket, ModelCloud, Script
 from tests.factories import Clock, make_job
 
@@ -273,7 +274,7 @@ def test_a_run_goes_from_the_queue_through_progress_to_its_result(make_rig: Any)
     assert reports[0].stage is Stage.WAITING_FOR_GPU
     assert {report.state for report in reports} == {RunState.QUEUED, RunState.RUNNING, RunState.SUCCEEDED}
     assert any(0 < report.progress < 100 for report in reports)
-    assert reports[-1].notes == ("several_faces_in_source",)
+    assert reports[-1].swap.notes == ("several_faces_in_source",)
     rig.backend.fetch(handle, reports[-1], rig.result)
     assert rig.result.read_bytes() == RESULT
 
@@ -342,7 +343,7 @@ def test_a_result_is_found_in_the_bucket_when_runpod_lost_the_end(make_rig: Any,
     report = rig.last(handle)
     rig.backend.fetch(handle, report, rig.result)
     assert rig.result.read_bytes() == RESULT
-    assert report.notes == (() if receipt_lost else ("several_faces_in_source",))
+    assert report.swap.notes == (() if receipt_lost else ("several_faces_in_source",))
 
 
 def test_a_lost_end_is_noticed_within_seconds_and_the_run_is_not_left_to_be_run_again(make_rig: Any) -> None:
@@ -367,9 +368,9 @@ def test_another_process_picks_a_run_up_by_its_handle(make_rig: Any) -> None:
 
 
 def report_of(output: object) -> Report:
-    outcome = outcome_of(output)
-    assert outcome.error is None
-    return Report(RunState.SUCCEEDED, output=outcome.as_output())
+    result = WorkerResult.read(output)
+    assert result.error is None
+    return Report(RunState.SUCCEEDED, output=result)
 
 
 @pytest.mark.parametrize(
@@ -531,7 +532,9 @@ def test_without_a_bucket_nothing_lies_anywhere_that_could_be_erased(make_rig: A
 
 def test_what_a_worker_says_of_its_engine_is_taken_as_far_as_it_makes_sense() -> None:
     fact = {"role": "swap model", "file": "a.onnx", "recognised": True}
-    told = outcome_of({"stored": True, "engine": "neural:a", "weights": [fact | {"deep": [1]}, "b", 3, None]})
+    told = WorkerResult.read(
+        {"stored": True, "engine": "neural:a", "weights": [fact | {"deep": [1]}, "b", 3, None]}
+    ).swap
     assert (told.engine, told.weights) == ("neural:a", (fact,))
-    silent = outcome_of({"stored": True, "engine": ["x"], "weights": {"role": "swap model"}})
+    silent = WorkerResult.read({"stored": True, "engine": ["x"], "weights": {"role": "swap model"}}).swap
     assert (silent.engine, silent.weights) == (None, ())

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from faceswap.engine.face import models
-from faceswap.worker.order import Order
+from faceswap.wire import WorkerRequest
 from tests.worker_image import HUB, OWN, ROOT, Image
 
 GPU_POOLS = {"AMPERE_16", "AMPERE_24", "ADA_24", "ADA_32_PRO", "AMPERE_48", "ADA_48_PRO", "AMPERE_80"}
@@ -139,7 +139,7 @@ def test_the_test_inputs_are_orders_that_the_worker_understands() -> None:
     inputs += [test["input"] for test in read(".runpod/tests.json")["tests"]]
     assert len(inputs) >= 2
     for raw in inputs:
-        order = Order.parse(raw)
+        order = WorkerRequest.parse(raw)
         for address in (*order.sources.values(), order.target):
             assert address.url.startswith("data:image/jpeg;base64,"), "a test must not need the network"
 

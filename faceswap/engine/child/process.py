@@ -15,35 +15,48 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
+from faceswap import codec
+from faceswap.engine.child.contract import Spec, spec_to_json
 from faceswap.errors import EngineCrashed, FaceSwapError, JobTimeout, from_code
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 _SECRETS = ("RUNPOD_", "FACESWAP_S3_", "FACESWAP_SIGNING_", "HF_", "AWS_")
 
 
 @dataclass(frozen=True, slots=True)
-class EngineReport:
-    """What is known of a run. `result` is the child's closing line of success, `error` that of failure."""
+class EngineReport(Generic[R]):
+    """What is known of a run. Once it is `done`, exactly one of `result` and `error` is set."""
 
     done: bool
     progress: float = 0.0
-    result: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """0..100."""
+    result: R | None = None
     error: FaceSwapError | None = None
 
+    def result_or_raise(self) -> R:
+        """The result of a run that is done. Raises: its error."""
+        if self.error:
+            raise self.error
+        if self.result is None:
+            raise EngineCrashed()
+        return self.result
 
-class EngineProcess:
+
+class EngineProcess(Generic[R]):
     """One run of `python -m faceswap.engine`. It ends with this process, however this process ends: the child
     watches the pipe on its standard input.
     """
 
-    def __init__(self, spec: Mapping[str, object]) -> None:
-        self._report = EngineReport(done=False)
+    def __init__(self, spec: Spec[R]) -> None:
+        self._result_type = spec.result_type()
+        self._report: EngineReport[R] = EngineReport(done=False)
         self._last_words: deque[str] = deque(maxlen=40)
         self._process = subprocess.Popen(
             # -P: no module of the current folder is imported
@@ -56,7 +69,7 @@ class EngineProcess:
         )
         assert self._process.stdin
         try:
-            self._process.stdin.write(json.dumps(spec).encode() + b"\n")
+            self._process.stdin.write(json.dumps(spec_to_json(spec)).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             log.warning("engine %d did not take its spec", self.pid)
@@ -71,7 +84,7 @@ class EngineProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def poll(self) -> EngineReport:
+    def poll(self) -> EngineReport[R]:
         """The newest report, at once. Once `done`, the process has ended."""
         return self._report
 
@@ -80,7 +93,7 @@ class EngineProcess:
         self._readers[0].join(timeout_s)
         return self._report.done
 
-    def wait(self, timeout_s: float) -> EngineReport:
+    def wait(self, timeout_s: float) -> EngineReport[R]:
         """The final report. A run that outlasts `timeout_s` is killed and reported as `JobTimeout`."""
         self._readers[0].join(timeout_s)
         if not self._report.done:
@@ -113,14 +126,14 @@ class EngineProcess:
 
     def _read_report(self) -> None:
         assert self._process.stdout
-        final: EngineReport | None = None
+        final: EngineReport[R] | None = None
         for line in self._process.stdout:
             event = _parse(line)
             match event.get("event"):
                 case "progress":
                     self._report = EngineReport(done=False, progress=float(event["progress"]))
                 case "done":
-                    final = EngineReport(done=True, progress=100.0, result=event)
+                    final = self._done(event)
                 case "error":
                     details = cast("dict[str, object]", event.get("details") or {})
                     final = EngineReport(done=True, error=from_code(str(event.get("code")), details))
@@ -132,6 +145,16 @@ class EngineProcess:
             log.error("engine %d ended with status %s: %s", self.pid, status, " | ".join(self._last_words))
             final = EngineReport(done=True, error=EngineCrashed())
         self._report = final
+
+    def _done(self, event: dict[str, Any]) -> EngineReport[R]:
+        """The report of a `done` event. The child has read an untrusted file, so its words are checked."""
+        fields = {name: value for name, value in event.items() if name != "event"}
+        try:
+            result = codec.decode(self._result_type, fields)
+        except codec.Malformed as error:
+            log.error("engine %d answered with a malformed result: %s", self.pid, error)
+            return EngineReport(done=True, error=EngineCrashed())
+        return EngineReport(done=True, progress=100.0, result=result)
 
     def _read_stderr(self) -> None:
         assert self._process.stderr

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from faceswap.engine.face.appearance import Appearance
-from faceswap.engine.face.landmarks import Face, Landmarker
+from faceswap.engine.face.found import DetectedFace, Face
+from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mapping import face_id, reading_order
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.people import find_people, shown_box
@@ -32,23 +32,7 @@ def detect_faces(picture: U8, model: Path) -> list[Face]:
     return sorted(faces, key=lambda face: -face.width * face.height)
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedFace:
-    """A box in whole pixels of the picture or frame as shown, clipped to it, and `confidence` 0..1."""
-
-    id: str
-    x: int
-    y: int
-    width: int
-    height: int
-    confidence: float
-    preview: str
-    """JPEG of at most `PREVIEW_PX` on its longer side, base64."""
-    at_s: float | None = None
-    """When a video shows the face so."""
-
-
-def numbered_faces(path: Path, limits: Limits, model: Path, people: Path | None = None) -> list[NumberedFace]:
+def numbered_faces(path: Path, limits: Limits, model: Path, people: Path | None = None) -> list[DetectedFace]:
     """`face_0`, `face_1`… from top to bottom, in each row from left to right: the faces of a picture, or the
     people of a video where each is seen best; what is learned about them is left at `people`.
 
@@ -62,7 +46,7 @@ def numbered_faces(path: Path, limits: Limits, model: Path, people: Path | None 
         return _people(path, limits, model, people)
     picture = read_picture(path, limits)
     height, width = picture.shape[:2]
-    numbered: list[NumberedFace] = []
+    numbered: list[DetectedFace] = []
     faces = detect_faces(picture, model)
     for face in (faces[index] for index in reading_order(faces)):
         x0, x1 = _clipped(face.x, face.width, width)
@@ -72,7 +56,7 @@ def numbered_faces(path: Path, limits: Limits, model: Path, people: Path | None 
     return numbered
 
 
-def _people(path: Path, limits: Limits, model: Path, people: Path | None) -> list[NumberedFace]:
+def _people(path: Path, limits: Limits, model: Path, people: Path | None) -> list[DetectedFace]:
     with VideoReader(path, limits) as reader:
         found, best = find_people(reader, Landmarker(model), Appearance(FaceMesh(model)))
         if people is not None:
@@ -88,10 +72,10 @@ def _people(path: Path, limits: Limits, model: Path, people: Path | None) -> lis
 
 def _numbered(
     number: int, face: Face, width: int, height: int, preview: str, at_s: float | None = None
-) -> NumberedFace:
+) -> DetectedFace:
     x0, x1 = _clipped(face.x, face.width, width)
     y0, y1 = _clipped(face.y, face.height, height)
-    return NumberedFace(
+    return DetectedFace(
         id=face_id(number),
         x=x0,
         y=y0,

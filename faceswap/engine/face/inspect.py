@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from faceswap.engine.face.faces import detect_faces
-from faceswap.engine.face.landmarks import Face
+from faceswap.engine.face.found import Face
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.media import Limits, MediaInfo, VideoReader, picture_info, read_picture, sniff, write_png
 

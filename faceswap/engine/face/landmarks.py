@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from faceswap.engine.face.found import Face
 from faceswap.engine.face.topology import CHIN_BOTTOM, FOREHEAD_TOP, LEFT_EYE, MESH_POINTS, OVAL, RIGHT_EYE
 from faceswap.engine.planes import F32, U8, Planes, Region, as_f32
 
@@ -24,17 +25,6 @@ _APART = 0.28
 """Distance between the regions of two faces over their side, at least."""
 _TILE = 0.6
 """Side of a tile over the shorter side of the picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """A face as a detection shows it: a box in pixels of the picture as stored, and `confidence` 0..1."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    confidence: float
 
 
 @dataclass(frozen=True, slots=True)

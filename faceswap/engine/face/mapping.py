@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from faceswap.engine.face.landmarks import Face
+from faceswap.engine.face.found import Face
 from faceswap.errors import UnknownFace
 
 ONLY = ""

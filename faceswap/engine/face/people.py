@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from faceswap.engine.face.appearance import LOOK, Appearance
-from faceswap.engine.face.landmarks import Face, Found, Landmarker
+from faceswap.engine.face.found import Face
+from faceswap.engine.face.landmarks import Found, Landmarker
 from faceswap.engine.face.mapping import face_id, reading_order
 from faceswap.engine.face.sampling import spread_frames
 from faceswap.engine.face.tracking import Tracked, Tracker

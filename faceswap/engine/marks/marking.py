@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from faceswap.errors import InvalidRequest
@@ -35,7 +35,7 @@ class Label:
 
     @classmethod
     def of(cls, raw: object) -> Label:
-        """Read what `asdict` wrote; what is missing is as usual. Raises: InvalidRequest."""
+        """Read what `codec.encode` wrote; missing fields get their defaults. Raises: InvalidRequest."""
         said = _fields(raw, "label")
         opening_s = said.get("opening_s", OPENING_S)
         if isinstance(opening_s, bool) or not isinstance(opening_s, (int, float)):
@@ -55,12 +55,9 @@ class Marking:
     label: Label | None
     aigc: str
 
-    def as_spec(self) -> dict[str, object]:
-        return asdict(self)
-
     @classmethod
     def of(cls, raw: object) -> Marking:
-        """Read what `as_spec` wrote. A label has to be left out in so many words: null.
+        """Read what `codec.encode` wrote. Only null leaves the label out.
 
         Raises: InvalidRequest.
         """

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from faceswap.engine.files import whole_or_not_at_all
+from faceswap.engine.marks.found import FoundLabel, FoundMarks
 from faceswap.engine.marks.label import Shown, find_label
 from faceswap.engine.marks.marking import Label
 from faceswap.errors import BadMedia, InvalidRequest
-from faceswap.media import Limits, VideoReader, read_aigc, read_picture, sniff
+from faceswap.media import FoundAigc, Limits, VideoReader, read_aigc, read_picture, sniff
 from faceswap.media.manifest import Manifest, read_manifest, sign
 
 
@@ -30,7 +31,7 @@ def seal(
     anchors: str,
     label: Label | None,
     limits: Limits,
-) -> dict[str, Any]:
+) -> FoundMarks:
     """Sign a result, which nothing may change afterwards, and read all its marks back.
 
     Raises: MarksMissing, BadMedia.
@@ -40,8 +41,8 @@ def seal(
     return read_marks(result, anchors, limits, label)
 
 
-def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = None) -> dict[str, Any]:
-    """What a file carries, as JSON types. `label` is the one to look for, where it is known.
+def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = None) -> FoundMarks:
+    """What a file carries. `label` is the one to look for, where it is known.
 
     Raises: UnsupportedMedia; damage behind the first bytes is a fact, not an error.
     """
@@ -49,24 +50,13 @@ def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = N
     manifest = read_manifest(path, anchors)
     if label is None and manifest is not None:
         label = _said(manifest)
-    facts: dict[str, Any] = {
-        "kind": kind,
-        "format": name,
-        "manifest": asdict(manifest) if manifest else None,
-        "readable": True,
-        "aigc_count": 0,
-        "aigc": "",
-        "label": None,
-        "sha256": _sha256(path),
-        "size_bytes": path.stat().st_size,
-    }
+    found = FoundMarks(kind, name, _sha256(path), path.stat().st_size, manifest, FoundAigc(0, ""))
     try:
-        aigc = read_aigc(path, limits)
-        facts |= {"aigc_count": aigc.count, "aigc": aigc.text}
-        found = find_label(*_opening(path, kind, limits), label)
+        found = replace(found, aigc=read_aigc(path, limits))
+        visible = find_label(*_opening(path, kind, limits), label)
     except (BadMedia, MemoryError):  # a damaged header may ask for any amount
-        return facts | {"readable": False}
-    return facts | {"label": {**asdict(found[0]), "likeness": round(found[1], 3)} if found else None}
+        return replace(found, readable=False)
+    return replace(found, label=FoundLabel(visible[0], round(visible[1], 3)) if visible else None)
 
 
 def _said(manifest: Manifest) -> Label | None:

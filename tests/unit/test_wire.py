@@ -3,14 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from faceswap.backends.runpod_wire import Address, Order
+from faceswap import codec
 from faceswap.engine.marks.marking import Label
+from faceswap.engine.options import Options
 from faceswap.errors import InvalidRequest
 from faceswap.jobs import JobType, SwapOptions
+from faceswap.media import Limits
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
+from faceswap.wire import MediaLocation, WorkerRequest
 from faceswap.worker import run
-from faceswap.worker.order import Order as ReadOrder
 from faceswap.worker.run import Config
 from faceswap.worker.transfer import is_public
 from tests.factories import NOON, make_job
@@ -20,18 +22,20 @@ URL = "https://bucket.example/x?sig=1"
 
 def test_what_the_app_writes_is_what_the_worker_reads() -> None:
     job = make_job(type=JobType.MULTI_VIDEO, options=SwapOptions(many_faces=True, video_quality=100))
-    written = Order(
-        job,
-        {"face_0": Address(URL + "0", "aa"), "face_1": Address(URL + "1", "bb")},
-        Address(URL, "cc"),
+    written = WorkerRequest(
+        job_id=job.id,
+        process_type=job.type.value,
+        sources={"face_0": MediaLocation(URL + "0", "aa"), "face_1": MediaLocation(URL + "1", "bb")},
+        target=MediaLocation(URL, "cc"),
+        options=Options.of(job.options.for_engine()),
         deadline=NOON,
-        people=Address(URL + "p", "dd"),
-        limits={"max_duration_s": 30.0},
+        people=MediaLocation(URL + "p", "dd"),
+        limits=Limits(max_duration_s=30.0),
         result_url="https://r",
         receipt_url="https://p",
         cancel_url="https://c",
     )
-    read = ReadOrder.parse(written.as_input())
+    read = WorkerRequest.parse(written.as_input())
     assert read.kind == "video"
     assert {face: (found.url, found.sha256) for face, found in read.sources.items()} == {
         "face_0": (URL + "0", "aa"),
@@ -42,12 +46,13 @@ def test_what_the_app_writes_is_what_the_worker_reads() -> None:
     assert (read.people.url, read.people.sha256) == (URL + "p", "dd")
     assert (read.options.many_faces, read.options.crf) == (True, 16)
     assert read.deadline == NOON
-    assert read.limits == {"max_duration_s": 30.0}
+    assert read.limits == written.limits
+    assert read.limits.max_duration_s == 30.0
     assert (read.result_url, read.receipt_url, read.cancel_url) == ("https://r", "https://p", "https://c")
 
 
 def test_the_earlier_contract_is_understood() -> None:
-    read = ReadOrder.parse(
+    read = WorkerRequest.parse(
         {
             "job_id": "j",
             "process_type": "single-image",
@@ -87,7 +92,7 @@ def test_the_earlier_contract_is_understood() -> None:
 )
 def test_an_order_that_cannot_be_understood_names_the_field(raw: object, named: str) -> None:
     with pytest.raises(InvalidRequest, match=named):
-        ReadOrder.parse(raw)
+        WorkerRequest.parse(raw)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +127,7 @@ def test_the_networks_lie_where_it_is_said_or_on_the_network_volume_or_in_the_im
 
 def test_an_order_without_marks_gets_the_usual_ones() -> None:
     """No picture leaves a worker without, whoever ordered it."""
-    order = ReadOrder.parse(
+    order = WorkerRequest.parse(
         {"process_type": "single-image", "source_file": URL, "target_file": URL, "job_id": "a-job"}
     )
     assert order.marking is not None
@@ -133,12 +138,12 @@ def test_an_order_without_marks_gets_the_usual_ones() -> None:
 def test_the_marks_that_the_app_decides_reach_the_engine() -> None:
     for options in (SwapOptions(), SwapOptions(visible_label=False)):
         decided = marking_of(make_job(options=options), Settings(label_words="zh", producer="a service"))
-        order = ReadOrder.parse(
+        order = WorkerRequest.parse(
             {
                 "process_type": "single-image",
                 "source_file": URL,
                 "target_file": URL,
-                "marking": json.loads(json.dumps(decided.as_spec())),
+                "marking": json.loads(json.dumps(codec.encode(decided))),
             }
         )
         assert order.marking == decided

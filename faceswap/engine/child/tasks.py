@@ -1,0 +1,155 @@
+"""What the child process does for each spec. Every task imports the native libraries that it needs itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceswap.engine.child.contract import (
+    FacesResult,
+    FacesSpec,
+    GateResult,
+    GateSpec,
+    InspectResult,
+    InspectSpec,
+    MarksResult,
+    MarksSpec,
+    ModelsResult,
+    ModelsSpec,
+    PreviewResult,
+    PreviewSpec,
+    SealResult,
+    SealSpec,
+    Spec,
+    SwapSpec,
+)
+from faceswap.swap_result import SwapResult
+
+if TYPE_CHECKING:
+    from faceswap.engine.neural.weights import Fact
+
+Progress = Callable[[float, int], None]
+"""Called with the share done, 0..1, and the number of finished frames."""
+
+
+def carry_out(spec: Spec[Any], progress: Progress) -> object:
+    """The result of one request, of the type that `spec.result_type()` names."""
+    match spec:
+        case SwapSpec():
+            return _swap(spec, progress)
+        case PreviewSpec():
+            return _preview(spec)
+        case InspectSpec():
+            return _inspect(spec)
+        case FacesSpec():
+            return _faces(spec)
+        case GateSpec():
+            return _gate(spec)
+        case SealSpec():
+            return _seal(spec)
+        case MarksSpec():
+            return _marks(spec)
+        case ModelsSpec():
+            return _models(spec)
+        case _:
+            raise TypeError(f"no task for {type(spec).__name__}")
+
+
+def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
+    from faceswap.engine.engines import Engine, EngineRequest, with_engine
+    from faceswap.engine.swap import swap_image, swap_video
+
+    files = spec.sources, spec.target, spec.result, _landmark_model(spec.weights_dir)
+    limits, options, marking = spec.limits.media, spec.options, spec.marking
+
+    def run(engine: Engine) -> SwapResult:
+        if spec.kind == "image":
+            return swap_image(*files, limits, options, engine, marking=marking)
+        return swap_video(*files, limits, options, progress, spec.people, engine, marking=marking)
+
+    done = with_engine(EngineRequest.of(options, spec.models_dir), run)
+    return dataclasses.replace(
+        done.result,
+        notes=(*done.result.notes, *done.notes),
+        engine=done.engine,
+        provider=done.provider,
+        weights=_weights(done.facts),
+    )
+
+
+def _preview(spec: PreviewSpec) -> PreviewResult:
+    from faceswap.engine.engines import Engine, EngineRequest, with_engine
+    from faceswap.engine.preview import preview
+
+    files = spec.sources, spec.target, _landmark_model(spec.weights_dir)
+    limits, options = spec.limits.media, spec.options
+
+    def run(engine: Engine) -> bytes:
+        return preview(spec.kind, *files, limits, options, spec.at_s, spec.people, engine, spec.label)
+
+    return PreviewResult(with_engine(EngineRequest.of(options, spec.models_dir), run).result)
+
+
+def _inspect(spec: InspectSpec) -> InspectResult:
+    from faceswap.engine.face.inspect import inspect
+
+    model = (lambda: _landmark_model(spec.weights_dir)) if spec.detect_faces else None
+    info, faces = inspect(spec.path, spec.limits.media, spec.normalised, model)
+    return InspectResult(info, tuple(faces))
+
+
+def _faces(spec: FacesSpec) -> FacesResult:
+    from faceswap.engine.face.faces import numbered_faces
+
+    model = _landmark_model(spec.weights_dir)
+    return FacesResult(tuple(numbered_faces(spec.path, spec.limits.media, model, spec.people)))
+
+
+def _gate(spec: GateSpec) -> GateResult:
+    from faceswap.engine.gate import judge
+
+    return GateResult(judge(spec.gate, spec.path, spec.limits.media))
+
+
+def _seal(spec: SealSpec) -> SealResult:
+    from faceswap.engine.marks.seal import seal
+
+    return SealResult(
+        seal(
+            spec.path,
+            spec.result,
+            spec.manifest,
+            spec.key,
+            spec.chain,
+            spec.anchors,
+            spec.label,
+            spec.limits.media,
+        )
+    )
+
+
+def _marks(spec: MarksSpec) -> MarksResult:
+    from faceswap.engine.marks.seal import read_marks
+
+    return MarksResult(read_marks(spec.path, spec.anchors, spec.limits.media))
+
+
+def _models(spec: ModelsSpec) -> ModelsResult:
+    from faceswap.engine.engines import check
+
+    done = check(spec.models_dir)
+    return ModelsResult(done.engine, done.provider, _weights(done.facts))
+
+
+def _landmark_model(weights_dir: Path | None) -> Path:
+    """Raises: WeightsMissing."""
+    from faceswap.engine.face.models import landmarker_path
+
+    return landmarker_path(weights_dir, lambda line: print(line, file=sys.stderr))
+
+
+def _weights(facts: Sequence[Fact]) -> tuple[dict[str, str | bool], ...]:
+    return tuple(dataclasses.asdict(fact) for fact in facts)
