@@ -68,9 +68,9 @@ def frame(site: Site, page: gr.Blocks, name: PageName) -> Generator[Frame]:
         opened = page.load(None, js="() => []", **quiet)
     yield Frame(token, signature, opened)
     with gr.Column(elem_id="fs-dock"):
-        markup(
-            render("pill", limit_mb=site.service.settings.max_upload_mb), js_on_load="window.faceswap.start()"
-        )
+        settings = site.service.settings
+        pill = render("pill", limit_mb=settings.max_upload_mb, debug=settings.log_level == "DEBUG")
+        markup(pill, js_on_load="window.faceswap.start()")
         with gr.Column(elem_id="fs-body"):
             markup('<p class="fs-notice" id="fs-notice" role="status" hidden></p>')
             with gr.Row(elem_id="fs-active"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.pages import Panel, VideoPage, simulate
@@ -39,15 +39,15 @@ def test_every_rule_about_gradios_elements_finds_one(visitor: Visitor, portrait:
 
 def test_the_page_stays_invisible_until_our_styles_are_there(visitor: Visitor) -> None:
     page = visitor.context.new_page()
-    held: list[object] = []
-    page.route("**/styles/panel.css", held.append)
-    page.goto(f"{visitor.app.url}/verify")
+    held: list[Route] = []
+    page.route("**/styles/panel.css", lambda route: held.append(route))
+    page.goto(f"{visitor.app.url}/verify", wait_until="commit")
     pill = page.locator("#fs-pill")
     expect(pill).to_be_attached()
     expect(pill).to_be_hidden()
     assert held
     page.unroute("**/styles/panel.css")
     for route in held:
-        route.continue_()  # pyright: ignore[reportAttributeAccessIssue]
+        route.continue_()
     expect(pill).to_be_visible()
     expect(page.locator("#fs-dock")).to_have_css("position", "fixed")

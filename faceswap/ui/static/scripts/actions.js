@@ -3,6 +3,7 @@
 import { ask } from "./ask.js";
 import { inspect } from "./diagnostics.js";
 import { find, make, nearest } from "./dom.js";
+import { log } from "./journal.js";
 import { unmap } from "./mapping.js";
 import { toggle } from "./panel.js";
 import { call } from "./server.js";
@@ -48,7 +49,9 @@ async function cancel(button) {
     mood: "bad",
   });
   if (!sure) return;
+  log(idOf(button), "cancel asked for");
   const answer = await call("POST", `/api/cancel/${encodedIdOf(button)}`);
+  log(idOf(button), answer.ok ? "cancelled" : `not cancelled: HTTP ${answer.status}`);
   if (answer.status === 400) toast(word("cancel_late"), "bad");
   else if (answer.status === 404) toast(errorText("job_not_found"), "bad");
   else if (!answer.ok) failed();
@@ -82,7 +85,7 @@ async function revoke(button) {
   if (!sure) return;
   const answer = await call("POST", `/api/jobs/${encodedIdOf(button)}/revoke`);
   if (answer.ok) {
-    const count = (await answer.json()).data.still_used_by.length;
+    const count = answer.data.still_used_by.length;
     toast(word(count ? "revoked_shared" : "revoked", { count }), "good");
   } else failed();
   redrawList();
@@ -96,7 +99,7 @@ async function revoke(button) {
 async function receipt(button) {
   const answer = await call("GET", `/api/receipt/${encodedIdOf(button)}`);
   if (!answer.ok) return failed();
-  const text = JSON.stringify((await answer.json()).data, null, 2);
+  const text = JSON.stringify(answer.data, null, 2);
   const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
   make("a", { href: url, download: `receipt-${idOf(button)}.json` }).click();
   URL.revokeObjectURL(url);
@@ -114,7 +117,7 @@ async function retry(button) {
   if (!stated) return;
   const known = await call("GET", `/api/status/${encodedIdOf(button)}`);
   if (!known.ok) return failed();
-  const { type, source_file, target_file, face_mappings, options } = (await known.json()).data;
+  const { type, source_file, target_file, face_mappings, options } = known.data;
   const body = { source_file, target_file, face_mappings, options, consent: true };
   const answer = await call("POST", `/api/process/${type}`, { body });
   if (answer.ok) toast(word("retried"), "good");

@@ -109,12 +109,12 @@ async function mapFace(item, file) {
 async function takeFace(file) {
   const sent = await upload(file);
   if (!sent.ok) throw new Refused(refusalOf(sent));
-  const taken = (await sent.json()).data;
+  const taken = sent.data;
   if (!taken.type.startsWith("image/")) throw new Refused(word("need_picture"));
   const looked = await call("POST", "/api/detect-faces", { body: { fileId: taken.fileId } });
   if (!looked.ok) throw new Refused(refusalOf(looked));
   /** @type {{width: number, height: number, preview: string}[]} */
-  const found = (await looked.json()).data.faces;
+  const found = looked.data.faces;
   if (!found.length) throw new Refused(word("no_face_here"));
   const largest = found.reduce((one, other) => (other.width * other.height > one.width * one.height ? other : one));
   return { file: taken.fileId, name: taken.fileName, preview: largest.preview.split(",")[1] };

@@ -26,28 +26,51 @@ export const address = (path) => rootPath() + path;
 const credentials = () => (token ? { Authorization: `Bearer ${token}` } : {});
 
 /**
+ * @typedef {object} Answer
+ * @property {boolean} ok
+ * @property {number} status
+ * @property {Headers} headers
+ * @property {any} data what the route answers; undefined when it refuses
+ */
+
+/**
  * @param {string} method
  * @param {string} path begins with "/api/"
  * @param {{headers?: Record<string, string>, body?: unknown}} [request] `body` is sent as JSON
- * @returns {Promise<Response>}
+ * @returns {Promise<Answer>}
  */
-export function call(method, path, { headers = {}, body } = {}) {
+export async function call(method, path, { headers = {}, body } = {}) {
   const sent = { ...credentials(), ...headers };
   if (body) sent["Content-Type"] = "application/json";
-  return fetch(address(path), {
-    method,
-    headers: sent,
-    body: body ? JSON.stringify(body) : undefined,
-    signal: AbortSignal.timeout(ANSWER_MS),
-  });
+  return read(
+    await fetch(address(path), {
+      method,
+      headers: sent,
+      body: body ? JSON.stringify(body) : undefined,
+      signal: AbortSignal.timeout(ANSWER_MS),
+    }),
+  );
+}
+
+/**
+ * Every answer is read to its end, also an empty one: the browser lists a request whose answer nobody read as
+ * aborted.
+ *
+ * @param {Response} answer
+ * @returns {Promise<Answer>}
+ */
+async function read(answer) {
+  const text = await answer.text();
+  const { ok, status, headers } = answer;
+  return { ok, status, headers, data: ok ? JSON.parse(text).data : undefined };
 }
 
 /**
  * @param {File} file
- * @returns {Promise<Response>}
+ * @returns {Promise<Answer>}
  */
-export function upload(file) {
+export async function upload(file) {
   const body = new FormData();
   body.append("file", file);
-  return fetch(address("/api/upload"), { method: "POST", body, headers: credentials() });
+  return read(await fetch(address("/api/upload"), { method: "POST", body, headers: credentials() }));
 }

@@ -2,6 +2,7 @@
 
 import { connection } from "./connection.js";
 import { find } from "./dom.js";
+import { note } from "./journal.js";
 import { call } from "./server.js";
 
 /**
@@ -61,7 +62,8 @@ export async function look() {
     connection(answer.status === 401 ? "session_lost" : answer.status >= 500 ? "offline" : null);
     if (answer.status === 304) return "same";
     if (!answer.ok) return "unknown";
-    jobs = (await answer.json()).data;
+    note(jobs, answer.data, etag === null);
+    jobs = answer.data;
     etag = answer.headers.get("ETag");
     return "changed";
   } catch (error) {

@@ -127,7 +127,7 @@ export const remoteStopOf = (job) => catalogue.remoteStop[job.remote_stop] ?? ""
 /**
  * Why the server refused a request, from the headers of its answer.
  *
- * @param {Response} answer
+ * @param {{headers: Headers}} answer
  */
 export function refusalOf(answer) {
   const code = answer.headers.get("X-FaceSwap-Error");
