@@ -72,10 +72,10 @@ def receipt_markup(receipt: Receipt, language: Language) -> str:
         language,
         receipt=receipt,
         licences=[_licence(file, language) for file in receipt.weights],
-        options=", ".join(f"{name}: {json.dumps(value)}" for name, value in chosen.items()),
+        options=[_option(name, value, language) for name, value in chosen.items()],
         remarks=[said.notes[note] for note in receipt.notes if note in said.notes],
         statement=(receipt.consent.statement or {}).get(texts.HTML_LANG[language]),
-        marks=_named(receipt.marks or {}, language),
+        marks=receipt.marks or {},
     )
 
 
@@ -85,9 +85,17 @@ def _licence(file: Mapping[str, str | bool], language: Language) -> str:
     return texts.words(known if texts.has_words(known) else "licence_unknown", language)
 
 
-def _named(marks: Mapping[str, object], language: Language) -> dict[str, object]:
-    """Marks under our words where there are some; the fields of a standard keep their names."""
-    return {
-        texts.words(f"mark_{name}", language) if texts.has_words(f"mark_{name}") else name: value
-        for name, value in marks.items()
-    }
+_OPTION_WORDS = {
+    "use_face_enhancer": "enhancer",
+    "execution_provider": "option_execution_provider",
+    "visible_label": "mark_label",
+}
+"""Options whose sentence on the pages has another key."""
+
+
+def _option(name: str, value: object, language: Language) -> str:
+    """An option and what was chosen, in the words of the form; an unknown one by its name in the API."""
+    key = _OPTION_WORDS.get(name, name)
+    label = texts.words(key, language) if texts.has_words(key) else name
+    told = texts.value(value if isinstance(value, str) else json.dumps(value), language)
+    return texts.words("option", language, name=label, value=told)
