@@ -1,4 +1,4 @@
-"""The receipt of one task on a page that can be read and printed, and the list of those that are left."""
+"""The page that shows and prints the receipt of one task, and the list of the receipts of deleted tasks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def receipt_page(site: Site, frame: Frame) -> None:
 
 
 def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]) -> None:
-    """Links to what is left of deleted tasks, drawn anew at these events."""
+    """Links to the receipts of deleted tasks. Drawn anew after each of `events`."""
     shown = markup("", elem_id="fs-receipts")
 
     def show(token: object, request: gr.Request) -> str:
