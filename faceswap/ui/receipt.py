@@ -33,6 +33,8 @@ def receipt_page(site: Site, frame: Frame) -> None:
         language = language_of(request)
         with in_words(language):
             owner = site.owner_of(token)
+            if not job_id:
+                return _none_asked(language)
             try:
                 receipt = site.service.receipt(job_id if isinstance(job_id, str) else "", owner=owner)
             except JobNotFound:
@@ -58,6 +60,11 @@ def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]
     for event in events:
         drawn = event(show, frame.token, shown, trigger_mode="always_last", **_QUIET)
         drawn.then(None, js=LOCAL_TIMES, api_visibility="private")
+
+
+def _none_asked(language: Language) -> str:
+    text, link_text = (texts.words(key, language) for key in ("receipt_none_asked", "all_tasks"))
+    return nothing(text, link=PATHS["tasks"], link_text=link_text)
 
 
 def _list(receipts: list[Receipt], language: Language) -> str:
