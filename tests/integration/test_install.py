@@ -25,7 +25,8 @@ from importlib.resources import files
 import faceswap
 from faceswap import Service, Settings
 from faceswap.engine.marks.label import _FONT
-assert (files(faceswap) / "ui" / "static" / "pages.css").read_bytes()
+assert (files(faceswap) / "ui" / "static" / "styles" / "page.css").read_bytes()
+assert (files(faceswap) / "ui" / "static" / "scripts" / "main.js").read_bytes()
 assert (files(faceswap) / "py.typed").is_file()
 assert _FONT.is_file()
 with Service(Settings()) as service:
