@@ -1,4 +1,4 @@
-"""The receipt of one task on a page that can be read and printed, and the list of those that are left."""
+"""The page that shows and prints the receipt of one task, and the list of the receipts of deleted tasks."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def receipt_page(site: Site, frame: Frame) -> None:
         language = language_of(request)
         with in_words(language):
             owner = site.owner_of(token)
+            if not job_id:
+                return _none_asked(language)
             try:
                 receipt = site.service.receipt(job_id if isinstance(job_id, str) else "", owner=owner)
             except JobNotFound:
@@ -45,7 +47,7 @@ def receipt_page(site: Site, frame: Frame) -> None:
 
 
 def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]) -> None:
-    """Links to what is left of deleted tasks, drawn anew at these events."""
+    """Links to the receipts of deleted tasks. Drawn anew after each of `events`."""
     shown = markup("", elem_id="fs-receipts")
 
     def show(token: object, request: gr.Request) -> str:
@@ -58,6 +60,11 @@ def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]
     for event in events:
         drawn = event(show, frame.token, shown, trigger_mode="always_last", **_QUIET)
         drawn.then(None, js=LOCAL_TIMES, api_visibility="private")
+
+
+def _none_asked(language: Language) -> str:
+    text, link_text = (texts.words(key, language) for key in ("receipt_none_asked", "all_tasks"))
+    return nothing(text, link=PATHS["tasks"], link_text=link_text)
 
 
 def _list(receipts: list[Receipt], language: Language) -> str:

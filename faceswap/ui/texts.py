@@ -168,8 +168,8 @@ def for_gradio(language: Language) -> dict[str, str]:
     return _WORDS[language] | status
 
 
-def for_browser() -> dict[str, Any]:
-    """What the pages' script says by itself, in both languages. `errors` are templates."""
+def for_browser() -> dict[Language, dict[str, Any]]:
+    """What the pages' scripts say by themselves, in both languages. `errors` are templates."""
     return {
         language: {
             "words": _WORDS[language],

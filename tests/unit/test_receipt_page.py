@@ -13,8 +13,9 @@ from faceswap.consent import STATEMENT, VERSION, Consent, statement_hash
 from faceswap.jobs import Result, Status, SwapOptions
 from faceswap.receipt import Receipt, receipt_of
 from faceswap.store import Event
-from faceswap.ui.receipt import _list, receipt_markup
-from faceswap.ui.texts import Language
+from faceswap.ui import texts
+from faceswap.ui.receipt import _list, _none_asked, receipt_markup
+from faceswap.ui.texts import LANGUAGES, Language
 from tests.factories import NOON, make_job, make_upload
 
 HOSTILE = '<img src=x onerror="hurt()">'
@@ -150,3 +151,10 @@ def test_a_receipt_names_the_engine_and_the_terms_of_each_model() -> None:
     assert "d" * 64 in shown
     assert "<img" not in shown
     assert "Engine" not in receipt_markup(made(), "en"), "a task that made nothing has none"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_without_a_task_leads_to_the_tasks(language: Language) -> None:
+    shown = _none_asked(language)
+    assert 'href="tasks"' in shown
+    assert texts.words("all_tasks", language) in shown
