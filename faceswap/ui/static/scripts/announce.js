@@ -1,5 +1,6 @@
 /* Tells the end of each task once, also when the task ended while this tab was on another page. */
 
+import { make } from "./dom.js";
 import { jobs, live, refresh } from "./tasks.js";
 import { toast } from "./toasts.js";
 import { offer } from "./viewer.js";
@@ -36,10 +37,19 @@ export function announce() {
 function tell(job) {
   const { title } = job;
   if (job.status === "completed") {
-    toast(word("done_toast", { title }), "good");
+    toast(word("done_toast", { title }), "good", job.result_url ? showButton(job) : undefined);
     offer(job);
   } else if (job.error_code === "cancelled") toast(word("cancelled_toast", { title }), "bad");
   else toast(`${word("failed_toast", { title })} ${reasonOf(job)}`, "bad");
+}
+
+/** @param {Job} job */
+function showButton(job) {
+  const button = make("button", { type: "button", className: "fs-small-button" }, word("show"));
+  button.dataset.do = "view";
+  button.dataset.job = job.id;
+  button.ariaLabel = `${word("show")}: ${job.title}`;
+  return button;
 }
 
 /** A form of this page has queued tasks and shows their ids: a task that is over within a second is told, too. */

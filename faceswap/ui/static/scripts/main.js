@@ -15,6 +15,7 @@ import { signIn } from "./server.js";
 import { stayInSight } from "./space.js";
 import { look, signature } from "./tasks.js";
 import { localise } from "./times.js";
+import { watchViewer } from "./viewer.js";
 import { language, word } from "./words.js";
 
 export { queued } from "./announce.js";
@@ -55,5 +56,6 @@ speak(language);
 watchConnection();
 watchButtons();
 watchResults();
+watchViewer();
 guardSlots();
 watchFaces();
