@@ -1,4 +1,4 @@
-"""The dispatcher against a backend whose every answer the test decides."""
+"""The dispatcher with a backend whose answers the test decides."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.waiting import PATIENCE, wait_until
 
 
 class ScriptedBackend:
-    """Does what it is told. `reports` answers each poll; a set `gate` lets `submit` through."""
+    """Answers each poll with `report`. `submit` waits until `gate` is set."""
 
     def __init__(self, *, survives_restart: bool = False) -> None:
         self.name = "local"
         self.survives_restart = survives_restart
         self.uploads = False
-        """The gate stands before the request that may start a run, not after it."""
+        """True: the gate comes before the request that may start a run, as after an upload."""
         self.report = Report(RunState.RUNNING)
         self.gate = threading.Event()
         self.gate.set()
@@ -68,7 +68,7 @@ class ScriptedBackend:
             media.sending()
         if self.submit_error:
             raise self.submit_error
-        return Handle(job.id, f"remote-{job.id}" if self.survives_restart else None, job.submitted_at)
+        return Handle(job.run, f"remote-{job.id}" if self.survives_restart else None, job.submitted_at)
 
     def poll(self, handle: Handle) -> Report:
         self.polled.append(handle)
@@ -92,7 +92,7 @@ class ScriptedBackend:
 
 
 def unsealed(job: Job, result: Path, sealed: Path, *_: object, **__: object) -> Marks:
-    """What stands for the last marks where results are no media: `test_provenance.py` has the real ones."""
+    """Replaces sealing where results are no media; `test_provenance.py` tests the real one."""
     content = result.read_bytes()
     sealed.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -165,7 +165,7 @@ def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> No
     ]
     assert sorted(path.name for path in house.folders.job(job.id).iterdir()) == ["job.json", done.result_file]
     assert done.result_file == f"result-{done.run.name}.mp4"
-    assert backend.forgotten == [Handle(job.id)]
+    assert backend.forgotten == [Handle(done.run)]
 
 
 def test_progress_and_stage_reach_the_store(house: House) -> None:
@@ -349,7 +349,7 @@ def test_a_run_that_was_taken_over_says_nothing_about_the_stop_of_the_other_run(
     second = house.store.claim("notebook", "runpod", 60)
     assert second is not None
     assert house.store.submitting(second)
-    house.store.submitted(second.id, "rp-2")
+    house.store.submitted(second.run, "rp-2")
     assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
     backend.gate.set()
     first.close()
@@ -381,7 +381,7 @@ def test_a_remote_run_is_picked_up_where_it_stands_and_never_submitted_twice(hou
     dead = house.store.claim("dead worker", "local", lease_s=-1)
     assert dead is not None
     house.store.submitting(dead)
-    house.store.submitted(job.id, "remote-1")
+    house.store.submitted(dead.run, "remote-1")
     backend = ScriptedBackend(survives_restart=True)
     backend.report = Report(RunState.SUCCEEDED, 100)
     house.dispatch(backend)
@@ -519,7 +519,7 @@ def test_a_bug_while_a_run_is_stopped_does_not_keep_it_from_being_stopped(house:
 
 
 class TestAStopWhoseBackendIsNotConfiguredAnyMore:
-    """The key was taken away after the cancel: nobody here can tell RunPod anything."""
+    """The key was removed after the cancel, so this process cannot reach RunPod."""
 
     def cancelled(self, house: House, *, sent_s_ago: float | None, cancelled_s_ago: float = 0.0) -> Job:
         now = datetime.now(UTC)
@@ -545,7 +545,7 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
         backend = ScriptedBackend(survives_restart=True)
         house.dispatch(backend)
         wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "it is confirmed")
-        assert backend.stopped == [Handle(job.id, "remote", job.submitted_at)]
+        assert backend.stopped == [Handle(job.remote_run, "remote", job.submitted_at)]
 
     def test_it_is_given_up_once_its_run_must_have_ended_and_a_sentence_says_so(self, house: House) -> None:
         assert self.longest_s(house) < 3 * 3600
@@ -568,16 +568,16 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
 def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_over(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until then it is left to whoever has the key, and picked up when it is back."""
+    """Until then another process that has the key may finish it; with the key back, this one does."""
     jobs = [house.add_job(backend="runpod") for _ in range(2)]
     for _ in jobs:
         dead = house.store.claim("dead worker", "runpod", lease_s=-1)
         assert dead
         house.store.submitting(dead)
-        house.store.submitted(dead.id, "remote")
+        house.store.submitted(dead.run, "remote")
     nobody = house.dispatch(ScriptedBackend(), names=["local"])
     local = house.add_job()
-    house.until(local, Status.PROCESSING)  # it has looked at the others before
+    house.until(local, Status.PROCESSING)  # It has looked at the others before.
     assert {house.store.get(job.id).status for job in jobs} == {Status.PROCESSING}
     nobody.close()
     limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s

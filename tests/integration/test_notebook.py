@@ -1,4 +1,4 @@
-"""The notebook, from top to bottom on a fresh kernel, on this machine and with a cloud endpoint."""
+"""The notebook runs from top to bottom on a new kernel, on this machine and with a cloud endpoint."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_no_outputs_are_kept_in_git() -> None:
 
 
 def run(folder: Path, landmark_model: Path, **environment: str) -> list[Any]:
-    """The code cells with their outputs, after `pytest --nbmake` ran a copy of the notebook."""
+    """Run a copy of the notebook with `pytest --nbmake`. Returns its code cells with their outputs."""
     copy = folder / "notebooks" / NOTEBOOK.name
     copy.parent.mkdir()
     copy.write_bytes(NOTEBOOK.read_bytes())
@@ -57,7 +57,7 @@ def run(folder: Path, landmark_model: Path, **environment: str) -> list[Any]:
 
 
 def shown(cells: list[Any], begin: str) -> str:
-    """All that the cell which contains `begin` shows."""
+    """Everything shown by the cell that contains `begin`."""
     cell = next(cell for cell in cells if begin in cell.source)
     parts: list[str] = []
     for output in cell.outputs:

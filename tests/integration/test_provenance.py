@@ -1,4 +1,4 @@
-"""What is decided about marks, on small files made without a swap: `test_marks.py` has real results."""
+"""What the app decides about marks, on small files made without a swap; `test_marks.py` has real results."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from faceswap.media.manifest import is_sealed, read_manifest
 from faceswap.provenance import Ingredient, Provenance, Verdict, judged, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.signing import SigningKey
+from faceswap.terms import Terms
 from tests.factories import make_job
 from tests.marked import INGREDIENTS, LIMITS, mark_video, marked, marked_picture, plain_video, sealed
 
@@ -48,7 +49,7 @@ def make(key: SigningKey, tmp_path: Path) -> Callable[..., Path]:
 
 
 def verdict(path: Path, anchor: str) -> Verdict | None:
-    """None: it cannot be read at all."""
+    """None: the file cannot be read at all."""
     try:
         return judged(read_marks(path, anchor, LIMITS)).verdict
     except BadMedia:
@@ -73,7 +74,7 @@ class TestEachKindOfFile:
         assert found.problems == ()
 
     def test_no_byte_is_outside_the_seal(self, kind: str, make: Callable[..., Path], tmp_path: Path) -> None:
-        """C2PA leaves a thousand bytes of a small file out: framing, padding, `ftyp`."""
+        """C2PA does not cover a thousand bytes of a small file: framing, padding, `ftyp`."""
         content = bytearray(make(kind).read_bytes())
         changed = tmp_path / f"changed.{kind}"
         for place in range(len(content)):
@@ -193,7 +194,7 @@ class TestTheMetadataLabel:
 def ink_px(
     frame: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], box: tuple[slice, slice]
 ) -> tuple[int, int]:
-    """Height of the Chinese line and of the capital A, told by bright pixels alone: (H, W) luma as shown."""
+    """Height in px of the Chinese line and of the capital A, measured by bright pixels in (H, W) luma."""
     bright = (frame[box] > 175).astype(np.uint8)
     lines = np.flatnonzero(np.diff(np.concatenate([[0], bright.any(1).astype(int), [0]])))
     first, second = (slice(*lines[at : at + 2]) for at in (0, 2))
@@ -257,7 +258,7 @@ def test_all_words_stay_for_two_seconds_and_the_mark_to_the_end(tmp_path: Path) 
 
 @pytest.mark.engine
 class TestSealing:
-    """Through the child process, as the app does it."""
+    """Seals through the child process, as the app does."""
 
     @pytest.fixture
     def provenance(self, tmp_path: Path) -> Provenance:
@@ -286,6 +287,18 @@ class TestSealing:
         anchor = (tmp_path / "data" / "signing" / "ca.pem").read_text()
         assert verify(result, stranger, anchor).verdict is Verdict.GENUINE
 
+    def test_a_result_is_sealed_with_the_marks_that_were_promised_whatever_the_settings_say_now(
+        self, tmp_path: Path
+    ) -> None:
+        then = self.settings(tmp_path, producer="an early name", label_words="zh", label_style="outline")
+        now = self.settings(tmp_path, producer="a new name", label_words="en", label_place="top-left")
+        job = make_job(terms=Terms.of(then))
+        fetched = marked(tmp_path / "fetched.png", marking_of(job, then))
+        sealed = tmp_path / "result.png"
+        marks = Provenance(now, Folders(now.data_dir)).seal(job, fetched, sealed, INGREDIENTS)
+        assert marks is not None
+        assert (marks.label, marks.aigc["ContentProducer"]) == ("zh", "an early name")
+
     @pytest.mark.parametrize("lacks", ["visible label", "metadata label", "its own metadata label"])
     def test_what_lacks_a_mark_is_not_handed_out(
         self, lacks: str, provenance: Provenance, tmp_path: Path
@@ -313,7 +326,7 @@ class TestSealing:
         assert marks.label is None
 
     def test_it_ends_when_it_is_not_wanted_any_more(self, provenance: Provenance, tmp_path: Path) -> None:
-        size = (5000, 5000)  # takes longer than the time to the first look
+        size = (5000, 5000)  # Sealing takes longer than the time to the first look.
         job = make_job()
         fetched = marked(tmp_path / "fetched.png", marking_of(job, self.settings(tmp_path)), size)
         result = tmp_path / "result.png"

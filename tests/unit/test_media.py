@@ -1,4 +1,4 @@
-"""Judging and decoding untrusted pictures and videos."""
+"""Checking and decoding untrusted pictures and videos."""
 
 import io
 import random
@@ -97,7 +97,7 @@ class TestSniffing:
 class TestPictures:
     def test_orientation_is_applied(self, tmp_path: Path) -> None:
         exif = Image.Exif()
-        exif[0x0112] = 6  # shown after a quarter turn clockwise
+        exif[0x0112] = 6  # The player turns it clockwise by 90 degrees.
         path = saved(tmp_path / "a.jpg", Image.fromarray(RED_LEFT), format="JPEG", exif=exif, quality=95)
         info, picture = picture_info(path, LIMITS), read_picture(path, LIMITS)
         assert (info.width, info.height) == (20, 40)
@@ -180,7 +180,7 @@ class TestPictures:
 
 
 def mangled(content: bytes, rng: random.Random) -> bytes:
-    """A few bytes of it changed, or its end gone."""
+    """The file with a few bytes changed, or without its end."""
     data = bytearray(content)
     for _ in range(rng.randint(1, 8)):
         data[rng.randrange(len(data))] = rng.randrange(256)
