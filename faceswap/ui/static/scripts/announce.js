@@ -1,6 +1,7 @@
 /* Tells the end of each task once, also when the task ended while this tab was on another page. */
 
 import { make } from "./dom.js";
+import { answered, unsay } from "./form.js";
 import { jobs, live, refresh } from "./tasks.js";
 import { toast } from "./toasts.js";
 import { offer } from "./viewer.js";
@@ -35,6 +36,7 @@ export function announce() {
 
 /** @param {Job} job */
 function tell(job) {
+  unsay(job.id);
   const { title } = job;
   if (job.status === "completed") {
     toast(word("done_toast", { title }), "good", job.result_url ? showButton(job) : undefined);
@@ -52,14 +54,20 @@ function showButton(job) {
   return button;
 }
 
-/** A form of this page has queued tasks and shows their ids: a task that is over within a second is told, too. */
+/**
+ * A start is answered. The message about tasks that it queued holds their ids, so that a task that is over within
+ * a second is told, too.
+ */
 export function queued() {
+  answered();
   for (const message of document.querySelectorAll("[data-queued]")) {
-    for (const id of (message.getAttribute("data-queued") ?? "").split(" ")) {
+    const ids = message.getAttribute("data-queued") ?? "";
+    for (const id of ids.split(" ")) {
       fresh.set(id, 1);
       watched.add(id);
     }
     message.removeAttribute("data-queued");
+    message.setAttribute("data-told", ids);
   }
   refresh();
 }

@@ -8,6 +8,7 @@ import { watchResults } from "./compare.js";
 import { watchConnection } from "./connection.js";
 import { inspectAgain } from "./diagnostics.js";
 import { guardSlots } from "./files.js";
+import { settle, watchStart } from "./form.js";
 import { UNCHANGED, speak } from "./gradio.js";
 import { watchFaces } from "./mapping.js";
 import { render, startPanel, table } from "./panel.js";
@@ -37,6 +38,7 @@ export async function tick(token) {
   const known = await look();
   if (known === "changed") {
     announce();
+    settle();
     inspectAgain();
   }
   if (known !== "unknown") render();
@@ -59,3 +61,4 @@ watchResults();
 watchViewer();
 guardSlots();
 watchFaces();
+watchStart();
