@@ -384,7 +384,7 @@ def test_a_body_that_is_no_upload_is_small(serving: Serving, http: httpx.Client)
 def test_the_kind_of_a_file_is_judged_by_its_content(serving: Serving, http: httpx.Client) -> None:
     sentence = (
         "This file is not a supported picture or video. "
-        "Pictures: JPEG, PNG, WebP; videos: MP4, MOV, MKV, WebM, AVI."
+        "Pictures: JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP, TIFF; videos: MP4, MOV, MKV, WebM, AVI."
     )
     part = ("me.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png")
     refused(http.post("/api/upload", files={"file": part}), 415, sentence)

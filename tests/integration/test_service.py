@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from faceswap import Job, Service, Settings, Status, SwapOptions
 from faceswap.consent import VERSION, statement_hash
@@ -377,3 +378,22 @@ def test_a_wait_that_is_too_short_says_so(
     job = service.submit("single-video", portrait, face_video, consent=True)
     with pytest.raises(TimeoutError, match="still pending"):
         service.wait(job.id, timeout_s=0.01)
+
+
+def test_an_animation_is_a_video_where_one_is_expected_and_else_a_picture(
+    make_service: Callable[..., Service], portrait: Path, tmp_path: Path
+) -> None:
+    service = make_service(dispatch=False)
+    path = tmp_path / "wave.gif"
+    face = Image.open(portrait).convert("RGB").resize((256, 256))
+    face.save(path, save_all=True, append_images=[face.rotate(3), face.rotate(6)], duration=100)
+    as_video = service.upload(path, expected="video")
+    assert (as_video.kind, as_video.file, as_video.duration_s) == (
+        "video",
+        "media.mp4",
+        pytest.approx(0.3, abs=0.01),
+    )
+    as_picture = service.upload(path)
+    assert (as_picture.kind, as_picture.file, as_picture.faces) == ("image", "media.png", 1)
+    job = service.submit("single-video", source=portrait, target=path, consent=True)
+    assert job.status is Status.PENDING

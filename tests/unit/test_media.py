@@ -69,12 +69,22 @@ class TestSniffing:
             b"ffconcat version 1.0\nfile victim.mp4\n",
             b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://127.0.0.1/x.ts\n",
             b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
-            b"GIF89a" + bytes(40),
+            b"GIF90a" + bytes(40),
             b"%PDF-1.7\n",
-            b"\x00\x00\x00\x1cftypheic" + bytes(40),
+            b"\x00\x00\x00\x1cftypmif1" + bytes(40),
+            b"BM, a text",
             b"\x00",
         ],
-        ids=["ffconcat", "m3u8", "svg", "gif", "pdf", "heic", "zero"],
+        ids=[
+            "ffconcat",
+            "m3u8",
+            "svg",
+            "gif of no version",
+            "pdf",
+            "still of no codec",
+            "bmp of no header",
+            "zero",
+        ],
     )
     def test_anything_else_is_unsupported(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "evil.mp4"

@@ -145,6 +145,8 @@ class InspectSpec(Spec[InspectResult]):
     detect_faces: bool = False
     normalised: Path | None = None
     """Where a picture is written again: upright, RGB, without metadata, as PNG."""
+    clip: Path | None = None
+    """Where an animation is written as MP4 and judged as a video; None takes its first picture."""
     weights_dir: Path | None = None
 
     @staticmethod
@@ -157,7 +159,7 @@ class InspectSpec(Spec[InspectResult]):
 
     @property
     def written_paths(self) -> tuple[Path, ...]:
-        return (self.normalised,) if self.normalised else ()
+        return tuple(path for path in (self.normalised, self.clip) if path)
 
 
 @dataclass(frozen=True, slots=True)
