@@ -1,4 +1,4 @@
-"""All pages put together, and the one way to serve them."""
+"""Puts all pages together and serves them."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ _HINT = nothing(both("faces_hint"))
 
 
 def people(site: Site, frame: Frame, target: Slot, *others: Dependency) -> None:
-    """Looks at the target again after each of its changes, and after `others`."""
+    """Finds the faces of the target after each of its changes, and after `others`."""
     shown = markup(_HINT, elem_id="fs-people-part")
 
     def look(token: object, target_id: object, request: gr.Request) -> Generator[str]:
-        """First that it looks, then what it found."""
+        """First a line that says it is looking, then the faces."""
         if not target_id or not isinstance(target_id, str):
             yield _HINT
             return

@@ -1,4 +1,4 @@
-"""A place for one file: choose it, see at once whether it can be used, keep it over a reload.
+"""A slot for one file: choose it, see at once whether it can be used, find it again after a reload.
 
 The file is taken into the service as soon as it is chosen; from then on only its upload id is known here.
 """

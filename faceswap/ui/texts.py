@@ -147,7 +147,9 @@ def remarks(job: Job, language: Language) -> list[str]:
 
 def made_with(generator: str, engine: str, source_type: str, language: Language) -> str:
     """How a file was made, as its marks say; "" when they do not."""
-    said = [generator, words("engine_named", language, engine=engine) if engine else ""]
+    kind, _, model = engine.partition(":")
+    name = value(kind, language) + (f" ({model})" if model else "")
+    said = [generator, words("engine_named", language, engine=name) if engine else ""]
     if has_words(f"made_{source_type}"):
         said.append(words(f"made_{source_type}", language))
     return " · ".join(filter(None, said))
