@@ -125,6 +125,7 @@ class TestEachKindOfFile:
         assert (found.engine, found.source_type) == ("neural", "compositeWithTrainedAlgorithmicMedia")
 
 
+@pytest.mark.long
 def test_every_changed_bit_of_a_jpeg_shows(
     make: Callable[..., Path], key: SigningKey, tmp_path: Path
 ) -> None:
