@@ -212,7 +212,7 @@ class Driver:
         )
         if done is not None:
             log.debug("job %s: completed by %s", run.job.id, report.swap.engine)
-            run.backend.forget(handle)
+            run.backend.clean_up(handle)
             return
         result.unlink(missing_ok=True)  # the file is this run's own: nobody else can have put it there
         log.debug("job %s: a result came too late and was deleted", run.job.id)
@@ -238,7 +238,7 @@ class Driver:
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
         self.fail(run.job, error, stop_remote=run.remote)
         if not run.remote:
-            run.backend.forget(handle_of(run.job))
+            run.backend.clean_up(handle_of(run.job))
             # A cancel that came meanwhile asked for the stop of this run, which never began or is over. After
             # a takeover the stop is that of another run, and not ours to confirm.
             self._store.stopped(run.job.id, RemoteStop.CONFIRMED, run.job.run)

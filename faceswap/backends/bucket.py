@@ -198,7 +198,7 @@ class Bucket:
         """Delete every object under `prefix` except `keep`. Deleting nothing is fine."""
         self._delete_where(prefix, lambda meta: meta["path"] != keep)
 
-    def expire(self, prefix: str, before: datetime) -> None:
+    def delete_older_than(self, prefix: str, before: datetime) -> None:
         """Delete every object under `prefix` that was written before a time."""
         self._delete_where(prefix, lambda meta: meta["last_modified"] < before)
 

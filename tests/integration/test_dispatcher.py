@@ -51,7 +51,7 @@ class ScriptedBackend:
         """Of each submission."""
         self.polled: list[Handle] = []
         self.stopped: list[Handle] = []
-        self.forgotten: list[Handle] = []
+        self.cleaned_up: list[Handle] = []
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
         pass
@@ -81,8 +81,8 @@ class ScriptedBackend:
     def fetch(self, handle: Handle, report: Report, path: Path) -> None:
         path.write_bytes(b"the result")
 
-    def forget(self, handle: Handle) -> None:
-        self.forgotten.append(handle)
+    def clean_up(self, handle: Handle) -> None:
+        self.cleaned_up.append(handle)
 
     def erase(self, handle: Handle) -> bool:
         return True
@@ -165,7 +165,7 @@ def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> No
     ]
     assert sorted(path.name for path in house.folders.job(job.id).iterdir()) == ["job.json", done.result_file]
     assert done.result_file == f"result-{done.run.name}.mp4"
-    assert backend.forgotten == [Handle(job.id)]
+    assert backend.cleaned_up == [Handle(job.id)]
 
 
 def test_progress_and_stage_reach_the_store(house: House) -> None:
@@ -404,7 +404,7 @@ def test_a_failed_run_that_may_go_on_is_stopped_before_it_is_forgotten(house: Ho
     house.dispatch(backend)
     assert house.until(job, Status.FAILED).error_code == "engine_crashed"
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
-    assert backend.forgotten == []
+    assert backend.cleaned_up == []
 
 
 def test_a_run_that_was_refused_leaves_nothing_to_stop(house: House) -> None:
@@ -413,7 +413,7 @@ def test_a_run_that_was_refused_leaves_nothing_to_stop(house: House) -> None:
     job = house.add_job()
     house.dispatch(backend)
     assert house.until(job, Status.FAILED).remote_stop is RemoteStop.NONE
-    wait_until(lambda: backend.forgotten, "what was uploaded is deleted")
+    wait_until(lambda: backend.cleaned_up, "what was uploaded is deleted")
     assert backend.stopped == []
 
 
@@ -651,7 +651,7 @@ def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Pa
     failed = house.until(job, Status.FAILED)
     assert failed.error_code == "marks_missing"
     assert failed.marks is None
-    wait_until(lambda: backend.forgotten, "what lay elsewhere is deleted")
+    wait_until(lambda: backend.cleaned_up, "what lay elsewhere is deleted")
     wait_until(lambda: not list(house.folders.job(job.id).rglob("*.mp4")), "no file of it is left")
 
 

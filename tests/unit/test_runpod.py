@@ -147,7 +147,7 @@ def test_what_is_known_of_the_people_travels_as_the_media_do_and_is_deleted_with
     assert run.input["sha256"]["people_file"] == hashlib.sha256(b"p" * 300).hexdigest()
     assert rig.bucket.size(f"jobs/{rig.job.id}/people") == 300
     rig.last(handle)
-    rig.backend.forget(handle)
+    rig.backend.clean_up(handle)
     assert rig.bucket.objects() == set()
 
 
@@ -479,11 +479,11 @@ def test_what_a_dead_app_left_in_the_bucket_is_deleted_a_day_later(
     rig = make_rig()
     rig.bucket.store.put("jobs/old/target", b"left behind")
     rig.bucket.store.put("elsewhere/old", b"not ours")
-    rig.backend.forget(rig.unnamed)
+    rig.backend.clean_up(rig.unnamed)
     assert "jobs/old/target" in rig.bucket.objects(), "a run may still need it"
-    monkeypatch.setattr(runpod, "EXPIRE_AFTER_S", -10_000.0)
+    monkeypatch.setattr(runpod, "OLD_OBJECTS_AFTER_S", -10_000.0)
     rig.clock.now_s += 3601
-    rig.backend.forget(rig.unnamed)
+    rig.backend.clean_up(rig.unnamed)
     assert rig.bucket.objects() == {"elsewhere/old"}
 
 
