@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 
 import gradio as gr
 
 from faceswap.ui import texts
 from faceswap.ui.frame import Frame, i18n
+from faceswap.ui.render import render
 from faceswap.ui.site import Site, in_words, language_of, markup
 from faceswap.ui.texts import Language
 
@@ -56,7 +56,7 @@ def _terms(site: Site, language: Language) -> str:
     lines = [texts.words("models_own", language)] + [
         f"{fact.name} ({fact.file}): {texts.words(f'licence_{fact.licence}', language)}" for fact in facts
     ]
-    return f"<small>{'<br>'.join(map(escape, lines))}</small>" if facts else ""
+    return render("models", head="", lines=lines) if facts else ""
 
 
 def _missing(site: Site, language: Language) -> str:
@@ -77,5 +77,4 @@ def _missing(site: Site, language: Language) -> str:
             lines.append(texts.words("models_where", language, missing=missing, folder=folder))
         if not site.service.neural_runtime_installed:
             lines.append(texts.words("models_runtime", language))
-    head = escape(texts.words("models_head", language))
-    return f"<small><b>{head}</b><br>{'<br>'.join(map(escape, lines))}</small>" if lines else ""
+    return render("models", head=texts.words("models_head", language), lines=lines) if lines else ""

@@ -10,7 +10,8 @@ from gradio.events import Dependency
 
 from faceswap.examples import Example
 from faceswap.ui.frame import Frame, i18n
-from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup
+from faceswap.ui.render import render
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup
 from faceswap.ui.slot import INTAKES_AT_ONCE, Slot, filled, outputs_of
 
 _EVENT: dict[str, Any] = {
@@ -76,6 +77,6 @@ def group_example(site: Site, frame: Frame, target: Slot) -> Dependency:
 def _button(frame: Frame) -> gr.Button:
     with gr.Row(elem_id="fs-example-row"):
         press = gr.Button(i18n("example"), size="sm", elem_id="fs-example", scale=0, min_width=140)
-        markup(f'<p class="fs-credit">{both("example_credit")}</p>')
+        markup(render("credit"))
     frame.opened.then(None, js="() => window.faceswap.example()", api_visibility="private")
     return press

@@ -19,7 +19,8 @@ from gradio.events import Dependency
 
 from faceswap.errors import NotSignedIn
 from faceswap.ui import texts
-from faceswap.ui.site import UNCHANGED, Site, both, markup
+from faceswap.ui.render import render
+from faceswap.ui.site import UNCHANGED, Site, markup
 
 PageName = Literal["start", "video", "image", "multi", "tasks", "receipt", "verify", "diagnostics"]
 PATHS: dict[PageName, str] = {
@@ -45,15 +46,6 @@ i18n = gr.I18n(
 )
 
 _STATIC = Path(__file__).parent / "static"
-_MARK = (
-    '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" aria-hidden="true">'
-    '<circle cx="9" cy="9" r="6"/><path d="M14.6 6.2a6 6 0 1 1-5.9 9.9" stroke-linecap="round"/>'
-    '<path d="M7 8.2v.1M11 8.2v.1M7.2 11.2c1 .9 2.6.9 3.6 0" stroke-linecap="round"/></svg>'
-)
-_CHEVRON = (
-    '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">'
-    '<path d="m6 9 6 6 6-6"/></svg>'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +81,9 @@ def frame(site: Site, page: gr.Blocks, name: PageName) -> Generator[Frame]:
         opened = page.load(None, js="() => []", **quiet)
     yield Frame(token, signature, opened)
     with gr.Column(elem_id="fs-dock"):
-        markup(_pill(site), js_on_load="window.faceswap.start()")
+        markup(
+            render("pill", limit_mb=site.service.settings.max_upload_mb), js_on_load="window.faceswap.start()"
+        )
         with gr.Column(elem_id="fs-body"):
             markup('<p class="fs-notice" id="fs-notice" role="status" hidden></p>')
             with gr.Row(elem_id="fs-active"):
@@ -105,7 +99,7 @@ def frame(site: Site, page: gr.Blocks, name: PageName) -> Generator[Frame]:
                     elem_id="fs-table",
                 )
                 markup('<ul id="fs-cancels"></ul>', elem_classes=["fs-cancels-column"], min_width=40)
-            markup(_BELOW_TABLE)
+            markup(render("below_table", tasks=PATHS["tasks"]))
     refresh = gr.Button(visible="hidden", elem_id="fs-refresh")
     looks: dict[str, Any] = {"inputs": token, "outputs": [table, signature], "js": TICK, **quiet}
     gr.Timer(REFRESH_S).tick(None, **looks)
@@ -128,25 +122,4 @@ def _head(site: Site, current: PageName) -> str:
     shown: list[PageName] = ["start", "video", "image", "multi", "tasks", "verify"]
     if not site.owners.multi_user:
         shown.append("diagnostics")
-    links = "".join(
-        f'<a href="{PATHS[name]}"{" aria-current=page" if name == current else ""}>{both(f"nav_{name}")}</a>'
-        for name in shown
-    )
-    brand = f'<a class="fs-brand" href="./">{_MARK}{both("brand")}</a>'
-    return f'<header class="fs-head" data-page="{current}">{brand}<nav>{links}</nav></header>'
-
-
-def _pill(site: Site) -> str:
-    return (
-        '<div id="fs-toasts" role="status" aria-live="polite"></div>'
-        '<button id="fs-pill" type="button" data-do="toggle" aria-expanded="true" aria-controls="fs-body" '
-        f'data-limit="{site.service.settings.max_upload_mb}">'
-        f'<span id="fs-count">{both("tasks")}</span>{_CHEVRON}</button>'
-    )
-
-
-_BELOW_TABLE = (
-    f'<p id="fs-none">{both("none_active")}</p>'
-    f'<p id="fs-finished-head" hidden>{both("finished")}</p><ul id="fs-finished"></ul>'
-    f'<a class="fs-all" href="{PATHS["tasks"]}">{both("all_tasks")}</a>'
-)
+    return render("head", current=current, shown=shown, paths=PATHS)

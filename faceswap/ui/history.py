@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -11,8 +11,9 @@ from faceswap.errors import JobNotFound
 from faceswap.jobs import LIVE, Job, Status, isoformat
 from faceswap.ui import texts
 from faceswap.ui.frame import LOCAL_TIMES, PATHS, Frame, i18n
-from faceswap.ui.receipt import forgotten_tasks
-from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup
+from faceswap.ui.receipt import deleted_tasks
+from faceswap.ui.render import render
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, nothing
 from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
 
@@ -28,7 +29,7 @@ _FILTERS: dict[str, tuple[Status, ...]] = {
 
 
 def history_page(site: Site, frame: Frame) -> None:
-    markup(f'<div class="fs-lead"><h1>{both("title_tasks")}</h1><p>{both("lead_tasks")}</p></div>')
+    lead("title_tasks", "lead_tasks")
     viewer(site, frame, offers=False)
     with gr.Row():
         search = gr.Textbox(
@@ -70,7 +71,7 @@ def history_page(site: Site, frame: Frame) -> None:
                     gr.Button(visible=len(jobs) > count)]  # fmt: skip
         return [UNCHANGED, UNCHANGED]
 
-    forgotten_tasks(site, frame, [frame.opened.then, frame.signature.change, reload.click])
+    deleted_tasks(site, frame, [frame.opened.then, frame.signature.change, reload.click])
 
     inputs = [frame.token, search, choice, shown]
     quiet: dict[str, Any] = {
@@ -91,76 +92,45 @@ def _grown(count: int) -> int:
 
 def _rows(site: Site, jobs: list[Job], owner: str, language: Language, narrowed: bool) -> str:
     if not jobs and narrowed:
-        return f'<div class="fs-nothing">{escape(texts.words("history_none", language))}</div>'
+        return nothing(texts.words("history_none", language))
     if not jobs:
-        link = f'<a href="{PATHS["video"]}">{escape(texts.words("history_go", language))}</a>'
-        return f'<div class="fs-nothing">{escape(texts.words("history_empty", language))} {link}</div>'
-    return f'<ol class="fs-history">{"".join(_row(site, job, owner, language) for job in jobs)}</ol>'
+        text, link_text = (texts.words(key, language) for key in ("history_empty", "history_go"))
+        return nothing(text, link=PATHS["video"], link_text=link_text)
+    rows = [_row(site, job, owner, language) for job in jobs]
+    return render("history", language, rows=rows, receipt=PATHS["receipt"])
 
 
-def _row(site: Site, job: Job, owner: str, language: Language) -> str:
-    def word(key: str) -> str:
-        return escape(texts.words(key, language))
+@dataclass(frozen=True, slots=True)
+class _Row:
+    job: Job
+    simulated: bool
+    created_at: str
+    url: str
+    """Of the result, or ""."""
+    consent: str
+    """The version of the statement, or "" when the task was deleted since the list was read."""
+    took_s: float | None
+    why: str
 
-    def button(action: str, label: str) -> str:
-        return (
-            f'<button type="button" data-do="{action}" data-job="{job.id}" data-title="{escape(job.title)}" '
-            f'aria-label="{word(label)}: {escape(job.title)}">{word(label)}</button>'
-        )
 
-    acts: list[str] = []
-    if job.status is Status.COMPLETED:
-        url = escape(site.media_url(job.id, owner))
-        acts.append(button("view", "play" if job.type.target_kind == "video" else "view"))
-        label = f"{word('download')}: {escape(job.title)}"
-        acts.append(f'<a href="{url}" download aria-label="{label}">{word("download")}</a>')
-    simulated = not job.target_file
-    if job.status.live:
-        acts.append(button("cancel", "cancel"))
-    elif not simulated:
-        acts.append(button("retry", _again(job)))
-    if not simulated:
-        acts.append(
-            f'<a href="{PATHS["receipt"]}?job={job.id}" aria-label="{word("receipt")}: {escape(job.title)}">'
-            f"{word('receipt')}</a>"
-        )
-        acts.append(button("revoke", "revoke"))
-    if not job.status.live:
-        acts.append(button("delete", "delete"))
-    kind = "simulated" if simulated else job.type.target_kind
-    facts = [word(f"kind_{kind}"), _time(job), *_consent(site, job, owner, language)]
-    if job.status is Status.COMPLETED and job.started_at and job.completed_at:
-        length = texts.duration((job.completed_at - job.started_at).total_seconds(), language)
-        facts.append(escape(texts.words("took", language, duration=length)))
-    state = escape(texts.CATALOGUES[language].status[job.status])
-    why = " · ".join(filter(None, [texts.job_sentence(job, language), *texts.remarks(job, language)]))
-    meter = (
-        f'<progress max="100" value="{job.progress:.1f}" data-job="{job.id}" '
-        f'aria-label="{word("column_progress")}: {escape(job.title)}"></progress>'
-        if job.status.live
-        else ""
-    )
-    return (
-        f'<li data-job="{job.id}"><b>{escape(job.title)}</b>'
-        f'<span class="fs-status" data-status="{job.status}">{state}</span>'
-        f"<small>{' · '.join(f'<span>{fact}</span>' for fact in facts)}</small>"
-        f'<span class="fs-acts">{"".join(acts)}</span>{meter}'
-        f"{f'<span class=fs-why>{escape(why)}</span>' if why else ''}</li>"
+def _row(site: Site, job: Job, owner: str, language: Language) -> _Row:
+    done = job.status is Status.COMPLETED
+    took_s = None
+    if done and job.started_at and job.completed_at:
+        took_s = (job.completed_at - job.started_at).total_seconds()
+    return _Row(
+        job=job,
+        simulated=not job.target_file,
+        created_at=isoformat(job.created_at) or "",
+        url=site.media_url(job.id, owner) if done else "",
+        consent=_consent(site, job, owner),
+        took_s=took_s,
+        why=" · ".join(filter(None, [texts.job_sentence(job, language), *texts.remarks(job, language)])),
     )
 
 
-def _consent(site: Site, job: Job, owner: str, language: Language) -> list[str]:
+def _consent(site: Site, job: Job, owner: str) -> str:
     try:
-        consent = site.service.consent(job.id, owner=owner)
-    except JobNotFound:  # forgotten since the list was read
-        return []
-    return [escape(texts.words("consented", language, version=consent.version))]
-
-
-def _again(job: Job) -> str:
-    return "again" if job.status is Status.COMPLETED else "retry"
-
-
-def _time(job: Job) -> str:
-    """In UTC; the browser rewrites it in its own time zone."""
-    return f'<time datetime="{isoformat(job.created_at)}">{job.created_at:%Y-%m-%d %H:%M} UTC</time>'
+        return site.service.consent(job.id, owner=owner).version
+    except JobNotFound:
+        return ""

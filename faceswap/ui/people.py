@@ -7,7 +7,6 @@ where, so that there may be any number of them.
 from __future__ import annotations
 
 from collections.abc import Generator
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -16,13 +15,14 @@ from gradio.events import Dependency
 from faceswap.errors import NoFaceFound
 from faceswap.ui import texts
 from faceswap.ui.frame import Frame
-from faceswap.ui.site import Site, both, in_words, language_of, markup, message
+from faceswap.ui.render import both, render
+from faceswap.ui.site import Site, in_words, language_of, markup, message, nothing
 from faceswap.ui.slot import INTAKES_AT_ONCE, Slot
 from faceswap.ui.texts import Language
 from faceswap.uploads import DetectedFace
 
 _RESTORE = "() => window.faceswap.restoreMapping()"
-_HINT = f'<div class="fs-nothing">{both("faces_hint")}</div>'
+_HINT = nothing(both("faces_hint"))
 
 
 def people(site: Site, frame: Frame, target: Slot, *others: Dependency) -> None:
@@ -35,7 +35,7 @@ def people(site: Site, frame: Frame, target: Slot, *others: Dependency) -> None:
             yield _HINT
             return
         language = language_of(request)
-        yield f'<div class="fs-nothing" role="status">{escape(texts.words("faces_looking", language))}</div>'
+        yield nothing(texts.words("faces_looking", language), busy=True)
         with in_words(language) as outcome:
             owner = site.owner_of(token)
             faces = site.service.detect_faces(target_id, owner=owner)
@@ -58,32 +58,4 @@ def people(site: Site, frame: Frame, target: Slot, *others: Dependency) -> None:
 def _people(target_id: str, faces: list[DetectedFace], language: Language) -> str:
     if not faces:
         return message(texts.sentence(NoFaceFound(role="target"), language), "bad")
-    cards = "".join(_face(number, face, language) for number, face in enumerate(faces, 1))
-    return (
-        f'<section class="fs-people" data-target="{escape(target_id)}">'
-        f"<h2>{escape(texts.words('faces_found', language, count=len(faces)))}</h2>"
-        f"<p>{escape(texts.words('faces_why', language))}</p><ol>{cards}</ol></section>"
-    )
-
-
-def _face(number: int, face: DetectedFace, language: Language) -> str:
-    def word(key: str, **values: object) -> str:
-        return escape(texts.words(key, language, **values))
-
-    name = word("face", number=number)
-    at = ""
-    if face.at_s is not None:
-        minutes, seconds = divmod(round(face.at_s), 60)
-        at = f"<small>{word('face_at', time=f'{minutes}:{seconds:02}')}</small>"
-    return (
-        f'<li data-face="{escape(face.id)}">'
-        f'<figure><img src="data:image/jpeg;base64,{face.preview}" alt="{name}">'
-        f"<figcaption>{number}</figcaption></figure>"
-        f'<div class="fs-onto"><b>{name}</b>{at}'
-        f'<label class="fs-drop"><input type="file" accept="image/*" '
-        f'aria-label="{word("face_source", number=number)}">'
-        f'<span class="fs-drop-picture"></span><span class="fs-drop-hint">{word("face_drop")}</span></label>'
-        f'<p class="fs-drop-state" role="status">{word("face_kept")}</p>'
-        f'<button type="button" class="fs-small-button" data-do="unmap" hidden '
-        f'aria-label="{name}: {word("face_clear")}">{word("face_clear")}</button></div></li>'
-    )
+    return render("people", language, target=target_id, faces=faces)

@@ -6,16 +6,17 @@ import logging
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import gradio as gr
+from markupsafe import Markup
 
 from faceswap.errors import FaceSwapError
 from faceswap.jobs import Job
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.ui import texts
+from faceswap.ui.render import render
 from faceswap.ui.texts import Language
 
 log = logging.getLogger(__name__)
@@ -49,15 +50,15 @@ def language_of(request: gr.Request | None) -> Language:
 
 
 @dataclass(slots=True)
-class Outcome:
+class EventOutcome:
     problem: str = ""
     """What went wrong, as a sentence; "" when nothing did."""
 
 
 @contextmanager
-def in_words(language: Language) -> Generator[Outcome]:
+def in_words(language: Language) -> Generator[EventOutcome]:
     """Turn what is raised inside into a sentence and a toast: the one place where the pages meet errors."""
-    outcome = Outcome()
+    outcome = EventOutcome()
     try:
         yield outcome
     except FaceSwapError as error:
@@ -66,22 +67,24 @@ def in_words(language: Language) -> Generator[Outcome]:
         log.exception("a page's event failed")
         outcome.problem = texts.sentence(FaceSwapError(), language)
     if outcome.problem:
-        gr.Warning(escape(outcome.problem), title=texts.words("attention", language))
+        gr.Warning(Markup.escape(outcome.problem), title=texts.words("attention", language))
 
 
-def message(text: str, mood: str, queued: Iterable[Job] = ()) -> str:
-    """A line under a form. `mood`: good or bad; `queued`: the jobs whose end this page should tell."""
+def message(text: str, mood: Literal["good", "bad"], queued: Iterable[Job] = ()) -> str:
+    """A line under a form. `queued`: the jobs whose end this page should announce."""
     if not text:
         return ""
-    ids = " ".join(job.id for job in queued)
-    known = f' data-queued="{ids}"' if ids else ""
-    return f'<p class="fs-message" role="status" data-mood="{mood}"{known}>{escape(text)}</p>'
+    return render("message", text=text, mood=mood, ids=[job.id for job in queued])
 
 
-def both(key: str) -> str:
-    """A text in both languages, for markup that is the same for everybody; the page's language hides one."""
-    zh, en = (escape(texts.words(key, language)) for language in texts.LANGUAGES)
-    return f'<span class="fs-both"><span lang="zh-CN">{zh}</span><span lang="en">{en}</span></span>'
+def nothing(text: str, *, busy: bool = False, link: str = "", link_text: str = "") -> str:
+    """What a place says that has nothing to show, with a link to where that changes."""
+    return render("nothing", text=text, busy=busy, link=link, link_text=link_text)
+
+
+def lead(title: str, text: str = "", level: Literal[1, 2] = 1) -> gr.HTML:
+    """A heading and a sentence below it, by their keys."""
+    return markup(render("lead", title=title, text=text, level=level))
 
 
 def markup(value: str, **options: Any) -> gr.HTML:

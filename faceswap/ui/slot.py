@@ -6,7 +6,6 @@ The file is taken into the service as soon as it is chosen; from then on only it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,15 +15,21 @@ from gradio.utils import get_upload_folder
 
 from faceswap.errors import FaceSwapError, NoFaceFound, UploadNotFound
 from faceswap.store import Upload
-from faceswap.ui import texts
 from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
-from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
+from faceswap.ui.render import render
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message
 from faceswap.ui.texts import Language
 
 Kind = Literal["image", "video", "any"]
 Role = Literal["source", "target"]
 
 INTAKES_AT_ONCE = 4
+_FORMATS: dict[Kind, tuple[str, ...]] = {
+    "image": ("formats_image",),
+    "video": ("formats_video",),
+    "any": ("formats_image", "formats_video"),
+}
+"""The keys of the sentences that name what a slot takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ def outputs_of(slot: Slot) -> list[Any]:
 
 def filled(site: Site, kind: Kind, upload: Upload, owner: str, language: Language) -> list[Any]:
     """What the components of a slot show of an upload, in the order of `outputs_of`."""
-    card = _card(upload, site.media_url(upload.id, owner), language, faces=kind != "any")
+    url = site.media_url(upload.id, owner)
+    card = render("card", language, upload=upload, url=url, faces=kind != "any")
     return [gr.File(value=None, visible=False), card, gr.Button(visible=True), upload.id]
 
 
@@ -55,7 +61,7 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
     label = "source" if role == "source" else f"target_{kind}"
     with gr.Column(elem_classes=["fs-slot"], elem_id=f"fs-{role}", min_width=280):
         file = gr.File(label=i18n(label), file_count="single", height=280, elem_id=f"fs-{role}-file")
-        markup(f'<p class="fs-formats">{_formats(kind)}</p>')
+        markup(render("formats", formats=_FORMATS[kind]))
         card = markup("", elem_id=f"fs-{role}-card")
         replace = gr.Button(i18n("replace"), visible=False, size="sm", elem_id=f"fs-{role}-replace")
         chosen = gr.BrowserState("", storage_key=f"faceswap-{place}-{role}", secret=PUBLIC_SECRET)
@@ -139,31 +145,3 @@ def arrived(sent: object) -> tuple[Path, str]:
     if not file.is_relative_to(Path(get_upload_folder()).resolve()) or not file.is_file():
         raise UploadNotFound()
     return file, name if isinstance(name, str) and name else file.name
-
-
-def _formats(kind: Kind) -> str:
-    keys = ("formats_image", "formats_video") if kind == "any" else (f"formats_{kind}",)
-    return " · ".join(map(both, keys))
-
-
-def _card(upload: Upload, url: str, language: Language, *, faces: bool) -> str:
-    media = (
-        f'<img src="{escape(url)}" alt="{escape(upload.name)}">'
-        if upload.kind == "image"
-        else f'<video src="{escape(url)}" controls muted playsinline preload="metadata" '
-        f'aria-label="{escape(upload.name)}"></video>'
-    )
-    facts = [f'<span class="fs-name" title="{escape(upload.name)}">{escape(upload.name)}</span>']
-    size = {"width": upload.width, "height": upload.height}
-    if upload.kind == "video":
-        length = texts.duration(upload.duration_s or 0, language)
-        small = texts.words("video_facts", language, duration=length, **size)
-    else:
-        small = texts.words("picture_facts", language, **size)
-    facts.append(f'<span class="fs-small">{escape(small)}</span>')
-    if faces and upload.faces is not None:
-        key = "one_face" if upload.faces == 1 else "several_faces"
-        facts.append(
-            f'<span class="fs-faces">{escape(texts.words(key, language, count=upload.faces))}</span>'
-        )
-    return f'<div class="fs-media">{media}</div><div class="fs-facts">{"".join(facts)}</div>'

@@ -20,7 +20,8 @@ from faceswap.ui.example import example, group_example
 from faceswap.ui.frame import QUEUED, Frame, i18n
 from faceswap.ui.options import chosen, options
 from faceswap.ui.people import people
-from faceswap.ui.site import UNCHANGED, Site, both, in_words, language_of, markup, message
+from faceswap.ui.render import render
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, message
 from faceswap.ui.slot import INTAKES_AT_ONCE, slot
 from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
@@ -34,7 +35,7 @@ _FROM_PAGE = (
 
 
 def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
-    markup(f'<div class="fs-lead"><h1>{both(f"title_{kind}")}</h1><p>{both(f"lead_{kind}")}</p></div>')
+    lead(f"title_{kind}", f"lead_{kind}")
     if kind == "multi":
         target = slot(site, frame, "target", "any", kind)
         people(site, frame, target, group_example(site, frame, target))
@@ -56,7 +57,7 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
     said = markup("", elem_id="fs-said")
     preview = markup("", elem_id="fs-preview")
     moment = gr.Number(visible="hidden", elem_id="fs-moment")
-    markup(f'<div class="fs-lead"><h2>{both("result")}</h2></div>')
+    lead("result", level=2)
     viewer(site, frame, offers=True)
     events = _Events(site, kind)
     inputs = [frame.token, target.chosen, faces, moment, consent, *how]
@@ -173,9 +174,4 @@ def _mapping(sent: object) -> dict[str, str]:
 
 
 def _shown(picture: bytes, language: Language) -> str:
-    data = base64.b64encode(picture).decode("ascii")
-    return (
-        f'<figure class="fs-preview"><img src="data:image/jpeg;base64,{data}" '
-        f'alt="{texts.words("preview_alt", language)}">'
-        f"<figcaption>{texts.words('preview_shown', language)}</figcaption></figure>"
-    )
+    return render("preview", language, jpeg=base64.b64encode(picture).decode("ascii"))

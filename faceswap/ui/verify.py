@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import gradio as gr
 
 from faceswap.provenance import Verification
 from faceswap.ui import texts
 from faceswap.ui.frame import Frame, i18n
-from faceswap.ui.site import Site, both, in_words, language_of, markup, message
+from faceswap.ui.render import render
+from faceswap.ui.site import Site, in_words, language_of, lead, markup, message
 from faceswap.ui.slot import INTAKES_AT_ONCE, arrived
 from faceswap.ui.texts import Language
 
 
 def verify_page(site: Site, frame: Frame) -> None:
-    markup(f'<div class="fs-lead"><h1>{both("title_verify")}</h1><p>{both("lead_verify")}</p></div>')
+    lead("title_verify", "lead_verify")
     file = gr.File(label=i18n("verify_file"), file_count="single", height=220, elem_id="fs-verify-file")
     said = markup("", elem_id="fs-verified")
 
@@ -57,12 +56,7 @@ def _shown(found: Verification, name: str, language: Language) -> str:
         ("verify_hash", found.sha256),
         ("verify_problems", " · ".join(found.problems)),
     ]
-    facts = "".join(f"<dt>{escape(word(key))}</dt><dd>{escape(value)}</dd>" for key, value in rows if value)
-    mood = "good" if found.good else "bad"
-    return (
-        f'<section class="fs-verified" data-verdict="{found.verdict}"><h2>{escape(name)}</h2>'
-        f"{message(word(f'verify_{found.verdict}'), mood)}<dl>{facts}</dl></section>"
-    )
+    return render("verified", language, found=found, name=name, facts=[row for row in rows if row[1]])
 
 
 def _label_key(found: Verification) -> str:

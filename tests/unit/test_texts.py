@@ -67,7 +67,7 @@ def test_every_sentence_of_the_pages_is_used_and_none_is_missing() -> None:
         key for key in said if not re.search(rf"""["'`]{key}["'`]""", code) and not key.startswith(prefixes)
     }
     assert unused == set()
-    asked = set(re.findall(r"""(?:\bi18n|\bboth|\bword|\bsay)\(["']([\w]+)["']""", code))
+    asked = set(re.findall(r"""(?:\bi18n|\bboth|\bword)\(["'](\w+)["'][,)]""", code))
     assert asked <= set(texts.for_gradio("en"))
     assert all(any(key.startswith(prefix) for key in said | {"status_"}) for prefix in prefixes)
 
