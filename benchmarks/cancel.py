@@ -1,17 +1,19 @@
-"""How long a click on "cancel" takes to do its work, on this machine and in the cloud.
+"""How long a cancel takes, on this machine and in the cloud.
 
     python -m benchmarks.cancel [--times 50]        about six minutes on 2 cores
 
-The real app runs in a process of its own over a real store, and swaps a video. Once the engine computes, at a
-random moment, the request of the click is sent; the clock starts before it. Then other processes watch:
+The app runs in a process of its own and swaps a video. At a random moment while the engine computes, the
+benchmark starts the clock and sends the request that a click on "cancel" sends. It then measures the time
+until:
 
-- failed: the job is terminal in the store,
-- engine gone: no process computes for it any more,
-- confirmed: the store knows that, too. Only the cloud has it; a local run is killed, not asked.
+- failed: the store says that the job failed,
+- engine gone: no process computes for the job any more,
+- confirmed: the store says that the run has ended. Only for the cloud; a local run is killed at once.
 
-The cloud is the emulator of the tests with the real RunPod SDK's worker and a real S3 server on this machine:
-what the network and RunPod's own servers add cannot be seen here. In its second row RunPod says "cancelled"
-but the worker is never told, and finds the marker in the bucket by itself, where it looks every 2 s.
+The cloud is the emulator of the tests, with the worker of the real RunPod SDK and a real S3 server, all on
+this machine. The time that the network and RunPod's own servers add is not measured. In the second row of
+the cloud RunPod says "cancelled" but the worker is never told; it finds the marker in the bucket, where it
+looks every 2 s.
 """
 
 from __future__ import annotations

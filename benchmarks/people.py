@@ -1,8 +1,8 @@
-"""How well looks tell people apart: `python -m benchmarks.people`.
+"""How well the appearance of faces tells people apart: `python -m benchmarks.people`.
 
-Three people of packaged videos, seen at least a second apart, and the pictures of six more under changed
-light, size and noise. The equal error rate is where as many pairs of one person are taken for two as pairs of
-two for one.
+The faces are those of three people in packaged videos, at least a second apart, and of six people in
+pictures under changed light, size and noise. At the equal error rate, the share of pairs of one person that
+are taken for two people equals the share of pairs of two people that are taken for one.
 """
 
 from __future__ import annotations

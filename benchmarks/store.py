@@ -1,7 +1,7 @@
 """What the job store costs: `python -m benchmarks.store`.
 
-Prints the time to list 20 active jobs among 100 and among 100,000 finished ones, and the rates of creating
-jobs and of moving them through their states, with one and with four processes, on this machine's disk.
+Prints the time to list 20 active jobs among 100 and among 100,000 finished ones. Prints how many jobs a
+second can be created, and moved through their states, by one process and by four, on this machine's disk.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def rate(work: Callable[[], object], seconds: float = RATE_S) -> float:
 
 
 def fill(store: JobStore, finished: int) -> None:
-    """Bring the store to that many finished jobs: one made by its own rules, the others copied from it."""
+    """Fill the store with that many finished jobs: one made through `JobStore`, the others copies of it."""
     add_job(store)
     job = store.claim("filler", "local", 600)
     assert job is not None

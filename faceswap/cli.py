@@ -205,7 +205,7 @@ def _made(
             job_type, source, target, consent=True, face_mappings=faces or None, options=options
         )
         try:
-            job = _watched(service, job, _Progress(sys.stderr, quiet=given.quiet))
+            job = _watched(service, job, _ProgressLine(sys.stderr, quiet=given.quiet))
         except KeyboardInterrupt:
             service.cancel(job.id)
             raise
@@ -339,7 +339,7 @@ def _told(found: Verification) -> str:
     return "\n".join([_VERDICTS[found.verdict], *lines])
 
 
-def _watched(service: Service, job: Job, progress: _Progress) -> Job:
+def _watched(service: Service, job: Job, progress: _ProgressLine) -> Job:
     for change in service.watch(job.id):
         job = change
         progress.show(job)
@@ -359,7 +359,7 @@ def _deliver(result: Path, output: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-class _Progress:
+class _ProgressLine:
     """A bar on a terminal; elsewhere a line for every ten percent."""
 
     def __init__(self, out: TextIO, *, quiet: bool) -> None:
@@ -391,7 +391,8 @@ class _Progress:
 def _line(job: Job) -> str:
     progress = f"{job.progress:3.0f} %" if job.status.live else "     "
     why = f"  {job.error_message}" if job.error_message else ""
-    return f"{job.id}  {job.created_at:%Y-%m-%d %H:%M}  {job.status.value:<10} {progress}  {job.title}{why}"
+    made = f"{job.created_at:%Y-%m-%d %H:%M} UTC"
+    return f"{job.id}  {made}  {job.status.value:<10} {progress}  {job.title}{why}"
 
 
 def _say(given: argparse.Namespace, data: Any, text: str) -> None:

@@ -22,6 +22,7 @@ from faceswap.driving import HEARTBEAT_S, DrivenRun, Driver, Seal
 from faceswap.errors import BackendLost, BackendUnavailable
 from faceswap.folders import Folders
 from faceswap.jobs import Job, RunKey
+from faceswap.loops import Loop
 from faceswap.provenance import Provenance
 from faceswap.settings import Settings
 from faceswap.stops import StopDelivery, must_be_over
@@ -31,6 +32,8 @@ __all__ = ["HEARTBEAT_S", "LEASE_S", "Dispatcher"]
 
 log = logging.getLogger(__name__)
 
+CLOSE_WAIT_S = 3.0
+"""How long `close` waits for runs to end in order before it gives them back."""
 LEASE_S = 5.0
 """How long a run belongs to its dispatcher after the last heartbeat."""
 ADOPT_AFTER_S = 2 * HEARTBEAT_S
@@ -70,8 +73,6 @@ class Dispatcher:
         self._lapsed: dict[RunKey, _Lapse] = {}
         """Other workers' runs whose lease has lapsed, and since when this dispatcher has seen that."""
         self._lock = threading.Lock()
-        self._wake_claims = threading.Event()
-        self._wake_stops = threading.Event()
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
         self.stops = StopDelivery(store, backends, settings, self._spawn, monotonic)
@@ -83,10 +84,14 @@ class Dispatcher:
             self._submitted,
             monotonic,
         )
+        self.loops = (
+            Loop("claims", self._claim, HEARTBEAT_S, store.close),
+            Loop("stops", self.stops.step, HEARTBEAT_S, store.close),
+        )
 
     def start(self) -> None:
-        self._spawn("claims", self._loop, self._claim, self._wake_claims)
-        self._spawn("stops", self._loop, self.stops.step, self._wake_stops)
+        for loop in self.loops:
+            loop.start()
 
     def wake(self, job_id: str | None = None) -> None:
         """Look at the store now: for new work or, with an id, at a job that may have been cancelled."""
@@ -94,23 +99,39 @@ class Dispatcher:
             runs = [run for key, run in self._runs.items() if key.job_id == job_id]
         for run in runs:
             run.look.set()
-        self._wake_claims.set()
-        self._wake_stops.set()
+        for loop in self.loops:
+            loop.wake()
 
     def close(self) -> None:
-        """Give local runs back to the queue and leave remote ones to whoever comes next."""
+        """Give local runs back to the queue and leave remote ones to whoever comes next.
+
+        A run that is held up, by an upload that stalls for example, is given back without it: what its thread
+        does later changes nothing, because the run is not its own any more.
+        """
         self._closing.set()
+        for loop in self.loops:
+            loop.end()
         with self._lock:
             threads, runs = list(self._threads), list(self._runs.values())
-        for event in (self._wake_claims, self._wake_stops, *(run.look for run in runs)):
-            event.set()
+        for run in runs:
+            run.look.set()
+        end_s = time.monotonic() + CLOSE_WAIT_S
+        for loop in self.loops:
+            loop.close(max(0.0, end_s - time.monotonic()))
         for thread in threads:
-            thread.join()
+            thread.join(max(0.0, end_s - time.monotonic()))
+        with self._lock:
+            stalled = list(self._runs.values())
+        for run in stalled:
+            log.info("job %s: its run is held up and is given back", run.job.id)
+            self._driver.give_back(run)
+        for thread in threads:
+            thread.join(CLOSE_WAIT_S / 4)
 
     @property
     def alive(self) -> bool:
         """Whether jobs are being claimed."""
-        return any(thread.name == "faceswap-claims" and thread.is_alive() for thread in list(self._threads))
+        return self.loops[0].state == "ok"
 
     def _spawn(self, name: str, work: Callable[..., None], *arguments: object) -> None:
         def run() -> None:
@@ -125,16 +146,6 @@ class Dispatcher:
         with self._lock:
             self._threads.add(thread)
         thread.start()
-
-    def _loop(self, step: Callable[[], None], wake: threading.Event) -> None:
-        while not self._closing.is_set():
-            wake.clear()
-            try:
-                step()
-            except Exception:  # a full disk or a busy store must not end the loop; the next step tries again
-                log.exception("the dispatcher goes on after an error")
-            if not self._closing.is_set():
-                wake.wait(HEARTBEAT_S)
 
     # -- claiming ----------------------------------------------------------------------------------------
 
@@ -216,4 +227,4 @@ class Dispatcher:
 
     def _submitted(self) -> None:
         self._on_change()
-        self._wake_stops.set()  # a cancel that came meanwhile can be delivered now
+        self.loops[1].wake()  # a cancel that came meanwhile can be delivered now

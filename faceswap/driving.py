@@ -120,7 +120,7 @@ class Driver:
                 self._finish(run, handle, report)
                 return
             if self._closing.is_set():
-                self._hand_over(run)
+                self.give_back(run)
                 return
             run.look.wait(HEARTBEAT_S)
             run.look.clear()
@@ -229,8 +229,9 @@ class Driver:
             return False
         return now.status is Status.PROCESSING and now.run == job.run
 
-    def _hand_over(self, run: DrivenRun) -> None:
-        if run.backend.survives_restart:
+    def give_back(self, run: DrivenRun) -> None:
+        """Let another dispatcher go on with a run, or start the job again if nothing was sent."""
+        if run.backend.survives_restart and run.job.submitted_at is not None:
             self._store.end_lease(run.job)
         else:
             self._store.release(run.job, "given back: the app was stopped", spent=False)

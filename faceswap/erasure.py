@@ -22,6 +22,7 @@ from faceswap.backends import Backend, Handle
 from faceswap.errors import FaceSwapError, JobNotFound, UploadNotFound
 from faceswap.folders import Folders
 from faceswap.jobs import Job
+from faceswap.loops import Loop
 from faceswap.receipt import Because, Receipt, receipt_of
 from faceswap.store import Erasure, JobStore, Upload
 from faceswap.uploads import Intake
@@ -32,6 +33,7 @@ LOOK_EVERY_S = 1.0
 """How soon a deletion by another process is noticed."""
 BACKOFF_S = (1.0, 300.0)
 DAY_S = 86_400.0
+CLOSE_WAIT_S = 3.0
 
 
 @dataclass(slots=True)
@@ -67,18 +69,16 @@ class Eraser:
         self._monotonic = monotonic
         self._on_erased = on_erased
         self._tries: dict[str, _Try] = {}
-        self._wake = threading.Event()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="faceswap-erasing", daemon=True)
+        self.loop = Loop("erasing", self.step, LOOK_EVERY_S, store.close)
 
     def start(self) -> None:
-        self._thread.start()
+        self.loop.start()
 
     def close(self) -> None:
+        """A step that waits for the bucket is left behind: the notes stay for the next process."""
         self._closing.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.loop.close(CLOSE_WAIT_S)
 
     # -- receipts ----------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Eraser:
         if erasures and self._erase_here(erasures):
             for erasure in filter(_stayed_here, erasures):
                 self._store.note_erased(erasure.job_id)
-        self._wake.set()
+        self.loop.wake()
         return len(erasures)
 
     # -- working through the notes -----------------------------------------------------------------------
@@ -157,18 +157,6 @@ class Eraser:
                 log.debug("job %s: nothing is left of it", erasure.job_id)
             due.next_s = self._monotonic() + due.delay_s
             due.delay_s = min(due.delay_s * 2, BACKOFF_S[1])
-
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            self._wake.clear()
-            try:
-                self.step()
-            except (
-                Exception
-            ):  # a full disk or a busy store must not end the thread: the next step tries again
-                log.exception("erasing goes on after an error")
-            self._wake.wait(LOOK_EVERY_S)
-        self._store.close()
 
     def _erase_here(self, erasures: Sequence[Erasure]) -> bool:
         """Returns whether nothing of these jobs is left on this machine or in its snapshot."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,8 +77,9 @@ class OrderChecks:
         self._intake = intake
         self._settings = settings
 
-    def check(self, order: SwapOrder) -> CheckedOrder:
-        """Take the order's files in and check them.
+    def check(self, order: SwapOrder, before_gate: Callable[[], None] = lambda: None) -> CheckedOrder:
+        """Take the order's files in and check them. `before_gate` is called before the content gate, which
+        takes seconds; what it raises is raised here.
 
         Raises:
             ConsentRequired, LabelRequired, InvalidRequest, BadMedia, DiskFull, UploadNotFound.
@@ -95,6 +96,7 @@ class OrderChecks:
         target = self._taken_in(order.target, order.owner)
         _require_fit(job_type, sources, target)
         checked = CheckedOrder(job_type, sources, target, order.options)
+        before_gate()
         self._require_content(checked, own)
         return checked
 

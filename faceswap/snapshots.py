@@ -17,7 +17,6 @@ import logging
 import os
 import secrets
 import shutil
-import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +26,7 @@ from filelock import FileLock
 
 from faceswap.errors import DiskFull, FaceSwapError, JobNotFound, SnapshotUnavailable
 from faceswap.folders import Folders
+from faceswap.loops import Loop
 from faceswap.store import JobStore, is_whole
 
 log = logging.getLogger(__name__)
@@ -54,25 +54,21 @@ class Snapshots:
         self._copied: dict[str, _Stamp] = {}
         self._looked = False
         """Whether what lay in the folder before this process is known."""
-        self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
-        self._closing = threading.Event()
+        self._taken: object = None
+        """The store's version, as the loop's thread sees it, in the last snapshot."""
+        self.loop = Loop("snapshots", self._step, PERIOD_S, store.close, last=True)
         self.state: State = "ok"
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="faceswap-snapshots", daemon=True)
-        self._thread.start()
+        self.loop.start()
 
     def wake(self) -> None:
         """Something changed that is worth a snapshot now; returns at once."""
-        self._wake.set()
+        self.loop.wake()
 
     def close(self) -> None:
         """Take the last snapshot and stop."""
-        self._closing.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
+        self.loop.close()
 
     def take(self, without: Iterable[Path] = ()) -> bool:
         """Take a snapshot now. `without`: folders below the data folder that were deleted just now.
@@ -86,22 +82,16 @@ class Snapshots:
             log.warning("the snapshot failed and is tried again: %s", _what(error))
             self.state = "failing"
             return False
+        except BaseException:
+            self.state = "failing"
+            raise
         self.state = "ok"
         return True
 
-    def _run(self) -> None:
-        taken: object = None
-        while True:
-            last = self._closing.is_set()
-            self._wake.clear()
-            version = self._store.version()
-            if version != taken and self.take():
-                taken = version
-            if last:
-                break
-            if not self._closing.is_set():
-                self._wake.wait(PERIOD_S)
-        self._store.close()
+    def _step(self) -> None:
+        version = self._store.version()
+        if version != self._taken and self.take():
+            self._taken = version
 
     def _take(self, deleted: list[Path]) -> None:
         draft = self._folders.root / f".{_STORE}.{secrets.token_hex(4)}"

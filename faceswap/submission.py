@@ -47,7 +47,7 @@ class Submission:
         name = self._settings.backend_name
         if name not in self._backends:
             raise BackendUnavailable()
-        checked = self._orders.check(order)
+        checked = self._orders.check(order, lambda: self._store.require_room(order.owner, **self._limits))
         sources, target = checked.different_sources, checked.target
         self._backends[name].check(sum(upload.size_bytes for upload in sources), target.size_bytes)
         job = self._new_job(order.owner, title or target.name).evolve(
@@ -85,9 +85,12 @@ class Submission:
             updated_at=now,
         )
 
+    @property
+    def _limits(self) -> dict[str, int]:
+        return {"max_active": self._settings.max_active, "max_queue": self._settings.max_queue}
+
     def _queue(self, job: Job, consent: Consent | None) -> Job:
-        limits = {"max_active": self._settings.max_active, "max_queue": self._settings.max_queue}
-        job = self._store.add(job, consent, **limits, needs=job.uploads)
+        job = self._store.add(job, consent, **self._limits, needs=job.uploads)
         if not job.options.visible_label:
             note_unlabelled(self._folders, job)
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)

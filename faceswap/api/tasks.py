@@ -15,7 +15,8 @@ from faceswap.service import Service
 
 RECENT = 3
 _FINISHED = (Status.COMPLETED, Status.FAILED)
-_KEPT = 1000
+_KEPT_BYTES = 16_000_000
+"""Of answers: one owner may ask for hundreds of pages of a long history."""
 _HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
@@ -31,6 +32,7 @@ class TaskAnswers:
         self._owners = owners
         self._version: object = None
         self._made: dict[tuple[object, ...], tuple[bytes, str]] = {}
+        self._made_bytes = 0
 
     def answer(self, owner: str, scope: Scope, limit: int, offset: int, known: str | None) -> Response:
         """200 with an ETag, or 304 when `known`, an If-None-Match, names that ETag."""
@@ -42,15 +44,17 @@ class TaskAnswers:
 
     def _body(self, owner: str, scope: Scope, limit: int, offset: int) -> tuple[bytes, str]:
         version = (self._service.version(), self._owners.period)
-        if version != self._version or len(self._made) >= _KEPT:
+        if version != self._version or self._made_bytes > _KEPT_BYTES:
             self._version = version
             self._made.clear()
+            self._made_bytes = 0
         asked = (owner, scope, limit, offset)
         if asked not in self._made:
             jobs = _tasks(self._service, owner, scope, limit, offset)
             body = bytes(success([shown_job(job, owner, self._owners) for job in jobs]).body)
             tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
             self._made[asked] = (body, tag)
+            self._made_bytes += len(body)
         return self._made[asked]
 
 

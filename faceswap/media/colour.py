@@ -1,6 +1,7 @@
 """How the numbers in a video's planes become colours: one decision for decoder, engine, encoder and browser.
 
-A video that does not say which matrix it uses is read as browsers read it, and the result always says it.
+What a file states is believed. What it does not state is read as browsers read it, and the result always
+states it, with matrix, primaries and transfer together: browsers ignore one without the others.
 The numbers are FFmpeg's AVColorRange, AVColorSpace, AVColorPrimaries and AVColorTransferCharacteristic, which
 are those of ITU-T H.273 but for the range.
 """
@@ -18,7 +19,8 @@ Matrix = Literal["bt601", "bt709", "bt2020"]
 
 LIMITED_RANGE, FULL_RANGE = 1, 2
 _UNSPECIFIED = 2
-"""Of matrix, primaries and transfer; 0 is reserved for the last two."""
+_UNNAMED = (0, _UNSPECIFIED)
+"""Of primaries and transfer."""
 _BT709, _FCC, _BT470BG, _SMPTE170M, _SMPTE240M, _BT2020, _BT2020_CONSTANT = 1, 4, 5, 6, 7, 9, 10
 _MATRICES: Mapping[int, Matrix] = {
     _BT709: "bt709",
@@ -29,20 +31,27 @@ _MATRICES: Mapping[int, Matrix] = {
 }
 _CONVERTED = (_FCC, _SMPTE240M)
 """Rare matrices, which are converted to BT.709."""
-_PRIMARIES_AND_TRANSFER: Mapping[int, tuple[int, int]] = {
-    _BT709: (1, 1),
-    _BT470BG: (5, 6),
-    _SMPTE170M: (6, 6),
-    _BT2020: (9, 14),
-    _BT2020_CONSTANT: (9, 14),
+_USUAL: Mapping[int, tuple[int, int, int]] = {
+    _BT709: (_BT709, 1, 1),
+    _BT470BG: (_SMPTE170M, 6, 6),  # the same numbers; its own primaries would change what browsers show
+    _SMPTE170M: (_SMPTE170M, 6, 6),
+    _BT2020: (_BT2020, 9, 14),
+    _BT2020_CONSTANT: (_BT2020_CONSTANT, 9, 14),
 }
-"""What belongs to a matrix where the file names the matrix only."""
+"""Matrix, primaries and transfer for a matrix that stands alone."""
+_FROM_RGB = (_SMPTE170M, 1, 1)
+"""Of RGB. Chromium shows blue more exactly with this matrix than with that of BT.709."""
 _SWSCALE = {_FCC: 4, _BT470BG: 5, _SMPTE170M: 5, _SMPTE240M: 7, _BT2020: 9, _BT2020_CONSTANT: 9}
 """The scaler has numbers of its own; BT.709 is 1."""
 _HD_HEIGHT = 720
 """From this height on an unnamed matrix is BT.709, below it BT.601. Source: Chromium, `ffmpeg_common.cc`."""
+_ALWAYS_BT601 = ("vp9", "av1")
+"""Codecs in which an unnamed matrix is BT.601 whatever the height. Source: the same, and seen in Chromium."""
+_STATES_NOTHING = "vp8"
+"""Its decoder names a matrix that no file states."""
 
-_EIGHT_BIT_420 = ("yuv420p", "yuvj420p")
+PIX_FMT = "yuv420p"
+"""Of every frame, whatever its range."""
 _WITHOUT_CHROMA = ("pal8", "gray", "mono", "ya8", "ya16")
 """Beginnings of the names of formats whose values are those of a screen, as RGB is."""
 
@@ -71,29 +80,31 @@ class ColourPlan:
     """The form that every frame of a video gets, and what its result states."""
 
     tags: Tags
-    pix_fmt: str
-    """`yuv420p` or `yuvj420p`."""
+    frames_know: bool = True
+    """Whether a frame's own matrix is one that the file states."""
 
     @classmethod
-    def of(cls, first: av.VideoFrame) -> ColourPlan:
-        """Decide by the first decoded frame: headers can be silent or wrong."""
+    def of(cls, first: av.VideoFrame, codec: str) -> ColourPlan:
+        """Decide by the first decoded frame: headers can be silent or wrong. `codec` is FFmpeg's name."""
         matrix, full = int(first.colorspace), is_full_range(first)
-        if _is_rgb(first):
-            matrix, full = _BT709, False
-        elif matrix in _CONVERTED:
-            matrix = _BT709
-        elif matrix not in _MATRICES:
-            matrix = _BT709 if first.height >= _HD_HEIGHT else _SMPTE170M
         primaries, transfer = int(first.color_primaries), int(first.color_trc)
-        usual = _PRIMARIES_AND_TRANSFER[matrix]
-        tags = Tags(
-            FULL_RANGE if full else LIMITED_RANGE,
-            matrix,
-            primaries if primaries not in (0, _UNSPECIFIED) else usual[0],
-            transfer if transfer not in (0, _UNSPECIFIED) else usual[1],
-        )
-        name = first.format.name
-        return cls(tags, name if name in _EIGHT_BIT_420 else "yuv420p")
+        if codec == _STATES_NOTHING:
+            matrix = _UNSPECIFIED
+        if _is_rgb(first):
+            full, usual = False, _FROM_RGB
+        elif matrix in _CONVERTED:
+            usual = _USUAL[_BT709]
+        elif matrix in _USUAL:
+            usual = _USUAL[matrix]
+        else:
+            usual = _USUAL[_SMPTE170M if codec in _ALWAYS_BT601 or first.height < _HD_HEIGHT else _BT709]
+        if primaries in _UNNAMED:
+            matrix, primaries = usual[:2]
+        elif matrix not in _MATRICES or _is_rgb(first):
+            matrix = usual[0]
+        transfer = usual[2] if transfer in _UNNAMED else transfer
+        tags = Tags(FULL_RANGE if full else LIMITED_RANGE, matrix, primaries, transfer)
+        return cls(tags, codec != _STATES_NOTHING)
 
     @property
     def colour(self) -> Colour:
@@ -106,7 +117,7 @@ class ColourPlan:
             frame = frame.reformat(
                 width=width,
                 height=height,
-                format=self.pix_fmt,
+                format=PIX_FMT,
                 src_colorspace=None if rgb else self._scaler_matrix(int(frame.colorspace)),
                 dst_colorspace=self._scaler_matrix(self.tags.matrix),
                 src_color_range=FULL_RANGE if rgb or is_full_range(frame) else LIMITED_RANGE,
@@ -116,32 +127,17 @@ class ColourPlan:
         return frame
 
     def _fits(self, frame: av.VideoFrame, width: int, height: int) -> bool:
-        matrix = int(frame.colorspace)
         return (
-            frame.format.name == self.pix_fmt
+            frame.format.name == PIX_FMT
             and (frame.width, frame.height) == (width, height)
             and is_full_range(frame) == (self.tags.colour_range == FULL_RANGE)
-            and (matrix not in (*_MATRICES, *_CONVERTED) or _same(matrix, self.tags.matrix))
+            and self._scaler_matrix(int(frame.colorspace)) == self._scaler_matrix(self.tags.matrix)
         )
 
     def _scaler_matrix(self, matrix: int) -> int:
-        if matrix not in (*_MATRICES, *_CONVERTED):
+        if not self.frames_know or matrix not in (*_MATRICES, *_CONVERTED):
             matrix = self.tags.matrix  # it does not say, so it is read as the first frame was
         return _SWSCALE.get(matrix, _BT709)
-
-
-def limited(frame: av.VideoFrame) -> av.VideoFrame:
-    """A full-range 4:2:0 frame with luma 16..235, for encoders that know no other range."""
-    matrix = _SWSCALE.get(int(frame.colorspace), _BT709)
-    made = frame.reformat(
-        format="yuv420p",
-        src_colorspace=matrix,
-        dst_colorspace=matrix,
-        src_color_range=FULL_RANGE,
-        dst_color_range=LIMITED_RANGE,
-    )
-    made.colorspace, made.color_range = frame.colorspace, LIMITED_RANGE
-    return made
 
 
 def is_full_range(frame: av.VideoFrame) -> bool:
@@ -151,7 +147,3 @@ def is_full_range(frame: av.VideoFrame) -> bool:
 
 def _is_rgb(frame: av.VideoFrame) -> bool:
     return frame.format.is_rgb or frame.format.name.startswith(_WITHOUT_CHROMA)
-
-
-def _same(one: int, other: int) -> bool:
-    return _MATRICES.get(one) == _MATRICES.get(other)

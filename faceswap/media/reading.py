@@ -104,7 +104,7 @@ class VideoReader:
         self._limits.check_video(first.width, first.height, None)
         self._first_size = first.width, first.height
         self.width, self.height = first.width & ~1, first.height & ~1
-        self._plan = ColourPlan.of(first)
+        self._plan = ColourPlan.of(first, stream.codec_context.codec.canonical_name)
         self.display_matrix = _display_matrix(first)
         """How players turn and mirror the picture."""
         self.rotation = first.rotation % 360
@@ -139,11 +139,6 @@ class VideoReader:
     @property
     def tags(self) -> Tags:
         return self._plan.tags
-
-    @property
-    def pix_fmt(self) -> str:
-        """Of every frame: `yuv420p` or `yuvj420p`."""
-        return self._plan.pix_fmt
 
     @property
     def fps(self) -> float | None:

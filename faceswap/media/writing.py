@@ -13,7 +13,7 @@ import av
 import av.video
 
 from faceswap.media.aigc import KEY as AIGC_KEY
-from faceswap.media.colour import FULL_RANGE, LIMITED_RANGE, limited
+from faceswap.media.colour import PIX_FMT
 from faceswap.media.frames import AudioPacket, Frame
 from faceswap.media.reading import VideoReader
 from faceswap.media.sound import Track
@@ -35,8 +35,6 @@ class _Encoder:
     speeds: tuple[Mapping[str, str], Mapping[str, str]]
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     tag: str | None = None
-    full_range: bool = True
-    """Whether it takes luma of 0..255; if not, it is converted."""
 
 
 _USUAL = "libx264"
@@ -52,7 +50,6 @@ _ENCODERS: Mapping[str, _Encoder] = {
         lambda crf: min(63, crf + 11),
         ({"cpu-used": "7"}, {"cpu-used": "8"}),
         {"deadline": "realtime", "row-mt": "1", "b": "0"},
-        full_range=False,
     ),
 }
 """Those whose video browsers play in an MP4."""
@@ -102,11 +99,10 @@ class VideoWriter:
         codec = self._stream.codec_context
         if coding.tag:
             codec.codec_tag = coding.tag
-        self._to_limited = reader.tags.colour_range == FULL_RANGE and not coding.full_range
         codec.width, codec.height = reader.width, reader.height
-        codec.pix_fmt = "yuv420p" if self._to_limited else reader.pix_fmt
+        codec.pix_fmt = PIX_FMT
         codec.time_base = reader.time_base
-        codec.color_range = LIMITED_RANGE if self._to_limited else reader.tags.colour_range
+        codec.color_range = reader.tags.colour_range
         codec.colorspace = reader.tags.matrix
         codec.color_primaries, codec.color_trc = reader.tags.primaries, reader.tags.transfer
         if reader.stream.sample_aspect_ratio:
@@ -133,7 +129,7 @@ class VideoWriter:
     def write(self, frame: Frame) -> None:
         if not self._started:
             self._start()
-        video = limited(frame.video) if self._to_limited else frame.video
+        video = frame.video
         video.pict_type = av.video.frame.PictureType.NONE  # else x264 repeats the source's decisions
         if video.pts is not None:
             video.pts -= self._set_back

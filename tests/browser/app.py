@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 START_S = 60
@@ -43,7 +43,7 @@ class App:
         }
         self.temporary = folder / "gradio"
         self._process: subprocess.Popen[bytes] | None = None
-        self.api = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        self.api = httpx.Client(base_url=self.url, trust_env=False, timeout=30 * PATIENCE)
 
     @property
     def running(self) -> bool:
@@ -81,7 +81,7 @@ class App:
         """Its exit code. SIGKILL leaves it no time to clean up."""
         assert self._process
         self._process.send_signal(how)
-        return self._process.wait(30)
+        return self._process.wait(30 * PATIENCE)
 
     def close(self) -> None:
         self.api.close()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import platformdirs
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
@@ -14,6 +13,8 @@ from faceswap.engine.face.models import landmarker_path
 from tests.browser.app import App
 from tests.browser.chromium import find_chromium
 from tests.browser.pages import VideoPage
+from tests.downloads import CACHE
+from tests.waiting import PATIENCE
 
 FLAGS = [
     "--no-sandbox",
@@ -24,7 +25,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 20_000
+PATIENCE_MS = 20_000 * PATIENCE
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -43,7 +44,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def landmark_model() -> Path:
     """Fetched once into the user's cache."""
-    return landmarker_path(platformdirs.user_cache_path("faceswap-tests", appauthor=False))
+    return landmarker_path(CACHE)
 
 
 @pytest.fixture(scope="session")

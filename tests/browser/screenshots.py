@@ -16,7 +16,7 @@ from tests.browser.app import App
 from tests.browser.conftest import Visitor
 from tests.browser.pages import Panel, VideoPage
 from tests.browser.tasks import finish, queue
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 LOCALES = {"zh": "zh-CN", "en": "en-US"}
@@ -137,7 +137,7 @@ def test_take_the_picture_of_the_readme(
     both in the public domain."""
     size = {"width": 1280, "height": 1320}
     page = VideoPage(visit(finished, locale="en-US", viewport=size).open("/video?example"))
-    expect(page.card("target").locator("video")).to_be_visible(timeout=120_000)
+    expect(page.card("target").locator("video")).to_be_visible(timeout=120_000 * PATIENCE)
     page.start()
     expect(page.result.locator("video[data-lead]")).to_be_visible(timeout=60_000)
     for video in page.page.locator("video").all():

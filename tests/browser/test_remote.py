@@ -12,8 +12,9 @@ from tests.browser.app import App
 from tests.browser.conftest import Visitor
 from tests.browser.pages import Panel, VideoPage
 from tests.emulator.server import KEY, Emulator, Faults
+from tests.waiting import PATIENCE
 
-PATIENCE_MS = 70_000
+PATIENCE_MS = 70_000 * PATIENCE
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ Space's Python where there is one; used by a script and from inside another site
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -20,56 +19,26 @@ import av
 import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Frame, expect
-from uv import find_uv_bin
 
+from tests import environments
 from tests.browser.app import REPOSITORY, App
 from tests.browser.pages import VideoPage
 from tests.browser.tasks import finish, queue
 from tests.emulator.sdk import SdkWorker
 from tests.emulator.server import KEY, Emulator
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SPACE = {"SPACE_ID": "someone/faceswap", "SPACE_HOST": "someone-faceswap.hf.space"}
 SANDBOX = (
     "allow-downloads allow-forms allow-modals allow-pointer-lock allow-popups "
     "allow-popups-to-escape-sandbox allow-same-origin allow-scripts"
 )
-RUN_MS = 60_000
-
-
-def python_of_a_space() -> Path:
-    """Python 3.12 where this machine has one, else the one that runs the tests. Nothing is downloaded."""
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [shutil.which("python3.12"), *sorted(versions.glob("3.12.*/bin/python"))]
-    for candidate in filter(None, found):
-        told = subprocess.run(
-            [candidate, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True
-        )
-        if told.stdout.strip() == b"(3, 12)":
-            return Path(candidate)
-    return Path(sys.executable)
-
-
-def environment(folder: Path, *packages: str) -> Path:
-    """The Python of a new virtual environment with requirements.txt and no more than `packages` besides."""
-    python = folder / "bin" / "python"
-    needs = ["--requirement", str(REPOSITORY / "requirements.txt"), *packages]
-    for command in (
-        ["venv", "--python", str(python_of_a_space()), str(folder)],
-        ["pip", "install", "--python", str(python), *needs],
-    ):
-        subprocess.run(
-            [find_uv_bin(), "--quiet", "--no-config", *command],
-            env=os.environ | {"UV_PYTHON_DOWNLOADS": "never"},
-            check=True,
-            timeout=240,
-        )
-    return python
+RUN_MS = 60_000 * PATIENCE
 
 
 @pytest.fixture(scope="module")
-def space_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return environment(tmp_path_factory.mktemp("environment") / "venv")
+def space_python() -> Path:
+    return environments.SPACE.python()
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +232,7 @@ def test_mcp_without_its_package_is_told_in_one_sentence(
     space_python: Path, code: Path, tmp_path: Path
 ) -> None:
     with closing(App(tmp_path, python=space_python, code=code, **SPACE, FACESWAP_MCP="1")) as app:
-        assert app.launch().wait(60) == 1
+        assert app.launch().wait(60 * PATIENCE) == 1
         assert app.log.read_text().strip().endswith('Install it with: pip install "gradio[mcp]".')
         assert "Traceback" not in app.log.read_text()
 
@@ -289,11 +258,11 @@ class _Told(BaseHTTPRequestHandler):
         """Nothing: the test's output is no access log."""
 
 
-@pytest.mark.parametrize("package", [(), ("spaces",)], ids=["without its package", "with its package"])
+@pytest.mark.parametrize("package", [False, True], ids=["without its package", "with its package"])
 def test_it_starts_under_the_hook_of_a_zero_gpu_space(
-    package: tuple[str, ...], space_python: Path, code: Path, tmp_path: Path, landmark_model: Path
+    package: bool, space_python: Path, code: Path, tmp_path: Path, landmark_model: Path
 ) -> None:
-    python = environment(tmp_path / "venv", *package) if package else space_python
+    python = environments.ZERO_GPU_SPACE.python() if package else space_python
     with ZeroGpu() as platform:
         thread = threading.Thread(target=platform.serve_forever, daemon=True)
         thread.start()

@@ -10,9 +10,9 @@ from playwright.sync_api import expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
-RUN_MS = 60_000
+RUN_MS = 60_000 * PATIENCE
 
 
 def test_a_video_is_swapped_watched_and_played(

@@ -18,9 +18,9 @@ from jupyter_client.manager import KernelManager
 from faceswap.store import JobStore
 from tests.browser.app import REPOSITORY, App
 from tests.browser.tasks import finish, queue
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
-ANSWER_S = 60
+ANSWER_S = 60 * PATIENCE
 
 
 class Kernel:

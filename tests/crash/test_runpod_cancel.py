@@ -25,13 +25,14 @@ from tests.emulator.light import LightWorkers
 from tests.emulator.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
 from tests.emulator.server import KEY, LIVE, EmulatedJob, Emulator, Faults
 from tests.factories import make_upload
+from tests.waiting import PATIENCE
 
 PHASES = ("before submit", "during submit", "queued", "first 100 ms", "middle", "uploading", "after the end")
 TIMES = 20
 KILLS = 10
 SLOW_RUN_S = 0.3
 SLOW_UPLOAD_S = 2.0
-DEADLINE_S = 240.0
+DEADLINE_S = 240.0 * PATIENCE
 
 APP = """
 import threading

@@ -11,7 +11,7 @@ from faceswap.settings import Settings
 from tests.emulator.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
 from tests.emulator.sdk import SdkWorker
 from tests.emulator.server import KEY, Emulator, Faults
-from tests.media import transcode
+from tests.media import MediaFolder, transcode
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +70,9 @@ def settings_for(
 
 
 @pytest.fixture(scope="session")
-def long_video(puppet_video: Path, media_dir: Path) -> Path:
+def long_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """640 x 360, 40 s: minutes of work for the engine when other tests run, 10 s at the least."""
-    return transcode(puppet_video, media_dir / "long.mp4", frames=None, loops=13, preset="ultrafast")
+    return media_folder.make(
+        "long-puppet.mp4",
+        lambda path: transcode(puppet_video, path, frames=None, loops=13, preset="ultrafast"),
+    )

@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import signal
 import subprocess
-import sys
-import venv
 from pathlib import Path
 
-import platformdirs
-
 from faceswap.engine.face.models import landmarker_path
+from tests.downloads import CACHE
 from tests.emulator.server import Emulator
+from tests.environments import WORKER
 
 ROOT = Path(__file__).parents[2]
-REQUIREMENTS = ROOT / "faceswap" / "worker" / "requirements.txt"
-RUNTIME = "onnxruntime>=1.21,<1.27"
-"""Instead of the onnxruntime-gpu of `requirements-gpu.txt`, the same without 3 GB for GPUs."""
-CACHE = platformdirs.user_cache_path("faceswap-tests", appauthor=False)
-
-
-def worker_python() -> Path:
-    """A Python with exactly what `worker/requirements.txt` lists, and `RUNTIME`, made once and kept in the
-    user's cache.
-
-    The SDK cannot be installed beside gradio, and the image has no more than this either.
-    """
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + f"{sys.version} {RUNTIME}".encode()).hexdigest()[:16]
-    home = CACHE / f"worker-{key}"
-    python, done = home / "bin" / "python", home / "complete"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "worker.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            venv.create(home, clear=True, with_pip=True)
-            command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            command += ["--requirement", str(REQUIREMENTS), RUNTIME]
-            made = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-            assert made.returncode == 0, made.stderr[-2000:]
-            done.touch()
-    return python
 
 
 def weights_dir() -> Path:
@@ -79,7 +49,7 @@ class SdkWorker:
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [str(worker_python()), "-m", "faceswap.worker.handler"],
+                [str(WORKER.python()), "-m", "faceswap.worker.handler"],
                 cwd=ROOT,
                 env=environment,
                 stdout=log,
@@ -129,7 +99,3 @@ def _cmdline(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-if __name__ == "__main__":
-    print(worker_python())

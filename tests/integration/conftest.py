@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 
 from faceswap.engine.face.models import landmarker_path
+from tests.downloads import CACHE
 from tests.integration.serving import Serving
 
 
 @pytest.fixture(scope="session")
-def landmark_model() -> Iterator[Path]:
-    """The model, fetched once into the user's cache: a data folder of a test need not fetch its own."""
-    path = landmarker_path(platformdirs.user_cache_path("faceswap-tests", appauthor=False))
-    before = os.environ.get("FACESWAP_FACE_LANDMARKER")
-    os.environ["FACESWAP_FACE_LANDMARKER"] = str(path)
-    yield path
-    if before is None:
-        del os.environ["FACESWAP_FACE_LANDMARKER"]
-    else:
-        os.environ["FACESWAP_FACE_LANDMARKER"] = before
+def landmark_model() -> Path:
+    return landmarker_path(CACHE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _landmark_model_for_engines() -> Iterator[None]:
+    """The model in the user's cache: a data folder of a test need not fetch its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACESWAP_FACE_LANDMARKER", str(landmarker_path(CACHE)))
+        yield
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from faceswap.settings import Settings
 from faceswap.store import JobStore, Upload
 from faceswap.ui.server import Server
 from tests.factories import NOON, add_job, make_upload
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
@@ -71,7 +71,7 @@ class Serving:
     def client(self, token: str | None = None, **headers: str) -> httpx.Client:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        client = httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60)
+        client = httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60 * PATIENCE)
         self._clients.append(client)
         return client
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import threading
 from collections.abc import Callable
 
 import httpx
 import pytest
 
+from faceswap.api import tasks
 from faceswap.consent import STATEMENT
 from faceswap.jobs import Status
 from tests.factories import add_job
 from tests.integration.serving import PIXEL, Serving
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -380,7 +382,7 @@ def test_a_file_over_the_limit_is_refused_while_it_streams(serve: Callable[..., 
     """Chunked, without an announced size: the answer comes although the body never ends."""
     serving = serve(max_upload_mb=1)
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"\0" * 1_200_000
-    with socket.create_connection(("127.0.0.1", serving.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=30 * PATIENCE) as connection:
         connection.sendall(
             b"POST /api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
             b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
@@ -419,6 +421,7 @@ def test_health_says_what_runs_and_what_waits(serving: Serving, http: httpx.Clie
         "store": "ok",
         "snapshot": "off",
         "dispatcher": False,
+        "threads": {},
         "backends": ["local"],
         "default_backend": "local",
         "queue": {"pending": 1, "processing": 1, "limit": 100},
@@ -428,6 +431,65 @@ def test_health_says_what_runs_and_what_waits(serving: Serving, http: httpx.Clie
 def test_health_says_that_the_dispatcher_runs(serve: Callable[..., Serving]) -> None:
     http = serve(dispatch=True).client()
     wait_until(lambda: data(http.get("/api/health"))["dispatcher"], "the dispatcher runs")
+    threads = data(http.get("/api/health"))["threads"]
+    assert threads == dict.fromkeys(("claims", "stops", "erasing", "housekeeping"), "ok")
+
+
+def test_a_cancel_does_not_wait_for_submissions_that_wait_for_the_content_gate(
+    serve: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = serve(content_gate="tests.gates:refuse_videos", max_active=100)
+    job, mine = serving.add_job(), {**files(serving), "consent": True}
+    gate, waiting = threading.Event(), threading.Semaphore(0)
+
+    def slow_gate(*_: object) -> None:
+        waiting.release()
+        assert gate.wait(60)
+
+    monkeypatch.setattr(serving.service._parts.intake, "require_content", slow_gate)
+    clients = [serving.client() for _ in range(45)]
+    submissions = [
+        threading.Thread(target=client.post, args=("/api/process/single-video",), kwargs={"json": mine})
+        for client in clients
+    ]
+    for thread in submissions:
+        thread.start()
+    assert waiting.acquire(timeout=20)
+    try:
+        http = serving.client()
+        wait_until(lambda: http.get("/api/health").status_code == 200, "the routes answer")
+        assert http.get(f"/api/status/{job.id}", timeout=10).status_code == 200
+        assert http.post(f"/api/cancel/{job.id}", timeout=10).status_code == 200
+    finally:
+        gate.set()
+        for thread in submissions:
+            thread.join()
+    assert len(serving.service.active()) == 45
+
+
+def test_limits_are_checked_before_the_content_gate(
+    serve: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = serve(content_gate="tests.gates:refuse_videos", max_active=1)
+    asked: list[object] = []
+    monkeypatch.setattr(serving.service._parts.intake, "require_content", lambda *files: asked.append(files))
+    serving.add_job()
+    answer = serving.client().post("/api/process/single-video", json={**files(serving), "consent": True})
+    assert (answer.status_code, asked) == (429, [])
+
+
+def test_answers_about_tasks_are_kept_within_a_limit_of_bytes(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_KEPT_BYTES", 10_000)
+    for _ in range(20):
+        serving.add_job(status=Status.FAILED, title="t" * 100)
+    answers = tasks.TaskAnswers(serving.service, serving.owners)
+    largest = 0
+    for limit in range(1, 21):
+        largest = max(largest, len(answers.answer("local", "all", limit, 0, None).body))
+        assert sum(len(body) for body, _ in answers._made.values()) <= 10_000 + largest
+    assert len(answers._made) < 20
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from faceswap.jobs import Job, Status
 from faceswap.store import Upload
 from tests.integration.serving import PIXEL, Serving
+from tests.waiting import PATIENCE
 
 NOT_SIGNED_IN = "Your session is missing or no longer valid. Reload the page to start a new one."
 
@@ -125,7 +126,11 @@ def test_every_route_of_the_document_is_judged_here(shared: Shared) -> None:
             assert ("security" in operation) is (path not in OPEN), path
 
 
-@pytest.mark.parametrize("request_", PRIVATE, ids=lambda r: f"{r.method} {r.route}")
+@pytest.mark.parametrize(
+    "request_",
+    [pytest.param(r, marks=pytest.mark.engine if r.route == "/api/detect-faces" else ()) for r in PRIVATE],
+    ids=lambda r: f"{r.method} {r.route}",
+)
 def test_what_is_anothers_is_as_unknown_as_nothing(shared: Shared, request_: Request) -> None:
     before = [shared.serving.store.get(job.id) for job in (shared.live, shared.done)]
     for who, client in shared.visitors().items():
@@ -243,7 +248,7 @@ def house(serving: Serving) -> Iterator[Serving]:
 
 def raw(serving: Serving, method: str, path: str) -> tuple[int, bytes]:
     """As it is written: other clients tidy a path up."""
-    connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30 * PATIENCE)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -292,6 +297,7 @@ def test_an_id_in_a_body_reaches_nothing_but_the_store(house: Serving, field: st
     assert house.service.history() == []
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     "name",
     [

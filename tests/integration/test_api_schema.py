@@ -19,8 +19,10 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from faceswap.jobs import Job, Status
 from tests.integration.serving import Serving
+from tests.waiting import PATIENCE
 
-REQUESTS = 5_000
+REQUESTS = {"fast": 500, "ci": 1_500, "deep": 5_000}
+"""By the profile of hypothesis, see `tests/conftest.py`."""
 CHECKS = [
     openapi_checks.status_code_conformance,
     openapi_checks.content_type_conformance,
@@ -74,15 +76,15 @@ def api(serve: Callable[..., Serving]) -> Iterator[Api]:
         yield Api(serving, owner, schemathesis.openapi.from_url(f"{serving.url}/api/openapi.json"), session)
 
 
-@pytest.mark.timeout(600)
 def test_thousands_of_requests_get_what_the_document_promises(landmark_model: Path, api: Api) -> None:
     operations = api.operations()
-    many = -(-REQUESTS // (2 * (len(operations) - len(FEW))))
+    wanted = REQUESTS[settings.get_current_profile_name()]
+    many = -(-wanted // (2 * (len(operations) - len(FEW))))
     for operation in operations:
         examples = FEW.get(operation.path, many)
         for mode in [GenerationMode.POSITIVE] if examples == 1 else list(GenerationMode):
             _try(api, operation, mode, examples)
-    assert sum(api.seen.values()) >= REQUESTS
+    assert sum(api.seen.values()) >= wanted
     answered = {label for label, code in api.seen if code == 200}
     assert answered | {"POST /api/detect-faces", "POST /api/preview"} == {
         operation.label for operation in operations
@@ -128,7 +130,9 @@ def test_a_picture_taken_in_and_its_faces_are_as_documented(
     upload, detect = api.schema["/api/upload"]["POST"], api.schema["/api/detect-faces"]["POST"]
     url = api.serving.url
     with group_photo.open("rb") as file:
-        sent = api.session.post(f"{url}/api/upload", files={"file": ("group.jpg", file)}, timeout=60)
+        sent = api.session.post(
+            f"{url}/api/upload", files={"file": ("group.jpg", file)}, timeout=60 * PATIENCE
+        )
     upload.validate_response(sent)
     assert sent.status_code == 200
     found = api.session.post(
@@ -140,7 +144,7 @@ def test_a_picture_taken_in_and_its_faces_are_as_documented(
 
 
 def test_the_document_has_an_example_or_a_description_for_everything(api: Api) -> None:
-    raw = api.session.get(f"{api.serving.url}/api/openapi.json", timeout=30).json()
+    raw = api.session.get(f"{api.serving.url}/api/openapi.json", timeout=30 * PATIENCE).json()
     for path, methods in raw["paths"].items():
         for operation in methods.values():
             assert operation["summary"], path

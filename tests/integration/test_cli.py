@@ -26,7 +26,7 @@ from faceswap.settings import Settings
 from faceswap.signing import SigningKey
 from tests.marked import marked, sealed
 from tests.media import transcode
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -54,7 +54,7 @@ def command(data_dir: Path) -> Command:
 
     def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         with start(data_dir, *words, **environment) as process:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=120 * PATIENCE)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     return run
@@ -192,10 +192,9 @@ def test_an_interrupted_swap_is_cancelled(
     jobs: Callable[..., Any],
     portrait: Path,
     face_video: Path,
-    media_dir: Path,
     tmp_path: Path,
 ) -> None:
-    long = transcode(face_video, media_dir / "long-cli.mp4", frames=None, loops=12, preset="ultrafast")
+    long = transcode(face_video, tmp_path / "long-cli.mp4", frames=None, loops=12, preset="ultrafast")
     with start(data_dir, "swap", portrait, long, "-o", tmp_path / "out.mp4", "--consent") as process:
         assert process.stderr
         for line in process.stderr:
@@ -217,9 +216,9 @@ def test_jobs_lists_what_the_app_knows_and_cancel_ends_it(
         job = service.submit("single-video", portrait, face_video, consent=True)
     listed = quick("jobs")
     assert listed.returncode == 0
-    assert listed.stdout.split()[:5] == [
+    assert listed.stdout.split()[:6] == [
         job.id,
-        *f"{job.created_at:%Y-%m-%d %H:%M}".split(),
+        *f"{job.created_at:%Y-%m-%d %H:%M} UTC".split(),
         "pending",
         "0",
     ]
@@ -298,7 +297,7 @@ def test_on_a_terminal_progress_is_a_bar(
     except OSError:
         pass  # how a terminal on Linux says that nobody writes to it any more
     os.close(ours)
-    assert process.wait(60) == 0
+    assert process.wait(60 * PATIENCE) == 0
     assert b"[##############################] 100 %" in shown
     assert shown.count(b"\r\x1b[K") >= 2
 

@@ -29,7 +29,7 @@ from faceswap.swap_result import SwapResult
 from faceswap.ui import texts
 from tests.factories import Clock, add_job, make_upload
 from tests.marked import marked
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 class ScriptedBackend:
@@ -63,7 +63,7 @@ class ScriptedBackend:
         if self.survives_restart and not self.uploads:
             media.sending()
         self.submitting.set()
-        assert self.gate.wait(20)
+        assert self.gate.wait(20 * PATIENCE)
         if self.uploads:
             media.sending()
         if self.submit_error:
@@ -234,7 +234,7 @@ def test_a_result_that_comes_after_the_cancel_is_deleted(house: House) -> None:
     backend.gate.clear()
     job = house.add_job()
     house.dispatch(backend)
-    assert backend.submitting.wait(20)
+    assert backend.submitting.wait(20 * PATIENCE)
     backend.report = Report(RunState.SUCCEEDED, 100)
     house.store.cancel(job.id)
     backend.gate.set()
@@ -254,6 +254,24 @@ def test_stopping_the_app_gives_a_local_run_back_unspent(house: House) -> None:
     assert backend.stopped
     house.dispatch(ScriptedBackend())
     house.until(job, Status.PROCESSING)
+
+
+def test_closing_does_not_wait_for_an_upload_that_stalls(house: House) -> None:
+    backend = ScriptedBackend(survives_restart=True)
+    backend.uploads = True
+    backend.gate.clear()
+    job = house.add_job(backend="runpod")
+    dispatcher = house.dispatch(backend)
+    assert backend.submitting.wait(20)
+    closing = threading.Thread(target=dispatcher.close)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive(), "the upload is still under way"
+    given_back = house.store.get(job.id)
+    assert (given_back.status, given_back.attempt) == (Status.PENDING, 0)
+    backend.gate.set()
+    wait_until(lambda: not dispatcher._runs, "the upload's thread has ended")
+    assert house.store.get(job.id) == given_back, "it sent nothing and changed nothing"
 
 
 def test_a_local_run_whose_process_died_starts_again_three_times_at_most(house: House) -> None:
@@ -433,7 +451,7 @@ def test_a_cancel_that_meets_a_submit_in_flight_wins(house: House) -> None:
     backend.gate.clear()
     job = house.add_job()
     house.dispatch(backend)
-    assert backend.submitting.wait(20)
+    assert backend.submitting.wait(20 * PATIENCE)
     assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
     backend.gate.set()
     wait_until(lambda: any(handle.remote_id for handle in backend.stopped), "the late id is stopped")
@@ -449,7 +467,7 @@ def test_a_cancel_that_meets_a_submission_that_was_refused_has_nothing_left_to_s
     backend.gate.clear()
     job = house.add_job()
     house.dispatch(backend)
-    assert backend.submitting.wait(20)
+    assert backend.submitting.wait(20 * PATIENCE)
     assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
     backend.gate.set()
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
@@ -463,7 +481,7 @@ def test_a_cancel_during_the_upload_keeps_the_job_from_being_sent(house: House) 
     backend.gate.clear()
     job = house.add_job(backend="runpod")
     house.dispatch(backend)
-    assert backend.submitting.wait(20)
+    assert backend.submitting.wait(20 * PATIENCE)
     assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING, "its media may be there"
     backend.gate.set()
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
@@ -496,7 +514,7 @@ def test_a_bug_while_a_run_is_stopped_does_not_keep_it_from_being_stopped(house:
     backend.submit_error = SubmissionUnknown()
     job = house.add_job()
     house.dispatch(backend)
-    assert bug.wait(20)
+    assert bug.wait(20 * PATIENCE)
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
 
 
@@ -641,6 +659,7 @@ def test_two_dispatchers_share_the_work_and_run_each_job_once(house: House) -> N
     assert sorted(id for backend in backends for id in backend.submissions) == sorted(job.id for job in jobs)
 
 
+@pytest.mark.engine
 def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Path) -> None:
     backend = ScriptedBackend()
     backend.report = Report(RunState.SUCCEEDED, 100)
@@ -655,6 +674,7 @@ def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Pa
     wait_until(lambda: not list(house.folders.job(job.id).rglob("*.mp4")), "no file of it is left")
 
 
+@pytest.mark.engine
 def test_a_result_is_handed_out_with_its_marks_and_ingredients(house: House, tmp_path: Path) -> None:
     backend = ScriptedBackend()
     backend.report = Report(RunState.SUCCEEDED, 100, swap=SwapResult(frames=3))
@@ -682,7 +702,7 @@ def test_a_cancel_while_a_result_is_signed_leaves_no_result(house: House) -> Non
 
     job = house.add_job()
     house.dispatch(backend, seal=slow_seal)
-    assert signing.wait(20)
+    assert signing.wait(20 * PATIENCE)
     cancelled = house.store.cancel(job.id)
     wait_until(lambda: not list(house.folders.job(job.id).glob("attempt-*")), "the work is removed")
     assert not house.folders.result(cancelled).exists()

@@ -15,6 +15,9 @@ from PIL import Image
 
 from tests import child
 from tests.child import inspect_spec, swap_spec
+from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.engine
 
 DONE = {"event": "done", "notes": [], "engine": "mesh", "provider": None, "weights": []}
 
@@ -208,7 +211,7 @@ class TestTheParent:
                 pass
             assert [entry.suffix for entry in tmp_path.iterdir()] == [".part"]
             process.stdin.close()
-            assert process.wait(5) == 1
+            assert process.wait(5 * PATIENCE) == 1
         assert not list(tmp_path.iterdir())
 
     def test_when_it_is_gone_from_the_start_nothing_is_left(
@@ -218,7 +221,7 @@ class TestTheParent:
         with child.start(spec) as process:
             assert process.stdin
             process.stdin.close()
-            assert process.wait(20) == 1
+            assert process.wait(20 * PATIENCE) == 1
         assert not list(tmp_path.iterdir())
 
     def frames(self, event: dict[str, Any]) -> int:

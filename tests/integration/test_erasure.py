@@ -246,6 +246,7 @@ def test_the_log_is_emptied_as_soon_as_nobody_reads_in_it(
     assert b"a-private-" not in content
 
 
+@pytest.mark.engine
 def test_jobs_are_kept_for_as_long_as_is_set_after_their_end(
     serving: Serving, make_service: Callable[..., Service]
 ) -> None:

@@ -22,7 +22,7 @@ from tests.emulator.s3 import S3Server
 from tests.emulator.sdk import SdkWorker
 from tests.emulator.server import Emulator, Faults
 from tests.integration.test_ui import Caller, file_data
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 WINDOW, WINDOWS = 40, 24
 
@@ -157,7 +157,7 @@ def test_nothing_is_left_of_a_task_that_ran_in_the_cloud(
     try:
         with Service(settings_for(emulator, settings.data_dir, None)) as service:
             job = service.submit("single-video", small.picture, small.clip, consent=True)
-            assert service.wait(job.id, timeout_s=150).status is Status.COMPLETED
+            assert service.wait(job.id, timeout_s=150 * PATIENCE).status is Status.COMPLETED
             small.traces.add("result", service.result_path(job.id).read_bytes())
             service.delete(job.id)
             wait_until(lambda: service._store.erasures() == [], "nothing is elsewhere")
@@ -165,7 +165,7 @@ def test_nothing_is_left_of_a_task_that_ran_in_the_cloud(
 
         with Service(settings) as service:
             job = service.submit("single-video", done.picture, done.clip, consent=True)
-            assert service.wait(job.id, timeout_s=150).status is Status.COMPLETED
+            assert service.wait(job.id, timeout_s=150 * PATIENCE).status is Status.COMPLETED
             done.traces.add("result", service.result_path(job.id).read_bytes())
             assert set(done.traces.found(*places)) >= {"name", "clip", "result"}
             receipt = service.receipt(job.id)

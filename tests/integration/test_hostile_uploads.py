@@ -27,7 +27,7 @@ from tests.integration.hostile import PAYLOAD, Hostile, hostile_files
 from tests.integration.serving import Serving
 from tests.integration.traps import Traps
 from tests.media import transcode
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 CRAFTED = 60
 IMAGES, VIDEOS = 8_000, 2_000
@@ -60,7 +60,6 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.timeout(600)
 def test_crafted_files_are_refused_in_our_words_or_lose_what_they_hid(
     landmark_model: Path,
     serve: Callable[..., Serving],
@@ -83,7 +82,9 @@ def test_crafted_files_are_refused_in_our_words_or_lose_what_they_hid(
         before = everything(tmp_path)
 
         def send(file: Hostile) -> tuple[int, dict[str, Any]]:
-            answer = client.post("/api/upload", files={"file": (file.name, file.content)}, timeout=120)
+            answer = client.post(
+                "/api/upload", files={"file": (file.name, file.content)}, timeout=120 * PATIENCE
+            )
             return answer.status_code, answer.json()
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -140,12 +141,15 @@ def test_a_file_that_hides_its_size_costs_one_process_and_not_the_app(
     Image.new("RGB", (7_000, 7_000)).save(path, compress_level=1)
     serving = serve(engine_memory_mb=600)
     client = serving.client()
-    answer = client.post("/api/upload", files={"file": ("large.png", path.read_bytes())}, timeout=120)
+    answer = client.post(
+        "/api/upload", files={"file": ("large.png", path.read_bytes())}, timeout=120 * PATIENCE
+    )
     assert answer.status_code in REFUSALS, answer.text
     assert client.get("/api/health").status_code == 200
     assert not list((serving.folders.root / "uploads").iterdir())
 
 
+@pytest.mark.engine
 def test_an_engine_that_dies_of_a_file_is_an_error_of_the_file(
     serving: Serving, portrait: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +227,6 @@ def seeds(tmp_path_factory: pytest.TempPathFactory, portrait: Path, face_video: 
     return folder
 
 
-@pytest.mark.timeout(600)
 def test_ten_thousand_damaged_files_end_in_our_errors(seeds: Path, portrait: Path, tmp_path: Path) -> None:
     """In one limited process, one after the other, each inspected as an upload is: see `mutants.py`."""
     work = tmp_path / "work"
@@ -240,7 +243,7 @@ def test_ten_thousand_damaged_files_end_in_our_errors(seeds: Path, portrait: Pat
             cwd=repository,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=600 * PATIENCE,
             check=False,
         )
         assert ran.returncode == 0, ran.stderr[-2000:]

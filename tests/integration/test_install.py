@@ -16,7 +16,7 @@ import pytest
 from uv import find_uv_bin
 
 import faceswap
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 IMPORT = """
@@ -43,7 +43,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["venv", "--python", sys.executable, str(environment)],
         ["pip", "install", "--python", str(environment / "bin" / "python"), str(REPOSITORY)],
     ):
-        subprocess.run([*uv, *command], check=True, timeout=240)
+        subprocess.run([*uv, *command], check=True, timeout=240 * PATIENCE)
     return environment / "bin"
 
 
@@ -103,7 +103,7 @@ def served(installed: Path, elsewhere: Path, environment: dict[str, str]) -> Ite
         env=environment | {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"},
         stdout=subprocess.DEVNULL,
     )
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30 * PATIENCE) as client:
 
         def answers() -> bool:
             assert process.poll() is None, "the app ended"
@@ -117,7 +117,7 @@ def served(installed: Path, elsewhere: Path, environment: dict[str, str]) -> Ite
             yield client
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
+            process.wait(timeout=30 * PATIENCE)
 
 
 def test_the_app_serves_its_pages(served: httpx.Client) -> None:

@@ -17,6 +17,7 @@ from faceswap.errors import BadMedia, FaceSwapError, LabelRequired
 from faceswap.media import Limits
 from faceswap.provenance import Verdict, judged
 from tests.media import transcode
+from tests.waiting import PATIENCE
 
 FLIPS = 1_000
 """Of each kind of result."""
@@ -30,13 +31,18 @@ def service(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) -> I
 
 @pytest.fixture(scope="module")
 def results(
-    service: Service, portrait: Path, other_portrait: Path, face_video: Path, media_dir: Path
+    service: Service,
+    portrait: Path,
+    other_portrait: Path,
+    face_video: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     """One result of each kind, small."""
-    small = media_dir / "small-portrait.png"
+    folder = tmp_path_factory.mktemp("small")
+    small = folder / "small-portrait.png"
     with Image.open(other_portrait) as opened:
         opened.convert("RGB").resize((160, 160)).save(small)
-    clip = transcode(face_video, media_dir / "small-face.mp4", frames=8, size=(320, 180), audio=("aac",))
+    clip = transcode(face_video, folder / "small-face.mp4", frames=8, size=(320, 180), audio=("aac",))
     jobs = {
         "image": service.submit("single-image", portrait, small, consent=True),
         "video": service.submit("single-video", portrait, clip, consent=True),
@@ -45,7 +51,7 @@ def results(
 
 
 def path_of(service: Service, job_id: str) -> Path:
-    done = service.wait(job_id, timeout_s=60)
+    done = service.wait(job_id, timeout_s=60 * PATIENCE)
     assert done.status is Status.COMPLETED, done.error_message
     return service.result_path(job_id)
 

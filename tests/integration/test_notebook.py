@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 
 from faceswap.store import JobStore
 from tests.emulator.sdk import SdkWorker
 from tests.emulator.server import KEY, Emulator
+from tests.waiting import PATIENCE
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOK = REPOSITORY / "notebooks" / "demo.ipynb"
@@ -48,7 +50,7 @@ def run(folder: Path, landmark_model: Path, **environment: str) -> list[Any]:
         },
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=240 * PATIENCE,
     )
     assert told.returncode == 0, told.stdout[-4000:]
     return [cell for cell in nbformat.read(copy, as_version=4).cells if cell.cell_type == "code"]
@@ -76,6 +78,7 @@ def judge(cells: list[Any], backend: str) -> None:
     assert '<iframe src="http://' in shown(cells, "launch(app")
 
 
+@pytest.mark.notebook
 def test_it_runs_from_top_to_bottom(tmp_path: Path, landmark_model: Path) -> None:
     cells = run(tmp_path, landmark_model)
     judge(cells, "local")
@@ -86,6 +89,7 @@ def test_it_runs_from_top_to_bottom(tmp_path: Path, landmark_model: Path) -> Non
     store.close()
 
 
+@pytest.mark.notebook
 def test_it_runs_on_a_cloud_endpoint_where_one_is_configured(
     tmp_path: Path, landmark_model: Path, emulator: Emulator, sdk_worker: SdkWorker
 ) -> None:

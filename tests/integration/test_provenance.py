@@ -255,6 +255,7 @@ def test_all_words_stay_for_two_seconds_and_the_mark_to_the_end(tmp_path: Path) 
     assert min(short for time_s, _, short in seen if time_s > 2.01) > 0.9
 
 
+@pytest.mark.engine
 class TestSealing:
     """Through the child process, as the app does it."""
 

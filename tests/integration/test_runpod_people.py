@@ -19,7 +19,7 @@ from tests.emulator.server import Emulator
 from tests.integration.test_engine_faces import strip_of
 from tests.integration.test_runpod_chain import free_box
 from tests.media import STRIP, crossing_places
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 class Both:
@@ -33,7 +33,7 @@ class Both:
         paths: list[Path] = []
         for service in (self.here, self.cloud):
             job = service.submit(kind, None, target, face_mappings=mappings, consent=True)
-            job = service.wait(job.id, timeout_s=150)
+            job = service.wait(job.id, timeout_s=150 * PATIENCE)
             assert job.status is Status.COMPLETED, job.error_code
             paths.append(service.result_path(job.id))
         return paths[0], paths[1]

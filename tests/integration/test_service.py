@@ -31,8 +31,8 @@ from faceswap.errors import (
 )
 from faceswap.jobs import CANCELLED_MESSAGE
 from faceswap.queries import FRAME_COLUMNS
-from tests.media import transcode
-from tests.waiting import wait_until
+from tests.media import MediaFolder, transcode
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -49,9 +49,12 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 
 @pytest.fixture(scope="session")
-def long_video(face_video: Path, media_dir: Path) -> Path:
+def long_video(face_video: Path, media_folder: MediaFolder) -> Path:
     """640 x 360, half a minute: long enough to be caught in the middle."""
-    return transcode(face_video, media_dir / "long.mp4", frames=None, loops=12, preset="ultrafast")
+    return media_folder.make(
+        "long-face.mp4",
+        lambda path: transcode(face_video, path, frames=None, loops=12, preset="ultrafast"),
+    )
 
 
 def running(service: Service, job: Job) -> Job:
@@ -77,6 +80,7 @@ def engine_pids(data_dir: Path) -> list[int]:
     return found
 
 
+@pytest.mark.engine
 def test_a_video_is_swapped_from_submit_to_file(
     make_service: Callable[..., Service], portrait: Path, occluded_video: Path
 ) -> None:
@@ -97,6 +101,7 @@ def test_a_video_is_swapped_from_submit_to_file(
     assert consent.sources_sha256 == (service.find_upload(job.source_file).sha256,)
 
 
+@pytest.mark.engine
 def test_a_picture_is_swapped(
     make_service: Callable[..., Service], portrait: Path, other_portrait: Path
 ) -> None:
@@ -104,10 +109,11 @@ def test_a_picture_is_swapped(
     job = service.submit(
         "single-image", str(portrait), str(other_portrait), consent=True, options=SwapOptions(many_faces=True)
     )
-    assert service.wait(job.id, timeout_s=60).status is Status.COMPLETED
+    assert service.wait(job.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
     assert service.upload(service.result_path(job.id)).kind == "image"
 
 
+@pytest.mark.engine
 def test_cancel_ends_job_process_and_partial_files(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
@@ -130,6 +136,7 @@ def test_cancel_ends_job_process_and_partial_files(
         service.result_path(job.id)
 
 
+@pytest.mark.engine
 def test_a_cancel_from_another_process_is_noticed(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
@@ -141,6 +148,7 @@ def test_a_cancel_from_another_process_is_noticed(
     wait_until(lambda: not engine_pids(tmp_path), "the process is gone")
 
 
+@pytest.mark.engine
 def test_a_crash_of_the_engine_costs_one_job(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, face_video: Path, tmp_path: Path
 ) -> None:
@@ -149,22 +157,24 @@ def test_a_crash_of_the_engine_costs_one_job(
     running(service, job)
     for pid in engine_pids(tmp_path):
         os.kill(pid, signal.SIGSEGV)
-    crashed = service.wait(job.id, timeout_s=20)
+    crashed = service.wait(job.id, timeout_s=20 * PATIENCE)
     assert (crashed.status, crashed.error_code) == (Status.FAILED, "engine_crashed")
     again = service.submit("single-video", portrait, face_video, consent=True)
-    assert service.wait(again.id, timeout_s=60).status is Status.COMPLETED
+    assert service.wait(again.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
 
 
+@pytest.mark.engine
 def test_a_run_that_takes_too_long_is_stopped(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
     service = make_service(engine_timeout_s=0.5)
     job = service.submit("single-video", portrait, long_video, consent=True)
-    late = service.wait(job.id, timeout_s=30)
+    late = service.wait(job.id, timeout_s=30 * PATIENCE)
     assert (late.error_code, late.status) == ("timeout", Status.FAILED)
     wait_until(lambda: not engine_pids(tmp_path), "the process is gone")
 
 
+@pytest.mark.engine
 def test_closing_gives_the_job_back_and_the_next_service_finishes_it(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
@@ -174,29 +184,32 @@ def test_closing_gives_the_job_back_and_the_next_service_finishes_it(
     service.close()
     assert not engine_pids(tmp_path)
     restarted = make_service()
-    assert restarted.wait(job.id, timeout_s=120).status is Status.COMPLETED
+    assert restarted.wait(job.id, timeout_s=120 * PATIENCE).status is Status.COMPLETED
     assert restarted.get(job.id).attempt == 1
 
 
+@pytest.mark.engine
 def test_no_face_in_the_target_video_fails_the_job_and_says_so(
     make_service: Callable[..., Service], portrait: Path, no_face_video: Path
 ) -> None:
     service = make_service()
     job = service.submit("single-video", portrait, no_face_video, consent=True)
-    failed = service.wait(job.id, timeout_s=60)
+    failed = service.wait(job.id, timeout_s=60 * PATIENCE)
     assert (failed.status, failed.error_code) == (Status.FAILED, "no_face")
     assert failed.error_message == str(NoFaceFound(role="target"))
 
 
+@pytest.mark.engine
 def test_several_faces_in_the_source_are_noted(
     make_service: Callable[..., Service], group_photo: Path, other_portrait: Path
 ) -> None:
     service = make_service()
     job = service.submit("single-image", group_photo, other_portrait, consent=True)
     assert job.notes == ("several_faces_in_source",)
-    assert service.wait(job.id, timeout_s=60).status is Status.COMPLETED
+    assert service.wait(job.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
 
 
+@pytest.mark.engine
 def test_the_sixth_live_job_is_refused_and_costs_nothing(
     make_service: Callable[..., Service], portrait: Path, face_video: Path
 ) -> None:
@@ -227,6 +240,7 @@ def test_nothing_happens_without_consent(
     assert service.history() == []
 
 
+@pytest.mark.engine
 def test_each_bad_file_is_refused_by_name_of_its_fault(
     make_service: Callable[..., Service],
     portrait: Path,
@@ -275,6 +289,7 @@ def test_too_little_room_is_said_before_anything_is_queued(
     assert service.history() == []
 
 
+@pytest.mark.engine
 def test_delete_removes_media_result_and_rows(
     make_service: Callable[..., Service], portrait: Path, other_portrait: Path, tmp_path: Path
 ) -> None:
@@ -282,7 +297,7 @@ def test_delete_removes_media_result_and_rows(
     shared = service.upload(portrait)
     jobs = [service.submit("single-image", shared, other_portrait, consent=True) for _ in range(2)]
     for job in jobs:
-        service.wait(job.id, timeout_s=60)
+        service.wait(job.id, timeout_s=60 * PATIENCE)
     service.delete(jobs[0].id)
     with pytest.raises(JobNotFound):
         service.get(jobs[0].id)
@@ -297,6 +312,7 @@ def test_delete_removes_media_result_and_rows(
     }
 
 
+@pytest.mark.engine
 def test_deleting_a_live_job_cancels_it(
     make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
 ) -> None:
@@ -308,6 +324,7 @@ def test_deleting_a_live_job_cancels_it(
     wait_until(lambda: list((tmp_path / "data" / "jobs").iterdir()) == [], "its folder is gone")
 
 
+@pytest.mark.engine
 def test_another_owner_sees_nothing(
     make_service: Callable[..., Service], portrait: Path, face_video: Path
 ) -> None:
@@ -339,6 +356,7 @@ def test_another_owner_sees_nothing(
     assert len(service.active_frame(owner="bob")) == 0
 
 
+@pytest.mark.engine
 def test_the_panels_table_is_a_frame_of_active_jobs(
     make_service: Callable[..., Service], portrait: Path, face_video: Path
 ) -> None:
@@ -351,6 +369,7 @@ def test_the_panels_table_is_a_frame_of_active_jobs(
     assert (row["id"], row["status"], row["progress"], row["position"]) == (job.id, "pending", 0.0, 1)
 
 
+@pytest.mark.engine
 def test_a_wait_that_is_too_short_says_so(
     make_service: Callable[..., Service], portrait: Path, face_video: Path
 ) -> None:

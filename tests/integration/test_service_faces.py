@@ -24,6 +24,7 @@ from faceswap.orders import MOST_MAPPED
 from tests import judge
 from tests.integration.test_engine_faces import strip_of
 from tests.media import STRIP, crossing_places
+from tests.waiting import PATIENCE
 
 Ask = Callable[..., object]
 
@@ -66,14 +67,16 @@ class TestAVideoWhosePeopleAreKnown:
         assert refused.value.details == {"role": "target"}
         assert service.history() == []
         job = service.submit("single-video", source, target, consent=True)
-        assert service.wait(job.id, timeout_s=60).error_code == "no_face", "a look at all of it found none"
+        assert service.wait(job.id, timeout_s=60 * PATIENCE).error_code == "no_face", (
+            "a look at all of it found none"
+        )
 
 
 def test_a_person_who_is_not_there_fails_the_job_of_a_video_that_nobody_looked_at(
     service: Service, portrait: Path, face_video: Path
 ) -> None:
     job = service.submit("multi-video", None, face_video, face_mappings={"face_1": portrait}, consent=True)
-    job = service.wait(job.id, timeout_s=60)
+    job = service.wait(job.id, timeout_s=60 * PATIENCE)
     assert (job.status, job.error_code) == (Status.FAILED, "unknown_face")
 
 
@@ -146,7 +149,7 @@ class TestWhatIsSwapped:
         sums = {service.find_upload(upload).sha256 for upload in (one, two)}
         assert set(service.consent(job.id).sources_sha256) == sums
         assert len(service.consent(job.id).sources_sha256) == 2
-        assert service.wait(job.id, timeout_s=60).status is Status.COMPLETED
+        assert service.wait(job.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
         shows_the_sources(
             service,
             job.target_file,
@@ -163,7 +166,7 @@ class TestWhatIsSwapped:
         faces = service.detect_faces(target.id)
         man = next(face for face in faces if strip_of(face, places_at(face.at_s)) == 0)
         job = service.submit("multi-video", None, target, face_mappings={man.id: portrait}, consent=True)
-        assert service.wait(job.id, timeout_s=120).status is Status.COMPLETED
+        assert service.wait(job.id, timeout_s=120 * PATIENCE).status is Status.COMPLETED
         wanted = judge.look_at(portrait)
         assert wanted
         before, after = (judge.pictures(path)[-1] for path in (crossing_video, service.result_path(job.id)))

@@ -19,6 +19,8 @@ import pytest
 from huggingface_hub import SpaceCard, SpaceHardware
 from packaging.requirements import Requirement
 
+from tests.waiting import PATIENCE
+
 REPOSITORY = Path(__file__).parents[2]
 SECRET = "not-for-anybodys-eyes"
 
@@ -63,7 +65,7 @@ def script(*arguments: str, cwd: Path = REPOSITORY, **environment: str) -> subpr
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * PATIENCE,
     )
 
 

@@ -17,7 +17,7 @@ from tests import graphs
 from tests.browser.app import App
 from tests.browser.tasks import finish, queue
 from tests.marked import marked
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SIGNED_OUT = "会话已失效，请刷新页面后再试。"
 
@@ -212,7 +212,7 @@ def test_options_out_of_range_or_not_allowed_queue_nothing(
 def test_a_taken_port_is_told_in_one_sentence(public_app: App, tmp_path: Path) -> None:
     second = App(tmp_path, GRADIO_SERVER_PORT=str(public_app.port))
     process = second.launch()
-    assert process.wait(60) == 1
+    assert process.wait(60 * PATIENCE) == 1
     last = second.log.read_text().strip().splitlines()[-1]
     assert last == (
         f"Port {public_app.port} of 127.0.0.1 is in use. "

