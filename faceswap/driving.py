@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
+from faceswap.errors import EngineOutOfMemory, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
@@ -237,6 +237,10 @@ class Driver:
             self._store.release(run.job, "given back: the app was stopped", spent=False)
 
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
+        if isinstance(error, EngineOutOfMemory) and run.job.attempt == 1 and not run.backend.survives_restart:
+            # What used the memory may be over by the next attempt; the file is not at fault.
+            self._store.release(run.job, "restarted: the system ended the engine for want of memory", spent=True)
+            return
         self.fail(run.job, error, stop_remote=run.remote)
         if not run.remote:
             run.backend.clean_up(handle_of(run.job))
