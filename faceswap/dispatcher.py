@@ -205,6 +205,8 @@ class Dispatcher:
             self._driver.fail(adopted, BackendLost(attempts=adopted.attempt))
         else:
             self._store.release(adopted, "restarted: the run had died", spent=True)
+        if backend.survives_restart:  # in a thread of its own: the bucket may be slow
+            self._spawn(f"clean-{job.id}", self._driver.clean_up_remotely, job, backend)
         self._driver.clean_up(job)
 
     def _free_slots(self, backend: str) -> int:

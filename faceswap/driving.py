@@ -142,7 +142,7 @@ class Driver:
             run.remote = isinstance(error, SubmissionUnknown)
             raise
         if handle.remote_id is not None:
-            self._store.submitted(job.id, handle.remote_id)
+            self._store.submitted(job.remote_run, handle.remote_id)
             self._on_submitted()
         return handle
 
@@ -239,7 +239,9 @@ class Driver:
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
         if isinstance(error, EngineOutOfMemory) and run.job.attempt == 1 and not run.backend.survives_restart:
             # What used the memory may be over by the next attempt; the file is not at fault.
-            self._store.release(run.job, "restarted: the system ended the engine for want of memory", spent=True)
+            self._store.release(
+                run.job, "restarted: the system ended the engine for want of memory", spent=True
+            )
             return
         self.fail(run.job, error, stop_remote=run.remote)
         if not run.remote:
@@ -255,6 +257,13 @@ class Driver:
         except FaceSwapError:  # a full disk: the lease runs out, and the job is taken up when there is room
             log.exception("job %s: the failure could not be written", job.id)
 
+    def clean_up_remotely(self, job: Job, backend: Backend) -> None:
+        """Delete what a dead run had uploaded. Its place in the bucket is its own: no other run is hurt."""
+        try:
+            backend.clean_up(handle_of(job))
+        except Exception:  # the bucket's own expiry is the last resort
+            log.exception("job %s: what its dead run had uploaded could not be deleted", job.id)
+
     def clean_up(self, job: Job) -> None:
         shutil.rmtree(self._folders.work(job.run), ignore_errors=True)
         try:
@@ -267,4 +276,5 @@ class Driver:
 
 def handle_of(job: Job) -> Handle:
     """The handle of a job's latest run."""
-    return Handle(job.id, job.runpod_id, job.submitted_at)
+    limit_s = job.terms.remote_limit_s if job.terms else None
+    return Handle(job.remote_run, job.runpod_id, job.submitted_at, limit_s)

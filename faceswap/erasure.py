@@ -21,7 +21,7 @@ from pathlib import Path
 from faceswap.backends import Backend, Handle
 from faceswap.errors import FaceSwapError, JobNotFound, UploadNotFound
 from faceswap.folders import Folders
-from faceswap.jobs import Job
+from faceswap.jobs import Job, RunKey
 from faceswap.loops import Loop
 from faceswap.receipt import Because, Receipt, receipt_of
 from faceswap.store import Erasure, JobStore, Upload
@@ -181,7 +181,11 @@ class Eraser:
         if backend is None:  # another process may have it, or this one after a restart
             return False
         try:
-            return backend.erase(Handle(erasure.job_id, erasure.runpod_id, erasure.submitted_at))
+            return backend.erase(
+                Handle(
+                    RunKey(erasure.job_id, 0, ""), erasure.runpod_id, erasure.submitted_at, erasure.limit_s
+                )
+            )
         except FaceSwapError as error:
             log.info(
                 "job %s: erasing it elsewhere failed (%s) and is tried again", erasure.job_id, error.code

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from faceswap.settings import Settings
 from faceswap.swap_result import SwapCounts
 from faceswap.terms import Terms
 
@@ -277,6 +278,11 @@ class Job:
             "attempt": self.attempt,
             "position": self.position,
         }
+
+
+def terms_of(job: Job, settings: Settings) -> Terms:
+    """What the job was promised; for a job without terms of its own, what the settings say now."""
+    return job.terms or Terms.of(settings)
 
 
 def isoformat(time: datetime | None) -> str | None:

@@ -24,12 +24,13 @@ from faceswap.engine.marks.marking import Label, Marking, Words
 from faceswap.engine.neural.weights import Role
 from faceswap.errors import BadMedia, JobTimeout, MarksMissing
 from faceswap.folders import Folders
-from faceswap.jobs import Job, isoformat
+from faceswap.jobs import Job, isoformat, terms_of
 from faceswap.media import aigc_text
 from faceswap.media.manifest import SWAP_ASSERTION
 from faceswap.settings import Settings
 from faceswap.signing import SigningKey
 from faceswap.store import Upload
+from faceswap.terms import Terms
 from faceswap.uploads import INSPECTION_CPU_S, engine_limits
 from faceswap.version import VERSION
 
@@ -129,14 +130,15 @@ class Verification:
 
 
 def marking_of(job: Job, settings: Settings) -> Marking:
-    """What the engine puts onto the result of a job, wherever it runs."""
-    label = label_of(settings) if job.options.visible_label else None
-    return Marking(label, aigc_text(settings.producer, job.id))
+    """The marks that the job's terms promise, wherever it runs."""
+    terms = terms_of(job, settings)
+    label = label_of(terms) if job.options.visible_label else None
+    return Marking(label, aigc_text(terms.producer, job.id))
 
 
-def label_of(settings: Settings) -> Label:
-    """Of this installation; also on every preview, which has no other mark."""
-    return Label(settings.label_words, settings.label_place, settings.label_style, settings.label_opening_s)
+def label_of(terms: Terms | Settings) -> Label:
+    """The visible label. Every preview has the label of the settings, and no other mark."""
+    return Label(terms.label_words, terms.label_place, terms.label_style, terms.label_opening_s)
 
 
 def made_by(engine: str | None, weights: Sequence[Mapping[str, object]]) -> str:
@@ -179,7 +181,7 @@ class Provenance:
         signing = self._key()
         marking, now = marking_of(job, self._settings), self._now()
         spec = SealSpec(
-            limits=engine_limits(self._settings),
+            limits=engine_limits(terms_of(job, self._settings)),
             path=result,
             result=sealed,
             manifest=manifest_of(marking.label, ingredients, engine, now),

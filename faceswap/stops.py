@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from faceswap.backends import Backend
 from faceswap.driving import handle_of
 from faceswap.errors import FaceSwapError
-from faceswap.jobs import Job, RemoteStop
+from faceswap.jobs import Job, RemoteStop, terms_of
 from faceswap.settings import Settings
 from faceswap.store import JobStore
 
@@ -92,5 +92,5 @@ class StopDelivery:
 def must_be_over(job: Job, settings: Settings) -> bool:
     """Whether the limits that the job's run was sent with have passed, and an hour more."""
     since = job.submitted_at or job.updated_at
-    longest_s = settings.runpod_wait_s + settings.engine_timeout_s
+    longest_s = terms_of(job, settings).remote_limit_s
     return time.time() - since.timestamp() > longest_s + GIVE_UP_AFTER_S

@@ -46,6 +46,7 @@ from faceswap.media import Limits, sniff
 from faceswap.media.kinds import Kind
 from faceswap.settings import Settings
 from faceswap.store import JobStore, Upload
+from faceswap.terms import Terms
 
 R = TypeVar("R")
 
@@ -298,7 +299,7 @@ def people_path(video: Path) -> Path:
     return video.with_name("people.json")
 
 
-def engine_limits(settings: Settings, cpu_s: float | None = None) -> EngineLimits:
+def engine_limits(settings: Settings | Terms, cpu_s: float | None = None) -> EngineLimits:
     """The limits of an engine process on this machine. `cpu_s` None is without limit."""
     return EngineLimits(
         memory_mb=settings.engine_memory_mb,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.errors import FaceSwapError
-from faceswap.jobs import Job, Stage
+from faceswap.jobs import Job, RunKey, Stage
 from faceswap.swap_result import SwapResult
 
 
@@ -44,12 +44,20 @@ class Media:
 class Handle:
     """Names one run of one job, so that another process can pick it up again after a restart."""
 
-    job_id: str
+    run: RunKey
+    """By this key a backend keeps everything of the run. A later run of the same job has another."""
     remote_id: str | None = None
     """What the store keeps as `runpod_id`; None for runs that cannot outlive their process, and for a remote
     submission whose outcome is unknown."""
     submitted_at: datetime | None = None
     """When the remote submission was about to be made; None before that."""
+    limit_s: float | None = None
+    """How long the remote run may take from `submitted_at` on, as the job's terms say; None: as the settings
+    say now."""
+
+    @property
+    def job_id(self) -> str:
+        return self.run.job_id
 
 
 @dataclass(frozen=True, slots=True)

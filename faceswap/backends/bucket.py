@@ -1,15 +1,16 @@
 """The S3-compatible bucket through which media and results travel to and from a cloud worker.
 
-The worker never holds credentials: it gets presigned URLs for exactly the objects of its job.
+The worker never holds credentials: it gets presigned URLs for exactly the objects of its run. RUN names one
+run of the job ID, so that two runs of a job never share an object.
 
 | key                     | written by | what                                                     |
 |-------------------------|------------|----------------------------------------------------------|
-| jobs/ID/source-N        | app        | a source face                                            |
-| jobs/ID/target          | app        | the picture or video it goes into                        |
-| jobs/ID/people          | app        | what was learned about a video's people                  |
-| jobs/ID/result          | worker     | the swapped picture or video                             |
-| jobs/ID/receipt         | worker     | how the run ended, as JSON; written last, after it ended |
-| jobs/ID/cancel          | app        | the cancel marker: a run that sees it stops              |
+| jobs/ID/RUN/source-N    | app        | a source face                                            |
+| jobs/ID/RUN/target      | app        | the picture or video it goes into                        |
+| jobs/ID/RUN/people      | app        | what was learned about a video's people                  |
+| jobs/ID/RUN/result      | worker     | the swapped picture or video                             |
+| jobs/ID/RUN/receipt     | worker     | how the run ended, as JSON; written last, after it ended |
+| jobs/ID/RUN/cancel      | app        | the cancel marker: a run that sees it stops              |
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, S3Store
 
 from faceswap.errors import BucketUnavailable, ResultDamaged, ResultTooLarge
+from faceswap.jobs import RunKey
 from faceswap.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-JOBS = "jobs"
+JOBS, MARKER = "jobs", "cancel"
 CHUNK_BYTES = 8 * 1024 * 1024
 """Of one part of a multipart upload; S3 wants 5 MiB or more. Two are in flight at once."""
 
@@ -45,14 +47,14 @@ Signer = Callable[[Method, str, timedelta], str]
 
 
 @dataclass(frozen=True, slots=True)
-class JobKeys:
-    """Where the objects of one job lie. `job_id` is URL-safe by construction (see `Job.id`)."""
+class BucketPlace:
+    """Where the objects of one run lie. No other run writes or deletes there."""
 
-    job_id: str
+    run: RunKey
 
     @property
     def prefix(self) -> str:
-        return f"{JOBS}/{self.job_id}"
+        return f"{job_prefix(self.run.job_id)}/{self.run.name}"
 
     @property
     def target(self) -> str:
@@ -72,10 +74,15 @@ class JobKeys:
 
     @property
     def cancel(self) -> str:
-        return f"{self.prefix}/cancel"
+        return f"{self.prefix}/{MARKER}"
 
     def source(self, number: int) -> str:
         return f"{self.prefix}/source-{number}"
+
+
+def job_prefix(job_id: str) -> str:
+    """What the keys of all runs of a job begin with. `job_id` is URL-safe by construction (see `Job.id`)."""
+    return f"{JOBS}/{job_id}"
 
 
 _TROUBLE = (BaseError, ValueError, FileNotFoundError)
@@ -195,8 +202,8 @@ class Bucket:
             raise _unavailable("head", key, error) from error
 
     def delete(self, prefix: str, *, keep: str | None = None) -> None:
-        """Delete every object under `prefix` except `keep`. Deleting nothing is fine."""
-        self._delete_where(prefix, lambda meta: meta["path"] != keep)
+        """Delete every object under `prefix` except those called `keep`. Deleting nothing is fine."""
+        self._delete_where(prefix, lambda meta: meta["path"].rpartition("/")[2] != keep)
 
     def delete_older_than(self, prefix: str, before: datetime) -> None:
         """Delete every object under `prefix` that was written before a time."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from faceswap.backends import Media
-from faceswap.backends.bucket import JOBS, Bucket, JobKeys
+from faceswap.backends.bucket import JOBS, MARKER, Bucket, BucketPlace, job_prefix
 from faceswap.backends.runpod_wire import (
     ENVELOPE_BYTES,
     MAX_BODY_BYTES,
@@ -29,6 +29,7 @@ from faceswap.errors import (
     ResultMissing,
     ResultTooLarge,
 )
+from faceswap.jobs import RunKey
 from faceswap.wire import MediaLocation, WorkerResult
 
 log = logging.getLogger(__name__)
@@ -60,8 +61,8 @@ class BucketMedia:
         self._download = download
         self._limit_bytes = result_limit_bytes
         self._lock = threading.Lock()
-        self._to_clean: dict[str, bool] = {}
-        """Jobs whose objects have no further use, and whether the marker stays."""
+        self._to_clean: dict[RunKey, bool] = {}
+        """Runs whose objects have no further use, and whether the marker stays."""
 
     @property
     def has_bucket(self) -> bool:
@@ -73,7 +74,7 @@ class BucketMedia:
             limit = (MAX_BODY_BYTES - ENVELOPE_BYTES) // 4 * 3
             raise BucketNeeded(size_mb=size_bytes / 1e6, limit_mb=limit / 1e6)
 
-    def hand_over(self, job_id: str, media: Media, expires_in: timedelta, go_on: Callable[[], None]) -> Sent:
+    def hand_over(self, run: RunKey, media: Media, expires_in: timedelta, go_on: Callable[[], None]) -> Sent:
         """Make the files readable for the worker.
 
         `go_on` is called between parts; what it raises ends the upload and is raised here. Without a bucket
@@ -89,7 +90,7 @@ class BucketMedia:
         if self._bucket is None or _fits_inline(size_bytes):
             found = {role: _inlined(path.read_bytes()) for role, path in files.items()}
         else:
-            keys = JobKeys(job_id)
+            keys = BucketPlace(run)
             names = {role: keys.source(number) for number, role in enumerate(media.sources)}
             names |= {_TARGET: keys.target, _PEOPLE: keys.people}
             found: dict[str, MediaLocation] = {}
@@ -99,45 +100,45 @@ class BucketMedia:
         target, people = found.pop(_TARGET), found.pop(_PEOPLE, None)
         return Sent(found, target, people)
 
-    def return_addresses(self, job_id: str, expires_in: timedelta) -> Mapping[str, str]:
+    def return_addresses(self, run: RunKey, expires_in: timedelta) -> Mapping[str, str]:
         """Where result, receipt and marker lie, as fields of `WorkerRequest`; none without a bucket."""
         if self._bucket is None:
             return {}
-        keys = JobKeys(job_id)
+        keys = BucketPlace(run)
         return {
             "result_url": self._bucket.sign("PUT", keys.result, expires_in),
             "receipt_url": self._bucket.sign("PUT", keys.receipt, expires_in),
             "cancel_url": self._bucket.sign("GET", keys.cancel, expires_in),
         }
 
-    def mark(self, job_id: str) -> bool:
+    def mark(self, run: RunKey) -> bool:
         """Write the cancel marker. False when that is not possible now, or never without a bucket."""
         if self._bucket is None:
             return False
         try:
-            self._bucket.write(JobKeys(job_id).cancel, b"cancelled")
+            self._bucket.write(BucketPlace(run).cancel, b"cancelled")
         except BucketUnavailable:
             return False
         return True
 
-    def receipt(self, job_id: str) -> WorkerResult | None:
+    def receipt(self, run: RunKey) -> WorkerResult | None:
         """How the worker says that the run ended; None while nobody knows."""
         if self._bucket is None:
             return None
         try:
-            data = self._bucket.read(JobKeys(job_id).receipt)
+            data = self._bucket.read(BucketPlace(run).receipt)
         except BucketUnavailable:
             return None
         return receipt_of(data) if data else None
 
-    def has_result(self, job_id: str) -> bool:
+    def has_result(self, run: RunKey) -> bool:
         """Whether the worker stored a result. An object appears whole or not at all."""
         try:
-            return self._bucket is not None and bool(self._bucket.size(JobKeys(job_id).result))
+            return self._bucket is not None and bool(self._bucket.size(BucketPlace(run).result))
         except BucketUnavailable:
             return False
 
-    def fetch(self, job_id: str, output: WorkerResult, path: Path) -> None:
+    def fetch(self, run: RunKey, output: WorkerResult, path: Path) -> None:
         """Put the result that a worker described at `path`, whole or not at all.
 
         Raises:
@@ -151,7 +152,7 @@ class BucketMedia:
             elif output.inline:
                 self._write(path, [decoded(output.inline)], sha256)
             elif self._bucket is not None:
-                key = JobKeys(job_id).result
+                key = BucketPlace(run).result
                 self._bucket.download(key, path, sha256=sha256, limit_bytes=self._limit_bytes)
             else:
                 raise ResultMissing()
@@ -167,30 +168,29 @@ class BucketMedia:
             path.unlink()
             raise ResultMissing()
 
-    def clean(self, job_id: str, *, keep_marker: bool) -> None:
+    def clean(self, run: RunKey, *, keep_marker: bool) -> None:
         """Delete what lies in the bucket for this job; if that fails, when the next job is cleaned up."""
         if self._bucket is None:
             return
         with self._lock:
-            self._to_clean[job_id] = keep_marker
+            self._to_clean[run] = keep_marker
             doomed = list(self._to_clean.items())
-        for doomed_id, keeps in doomed:
-            keys = JobKeys(doomed_id)
+        for doomed_run, keeps in doomed:
+            keys = BucketPlace(doomed_run)
             try:
-                self._bucket.delete(keys.prefix, keep=keys.cancel if keeps else None)
+                self._bucket.delete(keys.prefix, keep=MARKER if keeps else None)
             except BucketUnavailable:
-                log.warning("job %s: its objects stay in the bucket for now", doomed_id)
+                log.warning("job %s: its objects stay in the bucket for now", doomed_run.job_id)
                 return
             with self._lock:
-                self._to_clean.pop(doomed_id, None)
+                self._to_clean.pop(doomed_run, None)
 
     def erase(self, job_id: str, *, keep_marker: bool) -> bool:
-        """Delete what lies in the bucket for this job. False when that is not possible now."""
+        """Delete what lies in the bucket for all runs of a job. False when that is not possible now."""
         if self._bucket is None:
             return True
-        keys = JobKeys(job_id)
         try:
-            self._bucket.delete(keys.prefix, keep=keys.cancel if keep_marker else None)
+            self._bucket.delete(job_prefix(job_id), keep=MARKER if keep_marker else None)
         except BucketUnavailable:
             return False
         return True

@@ -14,7 +14,7 @@ from faceswap.engine.child.process import EngineProcess
 from faceswap.engine.options import Options
 from faceswap.errors import BackendLost, DiskFull, JobTimeout
 from faceswap.folders import Folders
-from faceswap.jobs import Job, Stage
+from faceswap.jobs import Job, RunKey, Stage, terms_of
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
 from faceswap.swap_result import SwapResult
@@ -28,17 +28,18 @@ class LocalBackend:
     def __init__(self, settings: Settings, folders: Folders) -> None:
         self._settings = settings
         self._folders = folders
-        self._runs: dict[str, _EngineRun] = {}
+        self._runs: dict[RunKey, _EngineRun] = {}
         self._lock = threading.Lock()
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
         """Nothing travels: what was accepted as an upload can be used."""
 
     def submit(self, job: Job, media: Media) -> Handle:
+        terms = terms_of(job, self._settings)
         run = _EngineRun(
             EngineProcess(
                 SwapSpec(
-                    limits=engine_limits(self._settings),
+                    limits=engine_limits(terms),
                     kind=job.type.target_kind,
                     sources=media.sources,
                     target=media.target,
@@ -51,13 +52,14 @@ class LocalBackend:
                 )
             ),
             media.work_dir / job.type.result_name,
+            terms.engine_timeout_s,
         )
         with self._lock:
-            self._runs[job.id] = run
-        return Handle(job.id)
+            self._runs[job.run] = run
+        return Handle(job.run)
 
     def poll(self, handle: Handle) -> Report:
-        run = self._runs.get(handle.job_id)
+        run = self._runs.get(handle.run)
         if run is None:
             return Report(RunState.FAILED, error=BackendLost(attempts=1))
         report = run.process.poll()
@@ -65,21 +67,20 @@ class LocalBackend:
             return Report(RunState.FAILED, report.progress, error=report.error)
         if report.done:
             return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING, swap=report.result_or_raise())
-        limit_s = self._settings.engine_timeout_s
-        if time.monotonic() - run.started_s > limit_s:
+        if time.monotonic() - run.started_s > run.limit_s:
             self.stop(handle)
-            return Report(RunState.FAILED, report.progress, error=JobTimeout(limit_s=limit_s))
+            return Report(RunState.FAILED, report.progress, error=JobTimeout(limit_s=run.limit_s))
         return Report(RunState.RUNNING, report.progress)
 
     def stop(self, handle: Handle) -> bool:
         with self._lock:
-            run = self._runs.pop(handle.job_id, None)
+            run = self._runs.pop(handle.run, None)
         if run is not None:
             run.process.kill()
         return True
 
     def fetch(self, handle: Handle, report: Report, path: Path) -> None:
-        run = self._runs[handle.job_id]
+        run = self._runs[handle.run]
         try:
             shutil.move(run.result, path)
         except OSError as error:
@@ -96,12 +97,13 @@ class LocalBackend:
         return True
 
     def close(self) -> None:
-        for job_id in list(self._runs):
-            self.stop(Handle(job_id))
+        for run in list(self._runs):
+            self.stop(Handle(run))
 
 
 class _EngineRun:
-    def __init__(self, process: EngineProcess[SwapResult], result: Path) -> None:
+    def __init__(self, process: EngineProcess[SwapResult], result: Path, limit_s: float) -> None:
         self.process = process
         self.result = result
+        self.limit_s = limit_s
         self.started_s = time.monotonic()

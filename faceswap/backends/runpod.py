@@ -47,7 +47,7 @@ from faceswap.errors import (
     ResultTooLarge,
     SubmissionUnknown,
 )
-from faceswap.jobs import Job, Stage
+from faceswap.jobs import Job, RunKey, Stage, terms_of
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
 from faceswap.uploads import engine_limits
@@ -164,12 +164,12 @@ class RunPodBackend:
             transport=transport, timeout=httpx.Timeout(15.0, connect=5.0, write=60.0), follow_redirects=False
         )
         self._lock = threading.Lock()
-        self._watches: dict[str, _Watch] = {}
-        self._submitting: dict[str, _Submission] = {}
+        self._watches: dict[RunKey, _Watch] = {}
+        self._submitting: dict[RunKey, _Submission] = {}
         self._next_removal = 0.0
-        self._never_sent: set[str] = set()
-        self._told: set[str] = set()
-        """Jobs that were stopped before they had a name over there: they are not to be sent any more."""
+        self._never_sent: set[RunKey] = set()
+        self._told: set[RunKey] = set()
+        """Runs that were stopped before RunPod gave them an id: they must not be sent any more."""
 
     def close(self) -> None:
         self._client.close()
@@ -185,13 +185,14 @@ class RunPodBackend:
         self._media.check(source_bytes + target_bytes)
 
     def submit(self, job: Job, media: Media) -> Handle:
+        terms, run = terms_of(job, self._settings), job.run
         execution_s = min(
-            self._settings.engine_timeout_s, RUN_BASE_S + RUN_PER_VIDEO_S * (media.target_duration_s or 0)
+            terms.engine_timeout_s, RUN_BASE_S + RUN_PER_VIDEO_S * (media.target_duration_s or 0)
         )
-        expires_in = timedelta(seconds=UPLOAD_S + self._longest_s)
-        ttl_s = self._settings.runpod_wait_s + execution_s
-        with self._on_its_way(job.id) as submission:
-            sent = self._media.hand_over(job.id, media, expires_in, submission.go_on)
+        expires_in = timedelta(seconds=UPLOAD_S + SEND_FOR_S + terms.remote_limit_s)
+        ttl_s = terms.runpod_wait_s + execution_s
+        with self._on_its_way(run) as submission:
+            sent = self._media.hand_over(run, media, expires_in, submission.go_on)
             submission.go_on()
             media.sending()
             now = self._clock()
@@ -203,32 +204,32 @@ class RunPodBackend:
                 deadline=datetime.fromtimestamp(now + ttl_s, UTC),
                 people=sent.people,
                 options=Options.of(job.options.for_engine()),
-                limits=engine_limits(self._settings).media,
+                limits=engine_limits(terms).media,
                 marking=marking_of(job, self._settings),
-                **self._media.return_addresses(job.id, expires_in),
+                **self._media.return_addresses(run, expires_in),
             )
             policy = {"executionTimeout": int(execution_s * 1000), "ttl": int(ttl_s * 1000)}
             remote_id = self._run({"input": request.as_input(), "policy": policy}, submission)
         log.debug("job %s: runpod took it as %s, ttl %.0f s", job.id, remote_id, ttl_s)
-        return Handle(job.id, remote_id, datetime.fromtimestamp(now, UTC))
+        return Handle(run, remote_id, datetime.fromtimestamp(now, UTC), terms.remote_limit_s)
 
     @contextmanager
-    def _on_its_way(self, job_id: str) -> Generator[_Submission]:
+    def _on_its_way(self, run: RunKey) -> Generator[_Submission]:
         """Remembers, when the submission fails, whether a run may exist all the same."""
         with self._lock:
-            submission = _Submission(stopped=job_id in self._told)
-            self._submitting[job_id] = submission
+            submission = _Submission(stopped=run in self._told)
+            self._submitting[run] = submission
         try:
             yield submission
         except Exception:
             if not submission.may_exist:
                 with self._lock:
-                    self._never_sent.add(job_id)
-                self._media.clean(job_id, keep_marker=False)
+                    self._never_sent.add(run)
+                self._media.clean(run, keep_marker=False)
             raise
         finally:
             with self._lock:
-                del self._submitting[job_id]
+                del self._submitting[run]
 
     def _run(self, body: Mapping[str, object], submission: _Submission) -> str:
         """POST /run until it is certain what became of it. Returns RunPod's id."""
@@ -316,7 +317,7 @@ class RunPodBackend:
     def _running(self, handle: Handle, watch: _Watch, fields: Fields, now: float) -> Report:
         if now >= watch.next_receipt:
             watch.next_receipt = now + RECEIPT_EVERY_S
-            if receipt := self._media.receipt(handle.job_id):
+            if receipt := self._media.receipt(handle.run):
                 log.info("job %s: RunPod missed its end, the receipt has it", handle.job_id)
                 self._call("POST", f"/cancel/{handle.remote_id}")  # else RunPod may run it once more
                 return _final(receipt)
@@ -329,11 +330,11 @@ class RunPodBackend:
 
         `over` says that the worker itself has reported the end; otherwise only the receipt proves it.
         """
-        if outcome.error and (receipt := self._media.receipt(handle.job_id)):
+        if outcome.error and (receipt := self._media.receipt(handle.run)):
             over = True
             knows_more = isinstance(outcome.error, _VAGUE) and not isinstance(receipt.error, JobStopped)
             outcome = receipt if knows_more or receipt.error is None else outcome
-        elif isinstance(outcome.error, _VAGUE) and self._media.has_result(handle.job_id):
+        elif isinstance(outcome.error, _VAGUE) and self._media.has_result(handle.run):
             outcome = WorkerResult(stored=True)
         return _final(outcome, stop_needed=not over)
 
@@ -352,16 +353,16 @@ class RunPodBackend:
         watch, now = self._watch(handle), self._clock()
         with self._lock:
             if handle.remote_id is None:
-                self._told.add(handle.job_id)
-            if submission := self._submitting.get(handle.job_id):
+                self._told.add(handle.run)
+            if submission := self._submitting.get(handle.run):
                 submission.stopped = True
-            certain = handle.job_id in self._never_sent or not (handle.submitted_at or submission)
+            certain = handle.run in self._never_sent or not (handle.submitted_at or submission)
             never_sent = handle.remote_id is None and certain
         if never_sent or now >= self._over_at(handle, watch):
             return self._over(handle, keep_marker=False)
-        marked = self._media.mark(handle.job_id)
+        marked = self._media.mark(handle.run)
         if handle.remote_id is None:
-            return bool(self._media.receipt(handle.job_id)) and self._over(handle, keep_marker=True)
+            return bool(self._media.receipt(handle.run)) and self._over(handle, keep_marker=True)
         self._call("POST", f"/cancel/{handle.remote_id}")  # whatever it answers, only /status counts
         answer = self._call("GET", f"/status/{handle.remote_id}")
         state = Remote.COMPLETED if answer.oversized else state_of(answer.fields) if answer.ok else None
@@ -371,7 +372,7 @@ class RunPodBackend:
         gone = watch.denied_since is not None and now - watch.denied_since >= GONE_AFTER_S
         if not gone and not (state and state.ended):
             return False
-        if state in (Remote.COMPLETED, Remote.FAILED) or self._media.receipt(handle.job_id):
+        if state in (Remote.COMPLETED, Remote.FAILED) or self._media.receipt(handle.run):
             return self._over(handle, keep_marker=False)
         if watch.told_at is None or now - watch.told_at < SETTLE_S:
             return False
@@ -380,7 +381,7 @@ class RunPodBackend:
     def _over(self, handle: Handle, *, keep_marker: bool) -> bool:
         """Clean up. The marker stays when no worker confirmed the end: it is tiny and may still be read."""
         log.info("job %s: its run in the cloud is over", handle.job_id)
-        self._media.clean(handle.job_id, keep_marker=keep_marker)
+        self._media.clean(handle.run, keep_marker=keep_marker)
         self._drop(handle)
         return True
 
@@ -392,15 +393,15 @@ class RunPodBackend:
             raise ResultMissing()
         for pause_s in (2.0, 5.0, 10.0):
             try:
-                self._media.fetch(handle.job_id, output, path)
+                self._media.fetch(handle.run, output, path)
                 return
             except (BucketUnavailable, ResultDamaged) as error:
                 log.info("job %s: fetching the result: %s, once more", handle.job_id, error.code)
                 self._sleep(pause_s)
-        self._media.fetch(handle.job_id, output, path)
+        self._media.fetch(handle.run, output, path)
 
     def clean_up(self, handle: Handle) -> None:
-        self._media.clean(handle.job_id, keep_marker=False)
+        self._media.clean(handle.run, keep_marker=False)
         self._drop(handle)
         now = self._clock()
         if now >= self._next_removal:
@@ -421,22 +422,24 @@ class RunPodBackend:
 
     @property
     def _longest_s(self) -> float:
-        """From `submitted_at` to when any run is over, by RunPod's policy and by the worker's own clock."""
+        """How long a run may take that is sent now; see `_over_at`."""
         return SEND_FOR_S + self._settings.runpod_wait_s + self._settings.engine_timeout_s
 
     def _over_at(self, handle: Handle, watch: _Watch) -> float:
+        """When the run is over by RunPod's policy and by the worker's own clock, as its job's terms say."""
         since = handle.submitted_at.timestamp() if handle.submitted_at else watch.since
-        return since + self._longest_s + MARGIN_S
+        longest_s = self._longest_s if handle.limit_s is None else SEND_FOR_S + handle.limit_s
+        return since + longest_s + MARGIN_S
 
     def _watch(self, handle: Handle) -> _Watch:
         with self._lock:
-            return self._watches.setdefault(handle.job_id, _Watch(since=self._clock()))
+            return self._watches.setdefault(handle.run, _Watch(since=self._clock()))
 
     def _drop(self, handle: Handle) -> None:
         with self._lock:
-            self._watches.pop(handle.job_id, None)
-            self._never_sent.discard(handle.job_id)
-            self._told.discard(handle.job_id)
+            self._watches.pop(handle.run, None)
+            self._never_sent.discard(handle.run)
+            self._told.discard(handle.run)
 
     # -- HTTP --------------------------------------------------------------------------------------------
 

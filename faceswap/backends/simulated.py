@@ -12,7 +12,7 @@ import numpy as np
 
 from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.errors import BackendLost, EngineCrashed, InvalidRequest
-from faceswap.jobs import Job, Simulation, Stage
+from faceswap.jobs import Job, RunKey, Simulation, Stage
 from faceswap.media import write_png
 
 _UPLOADED, _FINISHING, _FAILS_AT = 5.0, 95.0, 60.0
@@ -35,7 +35,7 @@ class SimulatedBackend:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._runs: dict[str, _SimulatedRun] = {}
+        self._runs: dict[RunKey, _SimulatedRun] = {}
         self._lock = threading.Lock()
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
@@ -45,12 +45,12 @@ class SimulatedBackend:
         if not isinstance(job.options, Simulation):
             raise InvalidRequest(reason="this job is no simulation")
         with self._lock:
-            self._runs[job.id] = _SimulatedRun(self._monotonic(), job.options)
-        return Handle(job.id)
+            self._runs[job.run] = _SimulatedRun(self._monotonic(), job.options)
+        return Handle(job.run)
 
     def poll(self, handle: Handle) -> Report:
         with self._lock:
-            run = self._runs.get(handle.job_id)
+            run = self._runs.get(handle.run)
         if run is None:
             return Report(RunState.FAILED, error=BackendLost(attempts=1))
         progress = 100 * (self._monotonic() - run.started_s) / run.plan.duration_s
@@ -62,7 +62,7 @@ class SimulatedBackend:
 
     def stop(self, handle: Handle) -> bool:
         with self._lock:
-            self._runs.pop(handle.job_id, None)
+            self._runs.pop(handle.run, None)
         return True
 
     def fetch(self, handle: Handle, report: Report, path: Path) -> None:

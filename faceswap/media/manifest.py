@@ -86,8 +86,6 @@ def sign(source: Path, signed: Path, manifest: Mapping[str, object], key: str, c
         with source.open("rb") as original, signed.open("w+b") as result:
             builder.sign(signer, media_type, original, result)
     except library.C2paError as error:
-        if "os error 28" in str(error):
-            raise DiskFull from error
         raise MarksMissing(mark="signature") from error
     _seal(signed)
 

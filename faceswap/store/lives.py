@@ -145,11 +145,15 @@ class JobLives(JobReads):
                 self._record(db, job.id, Status.PROCESSING, "submitting to the remote backend")
         return job_of(rows[0]) if rows else None
 
-    def submitted(self, job_id: str, runpod_id: str) -> Job:
-        """Keep the remote id, whatever became of the job meanwhile: a cancelled one is stopped by it."""
+    def submitted(self, run: RunKey, runpod_id: str) -> Job:
+        """Keep the remote id, whatever became of the job meanwhile: a cancelled one is stopped by it.
+
+        Raises: JobNotFound: the job was deleted, or its last remote run is another one.
+        """
         rows = self._change(
-            "UPDATE jobs SET runpod_id = ?, updated_at = ? WHERE id = ? RETURNING *",
-            (runpod_id, self._clock(), job_id),
+            "UPDATE jobs SET runpod_id = ?, updated_at = ? WHERE id = ? AND attempt = ? AND sent_by = ? "
+            "RETURNING *",
+            (runpod_id, self._clock(), run.job_id, run.attempt, run.worker),
         )
         if not rows:
             raise JobNotFound()

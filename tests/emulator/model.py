@@ -13,13 +13,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from obstore.store import MemoryStore
 
-from faceswap.backends.bucket import Bucket, JobKeys
+from faceswap.backends.bucket import Bucket
 from faceswap.errors import BucketUnavailable
 from tests.factories import Clock
 
@@ -189,7 +190,7 @@ class ModelCloud(httpx.BaseTransport):
                 self._end(run, "FAILED", at, error=json.dumps({"code": "stopped", "details": {}}))
 
     def _marked(self, run: Run) -> bool:
-        return bool(run.input["cancel_url"]) and JobKeys(run.input["job_id"]).cancel in self._keys()
+        return bool(run.input["cancel_url"]) and _place(run, "cancel") in self._keys()
 
     def _keys(self) -> set[str]:
         return self.bucket.objects() if self.bucket else set()
@@ -216,7 +217,7 @@ class ModelCloud(httpx.BaseTransport):
                 sha256 = "0" * 64 if ending == "wrong_sha256" else sha256
                 output: dict[str, Any] = {"sha256": sha256, "notes": ["several_faces_in_source"]}
                 if self.bucket:
-                    self._put(JobKeys(run.input["job_id"]).result, RESULT)
+                    self._put(_place(run, "result"), RESULT)
                     output |= {"stored": True}
                 else:
                     output |= {"result": base64.b64encode(RESULT).decode()}
@@ -225,7 +226,7 @@ class ModelCloud(httpx.BaseTransport):
 
     def _receipt(self, run: Run, content: dict[str, Any]) -> None:
         if self.bucket and not self.script.receipt_lost:
-            self._put(JobKeys(run.input["job_id"]).receipt, json.dumps(content).encode())
+            self._put(_place(run, "receipt"), json.dumps(content).encode())
 
     def _put(self, key: str, data: bytes) -> None:
         assert self.bucket
@@ -330,3 +331,8 @@ class ModelCloud(httpx.BaseTransport):
 
 
 _LIVE = ("IN_QUEUE", "IN_PROGRESS")
+
+
+def _place(run: Run, name: str) -> str:
+    """The key of an object beside the run's result, as its worker knows it from the signed address."""
+    return str(PurePosixPath(urlsplit(run.input["result_url"]).path.lstrip("/")).with_name(name))

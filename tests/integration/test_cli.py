@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from faceswap.cli import main
+from faceswap.cli.output import duration
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.jobs import CANCELLED_MESSAGE, Status
 from faceswap.media import aigc_text
@@ -144,7 +145,10 @@ def test_faces_are_listed_and_each_gets_its_own(
 def test_without_consent_nothing_is_begun(
     quick: Command, data_dir: Path, portrait: Path, tmp_path: Path
 ) -> None:
-    sentence = "State that everyone shown in the source and the target agreed to this swap."
+    sentence = (
+        "State that everyone shown in the source and the target agreed to this swap. "
+        "To state it, add --consent."
+    )
     done = quick("swap", portrait, portrait, "-o", tmp_path / "out.png")
     assert (done.returncode, done.stderr.strip(), done.stdout) == (1, sentence, "")
     done = quick("swap", portrait, portrait, "-o", tmp_path / "out.png", "--json")
@@ -173,6 +177,11 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     )
     assert refused(text, portrait, "-o", out).startswith("This file is not a supported picture or video.")
     assert refused(no_face_picture, portrait, "-o", out).startswith("No face was found in the source.")
+    nowhere = tmp_path / "nowhere"
+    assert (
+        refused(text, portrait, "-o", nowhere / "out.png") == f"There is no folder {nowhere}. Make it first."
+    )
+    assert refused(text, portrait, "-o", tmp_path) == f"{tmp_path} is a folder. Name a file in it."
     assert refused(portrait, portrait, "-o", out, "--quality", 101) == "--quality is 1 to 100."
     assert exists.read_bytes() == b"keep me"
     assert not out.exists()
@@ -218,7 +227,7 @@ def test_jobs_lists_what_the_app_knows_and_cancel_ends_it(
     assert listed.returncode == 0
     assert listed.stdout.split()[:6] == [
         job.id,
-        *f"{job.created_at:%Y-%m-%d %H:%M} UTC".split(),
+        *f"{job.created_at.astimezone():%Y-%m-%d %H:%M %Z}".split(),
         "pending",
         "0",
     ]
@@ -235,6 +244,73 @@ def test_jobs_lists_what_the_app_knows_and_cancel_ends_it(
     assert quick("jobs", "--live").stdout == ""
     with Service(Settings(data_dir=data_dir), dispatch=False) as service:
         assert service.get(job.id).status is Status.FAILED
+
+
+def test_one_frame_is_previewed_without_a_task(
+    quick: Command, jobs: Callable[..., Any], portrait: Path, face_video: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "frame.jpg"
+    words = ("preview", portrait, face_video, "-o", output, "--at", 1)
+    refused = quick(*words)
+    assert (refused.returncode, output.exists()) == (1, False)
+    assert "--consent" in refused.stderr
+    done = quick(*words, "--consent")
+    assert (done.returncode, done.stdout) == (0, f"{output}\n"), done.stderr
+    with Image.open(output) as picture, av.open(str(face_video)) as video:
+        assert picture.format == "JPEG"
+        assert picture.size == (video.streams.video[0].width, video.streams.video[0].height)
+    assert jobs() == []
+
+
+def test_a_task_is_followed_shown_fetched_and_done_again(
+    quick: Command, data_dir: Path, portrait: Path, other_portrait: Path, tmp_path: Path
+) -> None:
+    with Service(Settings(data_dir=data_dir), dispatch=False) as service:
+        job = service.submit("single-image", portrait, other_portrait, consent=True)
+    assert f"task:       {job.id}\ntitle:      {other_portrait.name}" in quick("status", job.id).stdout
+    too_early = quick("result", job.id, "-o", tmp_path / "early.png")
+    assert (too_early.returncode, (tmp_path / "early.png").exists()) == (1, False)
+    assert quick("retry", job.id, "--consent").stderr.strip() == "This task is not finished yet."
+
+    followed = quick("watch", job.id)
+    assert followed.returncode == 0, followed.stderr
+    assert "100 %" in followed.stderr
+    assert "status:     completed" in followed.stdout
+    assert json.loads(quick("status", job.id, "--json").stdout)["data"]["status"] == "completed"
+
+    assert quick("result", job.id, "-o", tmp_path / "out.jpg").returncode == 1
+    fetched = quick("result", job.id, "-o", tmp_path / "out.png")
+    assert (fetched.returncode, fetched.stdout) == (0, f"{tmp_path / 'out.png'}\n")
+
+    assert "--consent" in quick("retry", job.id).stderr
+    queued = quick("retry", job.id, "--consent", "--json")
+    again = json.loads(queued.stdout)["data"]
+    assert (again["status"], again["target_file"]) == ("pending", job.target_file)
+    assert quick("cancel", again["id"]).returncode == 0
+    assert quick("watch", again["id"]).stderr.splitlines()[-1] == CANCELLED_MESSAGE
+    once_more = quick("retry", again["id"], "--consent", "-o", tmp_path / "again.png", "--quiet")
+    assert (once_more.returncode, once_more.stdout) == (0, f"{tmp_path / 'again.png'}\n"), once_more.stderr
+
+
+def test_serve_listens_where_it_is_told(monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> None:
+    asked: list[Settings] = []
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "4000")
+    monkeypatch.setattr("faceswap.ui.serving.serve", lambda settings: asked.append(settings) or 0)
+    level = logging.getLogger("faceswap").level
+    assert main(["--data-dir", str(data_dir), "serve", "--port", "4001", "--host", "0.0.0.0"]) == 0
+    assert main(["--data-dir", str(data_dir), "serve"]) == 0
+    logging.getLogger("faceswap").setLevel(level)
+    assert [(each.server_name, each.server_port) for each in asked] == [
+        ("0.0.0.0", 4001),
+        ("127.0.0.1", 4000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (59.4, "59 s"), (125, "2 min 5 s"), (4800, "1 h 20 min")]
+)
+def test_long_times_are_told_in_minutes_and_hours(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
 
 
 def test_delete_and_revoke_leave_a_receipt(

@@ -68,7 +68,7 @@ class ScriptedBackend:
             media.sending()
         if self.submit_error:
             raise self.submit_error
-        return Handle(job.id, f"remote-{job.id}" if self.survives_restart else None, job.submitted_at)
+        return Handle(job.run, f"remote-{job.id}" if self.survives_restart else None, job.submitted_at)
 
     def poll(self, handle: Handle) -> Report:
         self.polled.append(handle)
@@ -165,7 +165,7 @@ def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> No
     ]
     assert sorted(path.name for path in house.folders.job(job.id).iterdir()) == ["job.json", done.result_file]
     assert done.result_file == f"result-{done.run.name}.mp4"
-    assert backend.cleaned_up == [Handle(job.id)]
+    assert backend.cleaned_up == [Handle(done.run)]
 
 
 def test_progress_and_stage_reach_the_store(house: House) -> None:
@@ -349,7 +349,7 @@ def test_a_run_that_was_taken_over_says_nothing_about_the_stop_of_the_other_run(
     second = house.store.claim("notebook", "runpod", 60)
     assert second is not None
     assert house.store.submitting(second)
-    house.store.submitted(second.id, "rp-2")
+    house.store.submitted(second.run, "rp-2")
     assert house.store.cancel(job.id).remote_stop is RemoteStop.PENDING
     backend.gate.set()
     first.close()
@@ -381,7 +381,7 @@ def test_a_remote_run_is_picked_up_where_it_stands_and_never_submitted_twice(hou
     dead = house.store.claim("dead worker", "local", lease_s=-1)
     assert dead is not None
     house.store.submitting(dead)
-    house.store.submitted(job.id, "remote-1")
+    house.store.submitted(dead.run, "remote-1")
     backend = ScriptedBackend(survives_restart=True)
     backend.report = Report(RunState.SUCCEEDED, 100)
     house.dispatch(backend)
@@ -545,7 +545,7 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
         backend = ScriptedBackend(survives_restart=True)
         house.dispatch(backend)
         wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "it is confirmed")
-        assert backend.stopped == [Handle(job.id, "remote", job.submitted_at)]
+        assert backend.stopped == [Handle(job.remote_run, "remote", job.submitted_at)]
 
     def test_it_is_given_up_once_its_run_must_have_ended_and_a_sentence_says_so(self, house: House) -> None:
         assert self.longest_s(house) < 3 * 3600
@@ -574,7 +574,7 @@ def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_ove
         dead = house.store.claim("dead worker", "runpod", lease_s=-1)
         assert dead
         house.store.submitting(dead)
-        house.store.submitted(dead.id, "remote")
+        house.store.submitted(dead.run, "remote")
     nobody = house.dispatch(ScriptedBackend(), names=["local"])
     local = house.add_job()
     house.until(local, Status.PROCESSING)  # it has looked at the others before

@@ -14,7 +14,7 @@ from faceswap.backends import Handle
 from faceswap.consent import STATEMENT, VERSION, statement_hash
 from faceswap.erasure import Eraser
 from faceswap.errors import JobNotFound, UploadNotFound
-from faceswap.jobs import Job, Result
+from faceswap.jobs import Job, Result, RunKey
 from faceswap.receipt import Receipt
 from faceswap.summary import write_summary
 from faceswap.uploads import Intake
@@ -295,7 +295,7 @@ def test_what_lies_elsewhere_is_erased_again_and_again_until_it_is_gone(
     running = serving.store.claim("a worker", "runpod", 3600)
     assert running is not None
     serving.store.submitting(running)
-    serving.store.submitted(job.id, "rp-1")
+    serving.store.submitted(running.run, "rp-1")
     done = serving.store.complete(running)
     assert done is not None
     service.delete(job.id)
@@ -312,7 +312,7 @@ def test_what_lies_elsewhere_is_erased_again_and_again_until_it_is_gone(
     eraser.step()
     waited_s = 9.0
     eraser.step()
-    assert cloud.erased == [Handle(job.id, "rp-1", note.submitted_at)] * 3
+    assert cloud.erased == [Handle(RunKey(job.id, 0, ""), "rp-1", note.submitted_at)] * 3
     assert serving.store.erasures() == []
 
 

@@ -24,6 +24,7 @@ from faceswap.media.manifest import is_sealed, read_manifest
 from faceswap.provenance import Ingredient, Provenance, Verdict, judged, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.signing import SigningKey
+from faceswap.terms import Terms
 from tests.factories import make_job
 from tests.marked import INGREDIENTS, LIMITS, mark_video, marked, marked_picture, plain_video, sealed
 
@@ -285,6 +286,18 @@ class TestSealing:
         assert not (tmp_path / "elsewhere").exists(), "looking makes no key"
         anchor = (tmp_path / "data" / "signing" / "ca.pem").read_text()
         assert verify(result, stranger, anchor).verdict is Verdict.GENUINE
+
+    def test_a_result_is_sealed_with_the_marks_that_were_promised_whatever_the_settings_say_now(
+        self, tmp_path: Path
+    ) -> None:
+        then = self.settings(tmp_path, producer="an early name", label_words="zh", label_style="outline")
+        now = self.settings(tmp_path, producer="a new name", label_words="en", label_place="top-left")
+        job = make_job(terms=Terms.of(then))
+        fetched = marked(tmp_path / "fetched.png", marking_of(job, then))
+        sealed = tmp_path / "result.png"
+        marks = Provenance(now, Folders(now.data_dir)).seal(job, fetched, sealed, INGREDIENTS)
+        assert marks is not None
+        assert (marks.label, marks.aigc["ContentProducer"]) == ("zh", "an early name")
 
     @pytest.mark.parametrize("lacks", ["visible label", "metadata label", "its own metadata label"])
     def test_what_lacks_a_mark_is_not_handed_out(

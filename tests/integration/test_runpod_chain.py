@@ -258,7 +258,7 @@ def test_a_run_that_nobody_can_name_stops_itself(
     job = job_of(JobType.SINGLE_VIDEO)
     with pytest.raises(SubmissionUnknown):
         backend.submit(job, Media({"": portrait}, puppet_video, tmp_path))
-    unnamed = Handle(job.id, None, job.submitted_at)
+    unnamed = Handle(job.run, None, job.submitted_at)
     assert not backend.stop(unnamed), "it may exist"
     before = sdk_worker.log.count("an engine starts")
     emulator.faults = Faults()

@@ -12,9 +12,9 @@ import pytest
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from faceswap import cli
 from faceswap.api import router
 from faceswap.api.documents import described
+from faceswap.cli.parser import parser
 from faceswap.jobs import SwapOptions
 from faceswap.owners import Owners
 from faceswap.service import Service
@@ -104,9 +104,9 @@ def test_the_table_lists_every_option_with_its_default() -> None:
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    parser = cli._parser()
-    (found,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    return {"": parser, **cast("dict[str, argparse.ArgumentParser]", found.choices)}
+    whole = parser()
+    (found,) = [action for action in whole._actions if isinstance(action, argparse._SubParsersAction)]
+    return {"": whole, **cast("dict[str, argparse.ArgumentParser]", found.choices)}
 
 
 def test_every_command_and_option_is_described_and_no_other() -> None:
@@ -114,7 +114,10 @@ def test_every_command_and_option_is_described_and_no_other() -> None:
     known = commands()
     assert names_in(first_cells(document), r"`faceswap (\w+)") == known.keys() - {""}
     options = {
-        option for parser in known.values() for action in parser._actions for option in action.option_strings
+        option
+        for command in known.values()
+        for action in command._actions
+        for option in action.option_strings
     }
     described_ones = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", document))
     assert described_ones == {option for option in options if option.startswith("--")}

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from faceswap.backends import Handle, Media, Report, RunState, runpod
-from faceswap.backends.bucket import JobKeys
+from faceswap.backends.bucket import BucketPlace
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.backends.runpod_wire import MAX_BODY_BYTES
 from faceswap.errors import (
@@ -29,8 +29,9 @@ from faceswap.errors import (
     ResultMissing,
     SubmissionUnknown,
 )
-from faceswap.jobs import Job, JobType, Stage
+from faceswap.jobs import Job, JobType, RunKey, Stage
 from faceswap.settings import Settings
+from faceswap.terms import Terms
 from faceswap.wire import WorkerResult
 from tests.emulator.model import RESULT, ModelBucket, ModelCloud, Script
 from tests.factories import Clock, make_job
@@ -62,8 +63,9 @@ class Rig:
             type=JobType.SINGLE_IMAGE,
             submitted_at=datetime.fromtimestamp(self.clock(), UTC),
         )
-        self.unnamed = Handle(self.job.id, None, self.job.submitted_at)
+        self.unnamed = Handle(self.job.run, None, self.job.submitted_at)
         self.result = folder / "result.png"
+        self.place = BucketPlace(self.job.run).prefix
 
     def sleep(self, seconds: float) -> None:
         self.clock.now_s += seconds
@@ -115,9 +117,9 @@ def test_large_media_travel_through_the_bucket(make_rig: Any) -> None:
     rig = make_rig(target_bytes=9_000_000)
     rig.submit()
     (run,) = rig.cloud.runs.values()
-    assert run.input["target_file"] == f"https://bucket.test/jobs/{rig.job.id}/target?GET"
+    assert run.input["target_file"] == f"https://bucket.test/{rig.place}/target?GET"
     assert run.input["sha256"]["target_file"] == hashlib.sha256(b"t" * 9_000_000).hexdigest()
-    assert rig.bucket.size(f"jobs/{rig.job.id}/target") == 9_000_000
+    assert rig.bucket.size(f"{rig.place}/target") == 9_000_000
 
 
 def test_large_media_without_a_bucket_are_refused_before_anything_is_sent(make_rig: Any) -> None:
@@ -143,9 +145,9 @@ def test_what_is_known_of_the_people_travels_as_the_media_do_and_is_deleted_with
     rig = knowing_people(make_rig(target_bytes=9_000_000))
     handle = rig.submit()
     (run,) = rig.cloud.runs.values()
-    assert run.input["people_file"] == f"https://bucket.test/jobs/{rig.job.id}/people?GET"
+    assert run.input["people_file"] == f"https://bucket.test/{rig.place}/people?GET"
     assert run.input["sha256"]["people_file"] == hashlib.sha256(b"p" * 300).hexdigest()
-    assert rig.bucket.size(f"jobs/{rig.job.id}/people") == 300
+    assert rig.bucket.size(f"{rig.place}/people") == 300
     rig.last(handle)
     rig.backend.clean_up(handle)
     assert rig.bucket.objects() == set()
@@ -241,10 +243,43 @@ def test_a_job_that_was_cancelled_before_the_request_is_not_sent_and_leaves_noth
 
 def test_a_stop_before_any_request_deletes_what_a_dead_app_uploaded(make_rig: Any) -> None:
     rig = make_rig()
-    rig.bucket.store.put(f"jobs/{rig.job.id}/target", b"face")
-    assert rig.backend.stop(Handle(rig.job.id)), "nothing was sent, so there is nothing to stop"
+    rig.bucket.store.put(f"{rig.place}/target", b"face")
+    assert rig.backend.stop(Handle(rig.job.run)), "nothing was sent, so there is nothing to stop"
     assert rig.bucket.objects() == set()
     assert rig.cloud.requests == 0
+
+
+def test_a_run_that_was_taken_over_during_its_upload_leaves_the_other_runs_media_alone(make_rig: Any) -> None:
+    rig = make_rig(target_bytes=9_000_000)
+    theirs = BucketPlace(RunKey(rig.job.id, 2, "host:2:notebook"))
+
+    def taken_over() -> None:
+        rig.bucket.store.put(theirs.target, b"of the run that goes on")
+        raise JobStopped()
+
+    rig.media = replace(rig.media, sending=taken_over)
+    with pytest.raises(JobStopped):
+        rig.submit()
+    rig.backend.clean_up(Handle(rig.job.run))
+    assert rig.bucket.objects() == {theirs.target}
+    assert rig.cloud.requests == 0
+
+
+def test_a_run_is_asked_for_until_the_deadline_it_was_sent_with_whatever_the_limits_are_now(
+    make_rig: Any,
+) -> None:
+    rig = make_rig(Script(queue_s=0, run_s=3000))
+    rig.job = rig.job.evolve(terms=Terms.of(Settings(engine_timeout_s=3600, runpod_wait_s=900)))
+    rig.media = replace(rig.media, target_duration_s=600)
+    sent = rig.submit()
+    rig.clock.now_s += 6 * 60
+    lowered = RunPodBackend(SETTINGS, bucket=rig.bucket, transport=rig.cloud, clock=rig.clock)
+    asked = rig.cloud.requests
+    handle = Handle(sent.run, sent.remote_id, sent.submitted_at, rig.job.terms.remote_limit_s)
+    assert rig.cloud.computing()
+    assert lowered.stop(handle)
+    assert rig.cloud.requests > asked, "RunPod was told and asked"
+    assert not rig.cloud.computing()
 
 
 def test_a_bucket_that_is_down_ends_the_job_before_anything_is_sent(make_rig: Any) -> None:
@@ -329,7 +364,7 @@ def test_a_strange_retry_after_makes_nobody_hurry(header: str) -> None:
 
     clock = Clock()
     backend = RunPodBackend(SETTINGS, transport=httpx.MockTransport(answer), clock=clock)
-    handle = Handle("job", "run", datetime.fromtimestamp(clock(), UTC))
+    handle = Handle(RunKey("job", 1, "worker"), "run", datetime.fromtimestamp(clock(), UTC))
     for _ in range(2_900):
         assert backend.poll(handle).error is None
         clock.now_s += 0.1
@@ -360,7 +395,7 @@ def test_another_process_picks_a_run_up_by_its_handle(make_rig: Any) -> None:
     handle = rig.submit()
     rig.backend.close()
     rig.backend = RunPodBackend(SETTINGS, bucket=rig.bucket, transport=rig.cloud, clock=rig.clock)
-    assert rig.last(Handle(handle.job_id, handle.remote_id, handle.submitted_at)).state is RunState.SUCCEEDED
+    assert rig.last(Handle(handle.run, handle.remote_id, handle.submitted_at)).state is RunState.SUCCEEDED
     assert len(rig.cloud.runs) == 1
 
 
@@ -391,7 +426,7 @@ def test_outputs_of_other_workers_are_understood(tmp_path: Path, output: object)
         return httpx.Response(200, content=RESULT)
 
     backend = RunPodBackend(SETTINGS, transport=httpx.MockTransport(answer))
-    backend.fetch(Handle("job", "run"), report_of(output), tmp_path / "result.png")
+    backend.fetch(Handle(RunKey("job", 1, "worker"), "run"), report_of(output), tmp_path / "result.png")
     assert (tmp_path / "result.png").read_bytes() == RESULT
     assert all("Authorization" not in request.headers for request in seen), "our key went to a stranger"
 
@@ -416,7 +451,7 @@ def test_a_result_that_cannot_be_had_leaves_no_file(
 
     backend = RunPodBackend(SETTINGS, transport=httpx.MockTransport(answer), sleep=lambda seconds: None)
     with pytest.raises(error):
-        backend.fetch(Handle("job", "run"), report_of(output), tmp_path / "result.png")
+        backend.fetch(Handle(RunKey("job", 1, "worker"), "run"), report_of(output), tmp_path / "result.png")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -468,7 +503,7 @@ def test_a_confirmed_stop_of_a_finished_run_deletes_its_late_result(make_rig: An
     handle = rig.submit()
     rig.clock.now_s += 5
     rig.cloud.advance()
-    assert f"jobs/{rig.job.id}/result" in rig.bucket.objects()
+    assert f"{rig.place}/result" in rig.bucket.objects()
     assert rig.backend.stop(handle)
     assert rig.bucket.objects() == set()
 
@@ -477,10 +512,10 @@ def test_what_a_dead_app_left_in_the_bucket_is_deleted_a_day_later(
     make_rig: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = make_rig()
-    rig.bucket.store.put("jobs/old/target", b"left behind")
+    rig.bucket.store.put("jobs/old/run/target", b"left behind")
     rig.bucket.store.put("elsewhere/old", b"not ours")
     rig.backend.clean_up(rig.unnamed)
-    assert "jobs/old/target" in rig.bucket.objects(), "a run may still need it"
+    assert "jobs/old/run/target" in rig.bucket.objects(), "a run may still need it"
     monkeypatch.setattr(runpod, "OLD_OBJECTS_AFTER_S", -10_000.0)
     rig.clock.now_s += 3601
     rig.backend.clean_up(rig.unnamed)
@@ -509,7 +544,7 @@ def test_neither_key_nor_signed_address_reaches_a_message_or_a_log(
 def test_a_forgotten_job_is_looked_after_until_no_url_can_bring_anything_back(make_rig: Any) -> None:
     rig = make_rig(target_bytes=MAX_BODY_BYTES)
     handle = rig.submit()
-    keys = JobKeys(rig.job.id)
+    keys = BucketPlace(rig.job.run)
     rig.bucket.write(keys.cancel, b"cancelled")
     assert {keys.target, keys.source(0)} < rig.bucket.objects()
     assert not rig.backend.erase(handle), "a worker that runs on may still bring a result"

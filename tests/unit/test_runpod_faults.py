@@ -15,6 +15,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from faceswap.backends import Handle, Media, RunState
+from faceswap.backends.bucket import BucketPlace
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.errors import FaceSwapError, JobStopped, SubmissionUnknown
 from faceswap.jobs import JobType
@@ -76,7 +77,7 @@ class App:
         target.write_bytes(bytes(INLINE_LIMIT + 1_000_000) if self.plan.big else b"target")
         self.media = Media({"": source}, target, self.folder, sending=self.sending)
         self.job = make_job(backend="runpod", type=JobType.SINGLE_IMAGE)
-        self.handle = Handle(self.job.id)
+        self.handle = Handle(self.job.run)
         self.backend = self.start()
 
     def start(self) -> RunPodBackend:
@@ -92,7 +93,7 @@ class App:
         """What the store does: it notes the submission unless the job was cancelled."""
         if self.ended:
             raise JobStopped()
-        self.handle = Handle(self.job.id, None, datetime.fromtimestamp(self.clock(), UTC))
+        self.handle = Handle(self.job.run, None, datetime.fromtimestamp(self.clock(), UTC))
 
     def sleep(self, seconds: float) -> None:
         self.clock.now_s += seconds
@@ -257,7 +258,7 @@ def play(plan: Plan) -> None:
         assert not app.cloud.computing()
         assert [run.computed_until for run in app.cloud.runs.values()] == computed
         app.backend.clean_up(app.handle)  # once more: the bucket may have been down the first time
-        assert app.bucket is None or app.bucket.objects() <= {f"jobs/{app.job.id}/cancel"}
+        assert app.bucket is None or app.bucket.objects() <= {BucketPlace(app.job.run).cancel}
         app.backend.close()
 
 

@@ -223,7 +223,7 @@ def test_cancel_after_a_submission_asks_for_a_remote_stop(store: JobStore) -> No
     job = claimed(store)
     assert store.submitting(job) is not None
     assert store.cancel(job.id).remote_stop is RemoteStop.PENDING
-    assert store.submitted(job.id, "rp-1").runpod_id == "rp-1"
+    assert store.submitted(job.run, "rp-1").runpod_id == "rp-1"
     assert [found.runpod_id for found in store.to_stop()] == ["rp-1"]
     store.stopped(job.id, RemoteStop.CONFIRMED)
     assert store.to_stop() == []
@@ -280,7 +280,7 @@ def test_receipts_are_listed_last_forgotten_first(store: JobStore, clock: Clock)
 def test_of_a_forgotten_job_only_what_stops_its_remote_run_stays(store: JobStore) -> None:
     job = claimed(store, owner="ann")
     store.submitting(job)
-    store.submitted(job.id, "rp-1")
+    store.submitted(job.run, "rp-1")
     cancelled = store.cancel(job.id)
     erasure = store.delete_job(cancelled, "the receipt")
     assert erasure is not None

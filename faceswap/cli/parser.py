@@ -1,0 +1,184 @@
+"""What can be typed: the commands with their arguments, and the function that runs each."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from faceswap.cli import swapping, tasks
+from faceswap.cli.verifying import verify
+from faceswap.settings import Settings
+from faceswap.version import VERSION
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="faceswap", description="Consented face swap.")
+    made.add_argument("--version", action="version", version=f"faceswap {VERSION}")
+    made.add_argument("--data-dir", type=Path, metavar="DIR", help="instead of FACESWAP_DATA_DIR")
+    commands = made.add_subparsers(dest="command", required=True)
+    _add_serve(commands.add_parser("serve", help="start the app"))
+    _add_swap(commands.add_parser("swap", help="swap a face into a picture or video"))
+    _add_multi(
+        commands.add_parser("multi", help="give several people of a picture or video a face of their own")
+    )
+    _add_preview(commands.add_parser("preview", help="swap one frame and write it as JPEG"))
+    _add_faces(commands.add_parser("faces", help="list the faces of a picture or the people of a video"))
+    _add_jobs(commands.add_parser("jobs", help="list tasks, newest first"))
+    for name, run, words in (
+        ("status", tasks.status, "show one task"),
+        ("watch", tasks.watch, "follow a task until it is finished; it runs here when no app takes it"),
+        ("result", tasks.result, "copy the result of a completed task to OUTPUT"),
+        ("retry", swapping.retry, "queue a finished task again, with the same files and options"),
+        ("cancel", tasks.cancel, "cancel a task"),
+        ("delete", tasks.delete, "delete a task with its media; its receipt stays"),
+        ("revoke", tasks.revoke, "revoke the consent to a task: it is deleted with its media"),
+        ("receipt", tasks.receipt, "show what was done with which files, and who stated consent"),
+    ):
+        command = commands.add_parser(name, help=words)
+        command.add_argument("id")
+        command.set_defaults(run=run)
+    _add_output(commands.choices["result"], required=True)
+    _add_output(commands.choices["retry"], required=False)
+    _add_consent(commands.choices["retry"])
+    for name in ("watch", "retry"):
+        commands.choices[name].add_argument("--quiet", action="store_true", help="show no progress")
+    _add_verify(commands.add_parser("verify", help="tell who made a file, and whether it was changed since"))
+    for name, command in commands.choices.items():
+        if name != "serve":
+            command.add_argument("--json", action="store_true", help="answer with one JSON object")
+    return made
+
+
+def _add_serve(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--port", type=int, dest="server_port", metavar="N", help="instead of GRADIO_SERVER_PORT"
+    )
+    command.add_argument(
+        "--host", dest="server_name", metavar="ADDRESS", help="instead of GRADIO_SERVER_NAME"
+    )
+    command.set_defaults(run=_serve, json=False)
+
+
+def _serve(given: argparse.Namespace, settings: Settings) -> int:
+    from faceswap.ui.serving import (
+        serve,
+    )  # Gradio takes seconds to import; the other commands need none of it
+
+    return serve(settings)
+
+
+def _add_swap(command: argparse.ArgumentParser) -> None:
+    _add_pair(command)
+    _add_options(command)
+    _add_output(command, required=True)
+    _add_consent(command)
+    command.add_argument("--quiet", action="store_true", help="show no progress")
+    command.set_defaults(run=swapping.swap)
+
+
+def _add_multi(command: argparse.ArgumentParser) -> None:
+    command.add_argument("target", type=Path, help="picture or video")
+    command.add_argument(
+        "--face",
+        action="append",
+        required=True,
+        type=_face,
+        metavar="ID=SOURCE",
+        help="the face for the person ID of `faces`; once for each, others stay as they are",
+    )
+    _add_options(command)
+    _add_output(command, required=True)
+    _add_consent(command)
+    command.add_argument("--quiet", action="store_true", help="show no progress")
+    command.set_defaults(run=swapping.multi, many_faces=False)
+
+
+def _add_preview(command: argparse.ArgumentParser) -> None:
+    _add_pair(command)
+    command.add_argument(
+        "--at", type=float, metavar="SECONDS", help="of a video; a frame near its middle if not given"
+    )
+    _add_options(command)
+    _add_output(command, required=True)
+    _add_consent(command)
+    command.set_defaults(run=swapping.preview)
+
+
+def _add_faces(command: argparse.ArgumentParser) -> None:
+    command.add_argument("target", type=Path, help="picture or video")
+    command.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="write a picture of each there, as ID.jpg"
+    )
+    command.set_defaults(run=swapping.faces)
+
+
+def _add_jobs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--live", action="store_true", help="only those that wait or run")
+    command.add_argument("--limit", type=int, default=20)
+    command.set_defaults(run=tasks.jobs)
+
+
+def _add_verify(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, help="a picture or video")
+    command.add_argument(
+        "--ca",
+        type=Path,
+        metavar="PEM",
+        help="certificate of an installation to vouch for: its signing/ca.pem",
+    )
+    command.set_defaults(run=verify)
+
+
+# -- arguments of several commands -------------------------------------------------------------------------
+
+
+def _face(text: str) -> tuple[str, Path]:
+    face, equals, source = text.partition("=")
+    if not (equals and face and source):
+        raise argparse.ArgumentTypeError("is to be written as face_0=me.jpg")
+    return face, Path(source)
+
+
+def _add_pair(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", type=Path, help="picture of the face to put in")
+    command.add_argument("target", type=Path, help="picture or video it goes into")
+    command.add_argument("--many-faces", action="store_true", help="swap every face, not only the largest")
+
+
+def _add_output(command: argparse.ArgumentParser, *, required: bool) -> None:
+    command.add_argument(
+        "-o", "--output", type=Path, required=required, help="a file that does not exist yet"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
+
+
+def _add_consent(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--consent", action="store_true", help="state that everyone shown in all files agreed; required"
+    )
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    """How to swap."""
+    command.add_argument(
+        "--engine", choices=("auto", "mesh", "neural"), default="auto", help="auto if not given"
+    )
+    command.add_argument(
+        "--enhance", action="store_true", help="sharpen the face, with an enhancer's weights"
+    )
+    command.add_argument("--mouth-mask", action="store_true", help="keep the target's own mouth")
+    command.add_argument(
+        "--quality", type=int, default=80, metavar="1..100", help="of a video; 80 if not given"
+    )
+    command.add_argument(
+        "--encoder",
+        choices=("libx264", "libx265", "libvpx-vp9"),
+        default="libx264",
+        help="of a video; libx264 if not given, which plays everywhere",
+    )
+    command.add_argument("--reduce-fps", action="store_true", help="30 frames a second at most")
+    command.add_argument(
+        "--no-label",
+        action="store_true",
+        help="leave the visible label out; this is logged, other marks stay",
+    )

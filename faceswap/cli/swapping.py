@@ -1,0 +1,172 @@
+"""The commands that swap: `swap`, `multi`, `preview`, `retry`; and `faces`, which finds faces for `multi`."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from faceswap.cli.output import (
+    ProgressLine,
+    Refused,
+    copied_to,
+    require_files,
+    require_output,
+    require_suffix,
+    say,
+    say_failure,
+    written_to,
+)
+from faceswap.errors import ConsentRequired, JobAlreadyFinished
+from faceswap.jobs import Job, JobType, Status, SwapOptions
+from faceswap.service import Service
+from faceswap.settings import Settings
+
+RESULT_SUFFIXES = {"image": ".png", "video": ".mp4"}
+
+
+def swap(given: argparse.Namespace, settings: Settings) -> int:
+    return _swapped(given, settings, given.source, {})
+
+
+def multi(given: argparse.Namespace, settings: Settings) -> int:
+    return _swapped(given, settings, None, dict(given.face))
+
+
+def preview(given: argparse.Namespace, settings: Settings) -> int:
+    """Write one swapped frame as JPEG; nothing is kept in the data folder but the two uploads."""
+    _require_consent(given)
+    require_files(given.source, given.target)
+    options = _options(given)
+    require_output(given.output, overwrite=given.overwrite)
+    require_suffix(given.output, ".jpg", ".jpeg")
+    with Service(settings, dispatch=False) as service:
+        target = service.upload(given.target)
+        kind = f"single-{target.kind}"
+        jpeg = service.preview(kind, given.source, target, consent=True, options=options, at_s=given.at)
+    written_to(given.output, jpeg)
+    say(given, {"output": str(given.output)}, str(given.output))
+    return 0
+
+
+def retry(given: argparse.Namespace, settings: Settings) -> int:
+    """Queue a finished task once more: the same files and options, and consent stated anew."""
+    _require_consent(given)
+    if given.output:
+        require_output(given.output, overwrite=given.overwrite)
+    with Service(settings, dispatch=given.output is not None) as service:
+        old = service.get(given.id)
+        if old.status.live:
+            raise Refused("This task is not finished yet.")
+        if not old.target_file:
+            raise Refused("A simulated task has no files to swap.")
+        if given.output:
+            require_suffix(given.output, RESULT_SUFFIXES[old.type.target_kind])
+        several = old.type.several_faces
+        job = service.submit(
+            old.type,
+            None if several else service.find_upload(old.source_file),
+            service.find_upload(old.target_file),
+            consent=True,
+            face_mappings={face: service.find_upload(name) for face, name in old.face_mappings.items()}
+            if several
+            else None,
+            options=old.options,
+            title=old.title,
+        )
+        if given.output:
+            return _made(given, service, job)
+    say(given, job.public(), f"queued as {job.id}")
+    return 0
+
+
+def faces(given: argparse.Namespace, settings: Settings) -> int:
+    require_files(given.target)
+    with Service(settings, dispatch=False) as service:
+        found = service.detect_faces(service.upload(given.target).id)
+    pictures: Path | None = given.pictures
+    if pictures:
+        try:
+            pictures.mkdir(parents=True, exist_ok=True)
+            for face in found:
+                (pictures / f"{face.id}.jpg").write_bytes(base64.b64decode(face.preview))
+        except OSError as error:
+            raise Refused(f"{pictures} cannot be written ({error.strerror}).") from error
+    shown = [{key: value for key, value in asdict(face).items() if key != "preview"} for face in found]
+    lines = [
+        f"{face.id}  {face.width}x{face.height} at {face.x},{face.y}"
+        + ("" if face.at_s is None else f", seen at {face.at_s:.1f} s")
+        for face in found
+    ]
+    say(given, shown, "\n".join(lines) or "No face was found.")
+    return 0
+
+
+def _swapped(
+    given: argparse.Namespace, settings: Settings, source: Path | None, mapped: Mapping[str, Path]
+) -> int:
+    _require_consent(given)
+    require_files(*([source] if source else []), *mapped.values(), given.target)
+    options = _options(given)
+    require_output(given.output, overwrite=given.overwrite)
+    with Service(settings) as service:
+        target = service.upload(given.target)
+        require_suffix(given.output, RESULT_SUFFIXES[target.kind])
+        job_type = JobType(f"{'multi' if mapped else 'single'}-{target.kind}")
+        job = service.submit(
+            job_type, source, target, consent=True, face_mappings=mapped or None, options=options
+        )
+        return _made(given, service, job)
+
+
+def _made(given: argparse.Namespace, service: Service, job: Job) -> int:
+    """Follow a task of ours and copy its result to the output. An interrupt cancels it."""
+    try:
+        job = watched(service, job, ProgressLine(sys.stderr, quiet=given.quiet))
+    except KeyboardInterrupt:
+        with suppress(JobAlreadyFinished):
+            service.cancel(job.id)
+        raise
+    if job.status is Status.FAILED:
+        return say_failure(given, job.error_message or "")
+    copied_to(given.output, service.result_path(job.id))
+    for note in job.notes:
+        print(f"note: {note.replace('_', ' ')}", file=sys.stderr)
+    say(given, {**job.public(), "output": str(given.output)}, str(given.output))
+    return 0
+
+
+def watched(service: Service, job: Job, progress: ProgressLine) -> Job:
+    """The finished job, after its progress was shown."""
+    for change in service.watch(job.id):
+        job = change
+        progress.show(job)
+    progress.end()
+    return job
+
+
+def _require_consent(given: argparse.Namespace) -> None:
+    if not given.consent:
+        raise Refused(f"{ConsentRequired()} To state it, add --consent.")
+
+
+def _options(given: argparse.Namespace) -> SwapOptions:
+    try:
+        return SwapOptions(
+            many_faces=given.many_faces,
+            mouth_mask=given.mouth_mask,
+            keep_fps=not given.reduce_fps,
+            video_encoder=given.encoder,
+            video_quality=given.quality,
+            engine=given.engine,
+            use_face_enhancer=given.enhance,
+            visible_label=not given.no_label,
+        )
+    except ValidationError as error:
+        raise Refused("--quality is 1 to 100.") from error
