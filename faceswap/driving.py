@@ -239,9 +239,7 @@ class Driver:
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
         if isinstance(error, EngineOutOfMemory) and run.job.attempt == 1 and not run.backend.survives_restart:
             # What used the memory may be over by the next attempt; the file is not at fault.
-            self._store.release(
-                run.job, "restarted: the system ended the engine for want of memory", spent=True
-            )
+            self._store.release(run.job, "restarted: out of memory", spent=True)
             return
         self.fail(run.job, error, stop_remote=run.remote)
         if not run.remote:

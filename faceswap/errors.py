@@ -180,7 +180,8 @@ class UnsupportedMedia(BadMedia):
 
 
 class UnsupportedCodec(UnsupportedMedia):
-    """This video is encoded as {codec}, which is not accepted here. Convert it to H.264 in an MP4 file first."""
+    """This video is encoded as {codec}, which is not accepted here. Convert it to H.264 in an MP4 file
+    first."""
 
     code = "unsupported_codec"
 

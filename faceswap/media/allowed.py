@@ -39,21 +39,7 @@ _OTHER_DECODERS = frozenset(
 
 DECODERS = VIDEO_CODECS | AUDIO_CODECS | _OTHER_DECODERS
 
-_PIXEL_FORMATS = (
-    "yuv",
-    "yuvj",
-    "yuva",
-    "nv12",
-    "nv16",
-    "p010",
-    "rgb",
-    "bgr",
-    "gbr",
-    "argb",
-    "abgr",
-    "gray",
-    "pal8",
-)
+_PIXEL_FORMATS = ("yuv", "nv12", "nv16", "p010", "rgb", "bgr", "gbr", "argb", "abgr", "gray", "pal8")
 """Beginnings of names: planar and packed YUV, RGB, grey and palettes, 8 to 16 bits deep. `0rgb` and the like
 count as RGB."""
 

@@ -151,8 +151,8 @@ class EngineProcess(Generic[R]):
         self._report = final
 
     def _crash(self, status: int) -> FaceSwapError:
-        """The error for a child that ended without a word. Only the system sends SIGKILL unasked, and it does so
-        when memory runs out: that says nothing about the file.
+        """The error for a child that ended without a final event. The system sends SIGKILL when memory runs
+        out, which says nothing about the file.
         """
         if not self._killed_by_us and hasattr(signal, "SIGKILL") and status == -signal.SIGKILL:
             return EngineOutOfMemory()
