@@ -173,8 +173,8 @@ class EmptyFile(BadMedia):
 
 
 class UnsupportedMedia(BadMedia):
-    """This file is not a supported {expected}. Pictures: JPEG, PNG, WebP;
-    videos: MP4, MOV, MKV, WebM, AVI."""
+    """This file is not a supported {expected}. Pictures: JPEG, PNG, WebP, HEIC, AVIF, GIF,
+    BMP, TIFF; videos: MP4, MOV, MKV, WebM, AVI."""
 
     code = "unsupported_media"
 

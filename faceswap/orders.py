@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from faceswap.errors import (
     ConsentRequired,
@@ -93,7 +94,9 @@ class OrderChecks:
         self._intake.require_room()
         own = {file.id for file in (*given.values(), order.target) if isinstance(file, Upload)}
         sources = self._all_taken_in(given, order.owner)
-        target = self._taken_in(order.target, order.owner)
+        target = self._taken_in(
+            order.target, order.owner, "video" if job_type.target_kind == "video" else None
+        )
         _require_fit(job_type, sources, target)
         checked = CheckedOrder(job_type, sources, target, order.options)
         before_gate()
@@ -115,9 +118,9 @@ class OrderChecks:
             at_s,
         )
 
-    def _taken_in(self, file: File, owner: str) -> Upload:
+    def _taken_in(self, file: File, owner: str, expected: Literal["video"] | None = None) -> Upload:
         if not isinstance(file, Upload):
-            return self._intake.accept(Path(file), Path(file).name or "file", owner)
+            return self._intake.accept(Path(file), Path(file).name or "file", owner, expected)
         return self._store.upload(file.id, owner)
 
     def _all_taken_in(self, files: Mapping[str, File], owner: str) -> dict[str, Upload]:

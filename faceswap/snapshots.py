@@ -6,8 +6,12 @@ deletion, and every `PERIOD_S` while anything changes, it is backed up to a loca
 copy in the snapshot folder. Media are copied once and removed with their originals. When this machine has no
 store, the copy is brought back before the store is opened.
 
-The order makes any crash harmless: what the store's copy names was copied before it, and what was deleted
-goes before the store's copy does, so that a copy may lack a file but never keeps one that nobody owns.
+A snapshot folder belongs to one installation (see `snapshot_manifest.py`), and nothing in it is deleted that
+its own manifest does not list.
+
+The order makes any crash harmless. A file is listed before it is copied, and copied before the store's copy
+names it. What was deleted here is deleted there before the store is copied. So a copy may lack a file, but
+never keeps one that nobody owns.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -27,6 +31,7 @@ from filelock import FileLock
 from faceswap.errors import DiskFull, FaceSwapError, JobNotFound, SnapshotUnavailable
 from faceswap.folders import Folders
 from faceswap.loops import Loop
+from faceswap.snapshot_manifest import MANIFEST, NOTE, Manifest, require_ours
 from faceswap.store import JobStore, is_whole
 
 log = logging.getLogger(__name__)
@@ -94,37 +99,46 @@ class Snapshots:
             self._taken = version
 
     def _take(self, deleted: list[Path]) -> None:
-        draft = self._folders.root / f".{_STORE}.{secrets.token_hex(4)}"
+        root, target = self._folders.root, self._target
+        there = require_ours(root, target, restoring=False)
+        known = set(there.files) if there else set[str]()
+        note = Manifest.read(root / NOTE) or Manifest.new()
+        draft = root / f".{_STORE}.{secrets.token_hex(4)}"
         try:
             self._store.backup(draft)
-            for folder in deleted:
-                _remove_folder(self._target / folder)
-            present = dict(_files(self._folders.root))
-            for name in self._known() - present.keys():
-                _remove(self._target, name)
-                self._copied.pop(name, None)
+            present = dict(_files(root))
+            if there is None or present.keys() - known:  # first the list, so that no copy is ever unlisted
+                note.write(root / NOTE)
+                note.with_files(known | present.keys()).write(target / MANIFEST)
+            self._look(known, present)
+            below = tuple(f"{folder.as_posix()}/" for folder in deleted)
+            for name in known:
+                if name not in present or name.startswith(below):
+                    _remove(target, name)
+                    self._copied.pop(name, None)
             for name, stamp in present.items():
                 if self._copied.get(name) != stamp:
                     with suppress(FileNotFoundError):  # deleted meanwhile: the next snapshot notices
-                        _copy(self._folders.root / name, self._target / name)
+                        _copy(root / name, target / name)
                         self._copied[name] = stamp
-            self._looked = True
-            _copy(draft, self._target / _STORE)
+            _copy(draft, target / _STORE)
+            note.next().write(root / NOTE)
+            note.next().with_files(present).write(target / MANIFEST)
         finally:
             draft.unlink(missing_ok=True)
 
-    def _known(self) -> set[str]:
-        """What the folder holds. It is looked at once: to list a mounted bucket takes long."""
+    def _look(self, known: Collection[str], present: Mapping[str, _Stamp]) -> None:
+        """Find out once what a process before this one has copied, and remove the drafts of its crash."""
         if self._looked:
-            return set(self._copied)
-        found = _everything(self._target)
-        own = dict(_files(self._folders.root))
-        for name in found & own.keys():
-            there = (self._target / name).stat()
-            size, changed_ns = own[name]
-            if (there.st_size, there.st_mtime_ns // 10**9) == (size, changed_ns // 10**9):
-                self._copied[name] = own[name]
-        return found
+            return
+        for name in known:
+            _draft_of(self._target / name).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                there = (self._target / name).stat()
+                size, changed_ns = present.get(name, (-1, 0))
+                if (there.st_size, there.st_mtime_ns // 10**9) == (size, changed_ns // 10**9):
+                    self._copied[name] = present[name]
+        self._looked = True
 
 
 def prepare(target: Path) -> None:
@@ -146,31 +160,47 @@ def restore(folders: Folders, target: Path) -> bool:
     Call it before anything is opened in the data folder. Returns whether it did.
 
     Raises:
-        SnapshotUnavailable: the copy is damaged or cannot be read; nothing was changed in it.
+        SnapshotUnavailable: the folder is not ours (see `require_ours`), or the copy is damaged or cannot be
+            read; nothing was changed in it.
         DiskFull: there is no room for it here.
     """
-    if folders.store.exists() or not (target / _STORE).exists():
-        return False
-    folders.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = folders.root / f".{_STORE}.{secrets.token_hex(4)}"
     try:
+        restoring = not folders.store.exists()
+        require_ours(folders.root, target, restoring=restoring)
+        if not restoring or not (target / _STORE).exists():
+            return False
+        folders.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _turn(folders.root):
             if folders.store.exists():
                 return False
-            _copy(target / _STORE, draft)
-            if not is_whole(draft):
-                raise SnapshotUnavailable(reason="the copy of the store in it is damaged")
-            for name, _ in _files(target):
-                _copy(target / name, folders.root / name)
-            draft.replace(folders.store)
+            _bring_back(folders, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull() from error
         raise SnapshotUnavailable(reason=_what(error)) from error
-    finally:
-        draft.unlink(missing_ok=True)
     log.info("the store was restored from its snapshot")
     return True
+
+
+def _bring_back(folders: Folders, target: Path) -> None:
+    draft = folders.root / f".{_STORE}.{secrets.token_hex(4)}"
+    try:
+        _copy(target / _STORE, draft)
+        if not is_whole(draft):
+            raise SnapshotUnavailable(reason="the copy of the store in it is damaged")
+        # Read after the store: what the store names was listed before it was copied.
+        manifest = Manifest.read(target / MANIFEST)
+        names = manifest.files if manifest else {name for name, _ in _files(target)}
+        for name in sorted(names):
+            with suppress(FileNotFoundError):
+                _copy(target / name, folders.root / name)
+        if manifest is None:  # a snapshot from before manifests
+            manifest = Manifest.new().with_files(names)
+            manifest.write(target / MANIFEST)
+        manifest.with_files(()).write(folders.root / NOTE)
+        draft.replace(folders.store)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def remove_unowned(store: JobStore, folders: Folders) -> None:
@@ -205,7 +235,7 @@ def _files(root: Path) -> Iterator[tuple[str, _Stamp]]:
             if not name.startswith((".", "attempt-")) and not (top and name in _TO_BE_HAD_AGAIN)
         ]
         for name in names:
-            if name.startswith(".") or name == "raw" or (top and name.startswith(_STORE)):
+            if name.startswith(".") or name == "raw" or (top and name.startswith((_STORE, MANIFEST))):
                 continue
             path = Path(folder) / name
             with suppress(FileNotFoundError):
@@ -213,20 +243,10 @@ def _files(root: Path) -> Iterator[tuple[str, _Stamp]]:
                 yield path.relative_to(root).as_posix(), (found.st_size, found.st_mtime_ns)
 
 
-def _everything(root: Path) -> set[str]:
-    """All files in the snapshot folder but the store's copy, drafts of a crash included."""
-    found = {
-        (Path(folder) / name).relative_to(root).as_posix()
-        for folder, _, names in os.walk(root)
-        for name in names
-    }
-    return found - {_STORE}
-
-
 def _copy(source: Path, destination: Path) -> None:
     """Whole or not at all, for its user only, with the time of its last change where that is kept."""
     destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = destination.with_name(f".{destination.name}.part")
+    draft = _draft_of(destination)
     try:
         shutil.copyfile(source, draft)
         with suppress(OSError):
@@ -238,17 +258,17 @@ def _copy(source: Path, destination: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
+def _draft_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
 def _remove(root: Path, name: str) -> None:
     path = root / name
     path.unlink(missing_ok=True)
+    _draft_of(path).unlink(missing_ok=True)
     with suppress(OSError):  # not empty yet
         for folder in path.relative_to(root).parents[:-1]:
             (root / folder).rmdir()
-
-
-def _remove_folder(folder: Path) -> None:
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
 
 
 def _what(error: Exception) -> str:

@@ -81,7 +81,8 @@ class Intake:
     def accept(self, file: Path | BinaryIO, name: str, owner: str, expected: Kind | None = None) -> Upload:
         """Copy a file into a folder of its own, inspect it in a child process and remember it.
 
-        Pictures are stored upright, without metadata; their faces are counted. `name` is kept for display.
+        Pictures are stored upright, without metadata; their faces are counted. An animation is stored as a
+        video where one is `expected`. `name` is kept for display.
 
         Raises:
             BadMedia: empty, too large, too long, too many pixels, broken, or not the `expected` kind.
@@ -94,7 +95,10 @@ class Intake:
             raw = folder / "raw"
             size, digest = self._copy(file, raw)
             sniff(raw)  # what has no signature that we know costs no child process
-            upload = self._inspect(raw, upload_id, Path(name).name[-120:] or "file", owner, size, digest)
+            clip = folder / "media.mp4" if expected == "video" else None
+            upload = self._inspect(
+                raw, upload_id, Path(name).name[-120:] or "file", owner, size, digest, clip
+            )
             if expected and upload.kind != expected:
                 raise WrongKind(expected=expected, found=upload.kind)
             self._store.add_upload(upload)
@@ -246,13 +250,16 @@ class Intake:
             raise EmptyFile()
         return size, digest.hexdigest()
 
-    def _inspect(self, raw: Path, upload_id: str, name: str, owner: str, size: int, digest: str) -> Upload:
+    def _inspect(
+        self, raw: Path, upload_id: str, name: str, owner: str, size: int, digest: str, clip: Path | None
+    ) -> Upload:
         normalised = raw.with_name("media.png")
         spec = InspectSpec(
             limits=engine_limits(self._settings, INSPECTION_CPU_S),
             path=raw,
             detect_faces=True,
             normalised=normalised,
+            clip=clip,
             weights_dir=self._folders.weights,
         )
         found = self._ask_engine(spec)
@@ -260,6 +267,9 @@ class Intake:
         if media.kind == "image":
             raw.unlink()
             file = normalised
+        elif clip is not None and clip.exists():
+            raw.unlink()
+            file = clip
         else:
             normalised.unlink(missing_ok=True)
             file = raw.rename(raw.with_name(f"media.{media.format}"))

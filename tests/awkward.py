@@ -1,4 +1,4 @@
-"""Videos as people really have them, each with one thing that is out of the ordinary; all made with PyAV."""
+"""Unusual videos that people really have. Each has one unusual property; all are made with PyAV."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def flat_frames(
     matrix: int | None = None,
     full: bool = False,
 ) -> Iterator[av.VideoFrame]:
-    """The same (H, W, 3) RGB picture again and again, in another pixel format."""
+    """The same (H, W, 3) RGB picture repeated, in another pixel format."""
     for _ in range(count):
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         if pix_fmt != "rgb24":
@@ -111,7 +111,7 @@ def tone(track: Any, pitch: int, seconds: float, start_s: float) -> list[Any]:
 
 
 def size_changing(path: Path, source: Path, sizes: Sequence[tuple[int, int]], frames: int = 15) -> Path:
-    """VP8 in WebM whose size changes between parts, as a call with a bad connection is recorded."""
+    """VP8 in WebM whose frame size changes between parts, as in a recorded call over a bad connection."""
     with av.open(str(path), "w") as out:
         stream: Any = None
         done = 0
@@ -139,7 +139,7 @@ def size_changing(path: Path, source: Path, sizes: Sequence[tuple[int, int]], fr
 
 
 def renamed_track(path: Path, target: Path, track: int, name: bytes) -> Path:
-    """The MP4 or MOV with the `track`-th sample entry under another name, which no decoder knows."""
+    """The MP4 or MOV with the `track`-th sample entry renamed to one that no decoder knows."""
     content, at = bytearray(path.read_bytes()), -1
     for _ in range(track + 1):
         at = content.index(b"stsd", at + 1)

@@ -6,7 +6,27 @@ import re
 
 NAMES = frozenset(
     {
-        *("MP4", "MOV", "MKV", "WebM", "AVI", "JPEG", "PNG", "WebP", "AAC", "HDR", "HEVC", "VP9", "MB", "kB"),
+        *(
+            "MP4",
+            "MOV",
+            "MKV",
+            "WebM",
+            "AVI",
+            "JPEG",
+            "PNG",
+            "WebP",
+            "HEIC",
+            "AVIF",
+            "GIF",
+            "BMP",
+            "TIFF",
+            "AAC",
+            "HDR",
+            "HEVC",
+            "VP9",
+            "MB",
+            "kB",
+        ),
         *("C2PA", "AIGC", "SHA-256", "JSON", "HTTP", "https", "UTC", "H", "DEBUG", "INFO"),
         *("RunPod", "NVIDIA", "Python", "onnx", "onnxruntime", "onnxruntime-gpu", "pip", "install"),
         *("InsightFace", "ResearchRAIL-MS", "Apache-2"),

@@ -10,7 +10,7 @@ from faceswap.engine.gate import SampledFrame
 
 
 def refuse_videos(pictures: Iterator[SampledFrame]) -> str | None:
-    """By what only a video has; sees all of it first."""
+    """Refuses videos, recognised by fields that pictures lack, after it has seen every sample."""
     seen = list(pictures)
     return f"{len(seen)} frames" if seen[0].time_s is not None else None
 

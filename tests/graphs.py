@@ -1,6 +1,6 @@
-"""Tiny ONNX graphs with the signatures of real weights: they stand in for what a user brings.
+"""Tiny ONNX graphs with the inputs and outputs of real weights, in place of the files a user brings.
 
-What each one answers can be computed by hand; nothing in them was learned.
+Nothing in them was learned: what each one answers can be computed by hand.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def save(
     outputs: dict[str, Dims],
     constants: dict[str, Any],
 ) -> Path:
-    """Constants keep their order: inswapper's projection is the last one."""
+    """Write the graph. Constants keep their order, because inswapper's projection is the last one."""
 
     def infos(values: dict[str, Dims]) -> list[Any]:
         return [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in values.items()]
@@ -44,7 +44,7 @@ def save(
 
 
 def embedder_matrix() -> np.ndarray[Any, np.dtype[np.float32]]:
-    """(147, 512) from the mean colours of 7 x 7 squares of the aligned face, channel by channel."""
+    """(147, 512): maps the mean colours of 7 x 7 squares of the aligned face, channel by channel."""
     return np.random.default_rng(0).standard_normal((147, 512)).astype(np.float32) * 0.1
 
 
@@ -74,10 +74,10 @@ def swapper(
     answers: int | None = None,
     last: np.ndarray[Any, Any] | None = None,
 ) -> Path:
-    """output = target * (1 - tint) + tint * (the first three numbers of `source`), as its own range has it.
+    """output = target * (1 - tint) + tint * (the first three numbers of `source`), in the range of the graph.
 
-    With `tint` 0 the picture comes back as it was. `batch` takes several pictures at once; `mask` adds a
-    second output; `answers` is another side than the promised one.
+    With `tint` 0 the picture comes back unchanged. `batch`: the graph takes several pictures at once.
+    `mask`: it has a second output. `answers`: the side of its output in px, if not the declared one.
     """
     many: int | str = "batch" if batch else 1
     nodes = [

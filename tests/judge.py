@@ -1,6 +1,7 @@
-"""Judging a swap with models that the engine does not know: dlib's detector, 68 landmarks and recogniser.
+"""Measures a swap with models that the engine does not use: dlib's detector, 68 landmarks and recogniser.
 
-Distances are Euclidean between 128-dimensional descriptors; under 0.6 is the same person, say dlib's authors.
+Distances are Euclidean, between 128-dimensional descriptors. Below 0.6 two faces are the same person.
+Source: http://dlib.net/face_recognition.py.html
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class Identity:
     to_target: float
     target_to_source: float
     same_as_source: float
-    """Share of frames under 0.6."""
+    """Share of frames whose distance to the source is below 0.6."""
     nearer_to_source: float
     """Share of frames nearer to the source than to the target's own frame."""
 
@@ -116,8 +117,8 @@ def identity(source: Path, target: Path, swapped: Path, step: int = 6) -> Identi
 
 
 def landmark_error(target: Path, swapped: Path, step: int = 6) -> float:
-    """Mean distance of dlib's inner landmarks, before and after, in percent of the distance between the eyes'
-    outer corners: how well expression and pose are kept."""
+    """How well expression and pose are kept: the mean distance of dlib's inner landmarks before and after the
+    swap, in percent of the distance between the outer corners of the eyes."""
     errors: list[float] = []
     for before, after in zip(pictures(target, step), pictures(swapped, step), strict=True):
         old, new = look(before), look(after)
@@ -128,7 +129,7 @@ def landmark_error(target: Path, swapped: Path, step: int = 6) -> float:
 
 
 def flicker(target: Path, swapped: Path, step: int = 4) -> float:
-    """Change between frames that motion does not explain, within the face, over that of the original."""
+    """Change between frames within the face that motion does not explain, divided by that of the original."""
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     before, after = (
         [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures(path)]
@@ -149,7 +150,7 @@ def flicker(target: Path, swapped: Path, step: int = 4) -> float:
 
 
 def background_psnr(target: Path, swapped: Path, step: int = 6) -> float:
-    """The worst frame's PSNR in dB outside the face with some room around it."""
+    """PSNR in dB outside the face and a margin around it, of the worst frame."""
     worst = np.inf
     for before, after in zip(pictures(target, step), pictures(swapped, step), strict=True):
         seen = look(before)

@@ -27,7 +27,7 @@ INGREDIENTS = (Ingredient("target", "a" * 64), Ingredient("source", "b" * 64))
 def plain_video(
     path: Path, size: tuple[int, int], frames: int = 3, *, fps: int = 10, rotation: int = 0
 ) -> Path:
-    """A still, dark picture that brightens from left to right."""
+    """A video of one still, dark picture that gets brighter from left to right."""
     width, height = size
     ramp = np.linspace(40, 110, width).astype(np.uint8)
     picture = np.repeat(np.tile(ramp, (height, 1))[..., None], 3, 2)
@@ -48,7 +48,7 @@ def plain_video(
 
 
 def mark_video(source: Path, path: Path, marking: Marking, crf: int = 20) -> Path:
-    """Encoded again with label and metadata label, as the engine does it after the swap."""
+    """Encode a video again with the visible label and the metadata label, as the engine does after a swap."""
     with VideoReader(source, LIMITS) as reader, VideoWriter(path, reader, crf, aigc=marking.aigc) as writer:
         labeller: Labeller | None = None
         for frame in reader.frames():
@@ -62,7 +62,7 @@ def mark_video(source: Path, path: Path, marking: Marking, crf: int = 20) -> Pat
 
 
 def marked_picture(path: Path, size: tuple[int, int], marking: Marking) -> Path:
-    """PNG or JPEG, by the name of `path`."""
+    """A PNG or JPEG, chosen by the suffix of `path`."""
     picture = np.full((size[1], size[0], 3), 120, np.uint8)
     if marking.label:
         opening_stamp(marking.label, LabelLook(*size)).on_rgb(picture)
@@ -76,7 +76,7 @@ def marked_picture(path: Path, size: tuple[int, int], marking: Marking) -> Path:
 
 
 def marked(path: Path, marking: Marking, size: tuple[int, int] = (64, 64)) -> Path:
-    """Video or picture by its name, with label and metadata label, not signed."""
+    """A video or picture, chosen by the suffix, with visible label and metadata label, not signed."""
     if path.suffix == ".mp4":
         return mark_video(plain_video(path.with_suffix(".plain.mkv"), size), path, marking)
     return marked_picture(path, size, marking)
@@ -85,7 +85,7 @@ def marked(path: Path, marking: Marking, size: tuple[int, int] = (64, 64)) -> Pa
 def sealed(
     path: Path, key: SigningKey, label: Label | None, engine: str = "mesh"
 ) -> tuple[Path, dict[str, Any]]:
-    """The same file signed, and what was read back from it."""
+    """Sign the file. Returns the signed copy and what `seal` read back from it."""
     result = path.with_name(f"sealed-{path.name}")
     manifest = manifest_of(label, INGREDIENTS, engine, NOON)
     return result, seal(path, result, manifest, key.key, key.chain, key.anchor, label, LIMITS)

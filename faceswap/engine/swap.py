@@ -26,7 +26,7 @@ from faceswap.engine.planes import F32, U8, Planes, even, to_rgb
 from faceswap.engine.swapper import EachItsOwn, FaceInFrame, FaceSwapper, swap_together
 from faceswap.engine.video import Follower, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
-from faceswap.media import Frame, Limits, VideoReader, VideoWriter, read_picture, write_png
+from faceswap.media import Frame, Limits, VideoReader, VideoWriter, picture_notes, read_picture, write_png
 from faceswap.swap_result import SwapResult
 
 MANY = 8
@@ -62,8 +62,9 @@ class Sources:
                 photo = find_source_photo(read_picture(path, limits), self.landmarker)
                 swapper = self.engine.swapper(photo, self.mesh)
                 made[path] = OwnMouth(swapper) if options.mouth_mask else swapper
-                if photo.faces > 1 and not self.notes:
-                    self.notes.append("several_faces_in_source")
+                found = ["several_faces_in_source"] if photo.faces > 1 else []
+                found += picture_notes(path, limits)
+                self.notes += [note for note in found if note not in self.notes]
             self._swappers[face] = made[path]
 
     @property

@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faceswap.media.aigc import FoundAigc, aigc_text, read_aigc, xmp_packet
+    from faceswap.media.animations import write_animation
     from faceswap.media.colour import Colour
     from faceswap.media.frames import AudioPacket, Frame
     from faceswap.media.kinds import Limits, MediaInfo, sniff
-    from faceswap.media.pictures import RGB, picture_info, read_picture, write_png
+    from faceswap.media.pictures import (
+        RGB,
+        is_animation,
+        picture_info,
+        picture_notes,
+        read_picture,
+        write_png,
+    )
     from faceswap.media.reading import VideoReader, video_size
     from faceswap.media.writing import VideoWriter
 
@@ -31,11 +39,14 @@ __all__ = [
     "VideoReader",
     "VideoWriter",
     "aigc_text",
+    "is_animation",
     "picture_info",
+    "picture_notes",
     "read_aigc",
     "read_picture",
     "sniff",
     "video_size",
+    "write_animation",
     "write_png",
     "xmp_packet",
 ]
@@ -43,10 +54,13 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("FoundAigc", "aigc_text", "read_aigc", "xmp_packet"), "aigc"),
     **dict.fromkeys(("Limits", "MediaInfo", "sniff"), "kinds"),
-    **dict.fromkeys(("RGB", "picture_info", "read_picture", "write_png"), "pictures"),
+    **dict.fromkeys(
+        ("RGB", "is_animation", "picture_info", "picture_notes", "read_picture", "write_png"), "pictures"
+    ),
     **dict.fromkeys(("VideoReader", "video_size"), "reading"),
     **dict.fromkeys(("AudioPacket", "Frame"), "frames"),
     "Colour": "colour",
+    "write_animation": "animations",
     "VideoWriter": "writing",
 }
 

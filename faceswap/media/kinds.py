@@ -24,7 +24,11 @@ Kind = Literal["image", "video"]
 
 _MAX_MEAN_FPS = 120
 """Over the longest video allowed; a shorter one may have a higher rate."""
-_STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+_ANY_STILL_BRANDS = (b"mif1", b"msf1")
+"""Pictures of a codec that the compatible brands name. Source: ISO/IEC 23008-12, annex B."""
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
@@ -64,7 +68,7 @@ class MediaInfo:
 
     kind: Kind
     format: str
-    """jpeg, png, webp; mp4, mov, mkv, webm, avi."""
+    """jpeg, png, webp, gif, bmp, tiff, heic, avif; mp4, mov, mkv, webm, avi."""
     width: int
     height: int
     duration_s: float | None = None
@@ -101,12 +105,31 @@ def _picture(head: bytes) -> tuple[Kind, str] | None:
         return "image", "png"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "image", "webp"
-    return None
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "image", "gif"
+    if head.startswith((b"II*\0", b"MM\0*")):
+        return "image", "tiff"
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "image", "bmp"
+    name = _still(head)
+    return ("image", name) if name else None
+
+
+def _still(head: bytes) -> str | None:
+    """The codec of a picture in the boxes that MP4 has, too."""
+    brand = head[8:12]
+    if head[4:8] != b"ftyp" or brand not in (*_AVIF_BRANDS, *_HEIC_BRANDS, *_ANY_STILL_BRANDS):
+        return None
+    end = min(len(head), int.from_bytes(head[:4], "big"))
+    brands = [brand, *(head[at : at + 4] for at in range(16, end, 4))]
+    if any(each in _AVIF_BRANDS for each in brands):
+        return "avif"
+    return "heic" if any(each in _HEIC_BRANDS for each in brands) else None
 
 
 def _video(head: bytes) -> tuple[Kind, str] | None:
     if head[4:8] == b"ftyp":
-        if head[8:12] in _STILL_BRANDS:
+        if head[8:12] in (*_AVIF_BRANDS, *_HEIC_BRANDS, *_ANY_STILL_BRANDS):
             return None
         return "video", "mov" if head[8:12] == b"qt  " else "mp4"
     if head[4:8] in _QUICKTIME_ATOMS:

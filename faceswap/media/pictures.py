@@ -1,8 +1,13 @@
-"""Pictures in and out, with Pillow."""
+"""Pictures in and out, with Pillow; HEIC with pi-heif.
+
+A picture that was read and written again keeps its notes: codes of what the original had and it has not.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from faceswap.errors import UnsupportedMedia
+from faceswap.errors import BadMedia, UnsupportedMedia
 from faceswap.media.aigc import xmp_packet
 from faceswap.media.kinds import Limits, MediaInfo, damage_is_bad_media, sniff
 
@@ -24,6 +29,19 @@ _UPRIGHT_TRANSPOSES = (5, 6, 7, 8)
 _ORIENTATION_TAG = 0x0112
 _XMP = "XML:com.adobe.xmp"
 """Keyword of the PNG chunk. Source: XMP specification, part 3."""
+_NOTES_KEY = "faceswap-notes"
+"""Keyword of a PNG text chunk with the codes of `picture_notes`."""
+_ANIMATED = "first_picture_used"
+_CUT_OFF = "picture_cut_off"
+_END_OF_JPEG = b"\xff\xd9"
+_START_OF_SCAN = b"\xff\xda"
+_SCANS_NEEDED = 4
+"""Of a progressive JPEG: with fewer, faces are a blur."""
+_LEAST_SHARE = 0.5
+"""Of a JPEG's rows, else it counts as damaged."""
+_MID_GREY = 128
+"""What libjpeg shows of rows that are not there."""
+_PILLOW_NAMES = {"heic": "HEIF"}
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 # Our own limit is judged at the same moment, before a pixel is decoded, and can be set; Pillow's only warns.
@@ -42,38 +60,106 @@ def picture_info(path: Path, limits: Limits) -> MediaInfo:
         return MediaInfo(kind="image", format=name, width=width, height=height)
 
 
+def picture_notes(path: Path, limits: Limits) -> tuple[str, ...]:
+    """Codes of what is lost when a picture is read: `first_picture_used` of an animation or of several
+    pictures in one file, `picture_cut_off` of a JPEG without its end. What `write_png` noted counts as well.
+
+    Raises: as `read_picture`.
+    """
+    with damage_is_bad_media(), _opened(path, limits) as (image, name):
+        if name == "jpeg":
+            return (_CUT_OFF,) if _is_cut_off(path) else ()
+        noted = str(image.info.get(_NOTES_KEY, "")).split() if name == "png" else []
+        several = getattr(image, "n_frames", 1) > 1
+        return tuple(
+            code for code in (_ANIMATED, _CUT_OFF) if code in noted or (several and code == _ANIMATED)
+        )
+
+
+def is_animation(path: Path, limits: Limits) -> bool:
+    """Whether a file is a GIF, WebP or PNG with several pictures. Raises: BadMedia."""
+    if sniff(path)[1] not in ("gif", "webp", "png"):
+        return False
+    with damage_is_bad_media(), _opened(path, limits) as (image, _):
+        return getattr(image, "n_frames", 1) > 1
+
+
 def read_picture(path: Path, limits: Limits) -> RGB:
     """Decode a picture as it is shown: (H, W, 3) uint8 RGB.
 
     Orientation and an embedded colour profile are applied, transparency lies on white, 16 bits become 8, and
-    of an animation the first frame is taken.
+    of an animation the first frame is taken. A JPEG without its end is taken if half of it is there.
 
     Raises:
         BadMedia: damaged, empty, no picture of a supported format, or over the limits.
     """
-    with damage_is_bad_media(), _opened(path, limits) as (image, _):
+    with damage_is_bad_media(), _opened(path, limits) as (image, name):
+        if name == "jpeg" and _is_cut_off(path):
+            with Image.open(io.BytesIO(path.read_bytes() + _END_OF_JPEG), formats=("JPEG",)) as mended:
+                mended.load()
+                _require_half(mended, path)
+                return _as_shown(mended)
         image.load()
-        profile = image.info.get("icc_profile")
-        picture = ImageOps.exif_transpose(image)
-        if picture.mode in _SIXTEEN_BITS:
-            picture = Image.fromarray((np.asarray(picture, np.int64) >> 8).clip(0, 255).astype(np.uint8))
-        if isinstance(profile, bytes) and picture.mode in ("RGB", "CMYK"):
-            picture = _to_srgb(picture, profile)
-        if picture.has_transparency_data:
-            layer = picture.convert("RGBA")
-            picture = Image.new("RGBA", layer.size, "white")
-            picture.alpha_composite(layer)
-        return np.array(picture.convert("RGB"), np.uint8)
+        return _as_shown(image)
 
 
-def write_png(path: Path, picture: RGB, aigc: str | None = None) -> None:
-    """Write a picture without loss, so that what was not changed stays exact; its only metadata is `aigc`.
+def _is_cut_off(path: Path) -> bool:
+    """Whether a JPEG has no end: some cameras write more behind it."""
+    return _END_OF_JPEG not in path.read_bytes()[-(1 << 16) :]
+
+
+def _require_half(image: Image.Image, path: Path) -> None:
+    """Raises: BadMedia when less than half of a cut JPEG is there."""
+    if image.info.get("progressive"):
+        if path.read_bytes().count(_START_OF_SCAN) < _SCANS_NEEDED:
+            raise BadMedia
+        return
+    rows = np.asarray(image.convert("L"), np.int16)
+    there = np.flatnonzero((np.abs(rows - _MID_GREY) > 1).any(1))
+    if not there.size or there[-1] + 1 < _LEAST_SHARE * len(rows):
+        raise BadMedia
+
+
+def _as_shown(image: Image.Image) -> RGB:
+    """A loaded picture; see `read_picture`."""
+    profile = image.info.get("icc_profile")
+    picture = ImageOps.exif_transpose(image)
+    if picture.mode in _SIXTEEN_BITS:
+        picture = Image.fromarray((np.asarray(picture, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if picture.mode == "F":
+        picture = _from_floats(np.asarray(picture, np.float32))
+    if isinstance(profile, bytes) and picture.mode in ("RGB", "CMYK"):
+        picture = _to_srgb(picture, profile)
+    return on_white(picture)
+
+
+def on_white(picture: Image.Image) -> RGB:
+    """(H, W, 3) RGB; what is transparent lies on white."""
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        picture = Image.new("RGBA", layer.size, "white")
+        picture.alpha_composite(layer)
+    return np.array(picture.convert("RGB"), np.uint8)
+
+
+def _from_floats(values: npt.NDArray[np.float32]) -> Image.Image:
+    """Numbers of 0..1, or of 0..255 where any is larger."""
+    finite = np.nan_to_num(values)
+    scale = 255 if finite.max(initial=0) <= 1 else 1
+    return Image.fromarray((finite * scale).clip(0, 255).astype(np.uint8))
+
+
+def write_png(path: Path, picture: RGB, aigc: str | None = None, notes: Collection[str] = ()) -> None:
+    """Write a picture without loss, so that what was not changed stays exact; its only metadata are `aigc`
+    and `notes`, see `picture_notes`.
 
     Compression level 1: higher levels cost seconds on phone photos and save a few percent.
     """
     chunks = PngInfo()
     if aigc is not None:
         chunks.add_itxt(_XMP, xmp_packet(aigc))
+    if notes:
+        chunks.add_text(_NOTES_KEY, " ".join(notes))
     Image.fromarray(picture).save(path, format="PNG", compress_level=1, pnginfo=chunks)
 
 
@@ -84,7 +170,9 @@ class _opened:
         kind, self._format = sniff(path, "picture")
         if kind != "image":
             raise UnsupportedMedia(expected="picture")
-        self._image = Image.open(path, formats=(self._format,))
+        if self._format == "heic":
+            _register_heic()
+        self._image = Image.open(path, formats=(_PILLOW_NAMES.get(self._format, self._format),))
         try:
             limits.check_picture(*self._image.size)
         except BaseException:
@@ -96,6 +184,15 @@ class _opened:
 
     def __exit__(self, *_: object) -> None:
         self._image.close()
+
+
+def _register_heic() -> None:
+    """Teach Pillow the format. Raises: UnsupportedMedia where the package is not installed."""
+    try:
+        library: Any = import_module("pi_heif")  # not annotated
+    except ImportError as error:
+        raise UnsupportedMedia(expected="picture") from error
+    library.register_heif_opener(thumbnails=False)
 
 
 def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:

@@ -26,7 +26,7 @@ from faceswap.jobs import (
     Status,
     rising,
 )
-from faceswap.store.access import LIVE
+from faceswap.store.access import LIVE, urgent
 from faceswap.store.reading import JobReads
 from faceswap.store.rows import (
     job_of,
@@ -145,6 +145,7 @@ class JobLives(JobReads):
                 self._record(db, job.id, Status.PROCESSING, "submitting to the remote backend")
         return job_of(rows[0]) if rows else None
 
+    @urgent
     def submitted(self, run: RunKey, runpod_id: str) -> Job:
         """Keep the remote id, whatever became of the job meanwhile: a cancelled one is stopped by it.
 
@@ -159,6 +160,7 @@ class JobLives(JobReads):
             raise JobNotFound()
         return job_of(rows[0])
 
+    @urgent
     def complete(
         self,
         job: Job,
@@ -195,6 +197,7 @@ class JobLives(JobReads):
                 run_of=job,
             )
 
+    @urgent
     def fail(
         self,
         job: Job,
@@ -225,6 +228,7 @@ class JobLives(JobReads):
                 run_of=job,
             )
 
+    @urgent
     def release(self, job: Job, reason: str, *, spent: bool) -> Job | None:
         """Give a run of ours back to the queue; `spent` says whether the attempt counts."""
         with self._write() as db:
@@ -239,6 +243,7 @@ class JobLives(JobReads):
                 run_of=job,
             )
 
+    @urgent
     def end_lease(self, job: Job) -> None:
         """Let another dispatcher take over a run of ours at once."""
         self._change(
@@ -267,6 +272,7 @@ class JobLives(JobReads):
                 self._record(db, job.id, Status.PROCESSING, f"adopted by {worker}")
         return job_of(rows[0]) if rows else None
 
+    @urgent
     def cancel(self, job_id: str, owner: str | None = None) -> Job:
         """Mark a live job failed and, where a remote run or media for one may exist, its stop as pending.
 
@@ -298,6 +304,7 @@ class JobLives(JobReads):
         """Jobs whose remote run must still be stopped."""
         return self._jobs("SELECT * FROM jobs WHERE remote_stop = 'pending'")
 
+    @urgent
     def stopped(self, job_id: str, outcome: RemoteStop, run: RunKey | None = None) -> None:
         """Record how a pending remote stop ended. With `run`: only if the job's last run is that one."""
         with self._write() as db:

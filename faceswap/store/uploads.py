@@ -5,7 +5,7 @@ from __future__ import annotations
 from faceswap.errors import (
     UploadNotFound,
 )
-from faceswap.store.access import StoreAccess
+from faceswap.store.access import StoreAccess, urgent
 from faceswap.store.rows import (
     Upload,
     row_of_upload,
@@ -48,5 +48,6 @@ class UploadRows(StoreAccess):
         )
         return [upload_of(row) for row in rows]
 
+    @urgent
     def delete_upload(self, upload_id: str) -> None:
         self._change("DELETE FROM uploads WHERE id = ?", (upload_id,))

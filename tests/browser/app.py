@@ -1,4 +1,4 @@
-"""The app as its user starts it: `python app.py`, in a process of its own."""
+"""The app as a user starts it: `python app.py` in its own process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START_S = 60
 
 
 class App:
-    """Over a data folder that outlives it; the port stays the same when it is started again."""
+    """An app that can be stopped and started again over the same data folder and port."""
 
     def __init__(
         self, folder: Path, *, python: Path = Path(sys.executable), code: Path = REPOSITORY, **settings: str
@@ -55,7 +55,7 @@ class App:
         return self._process.pid
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start the process and wait for nothing."""
+        """Start the process without waiting until it answers."""
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [str(self._python), "app.py"],
@@ -78,7 +78,7 @@ class App:
             return False
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Its exit code. SIGKILL leaves it no time to clean up."""
+        """Stop the app. Returns its exit code."""
         assert self._process
         self._process.send_signal(how)
         return self._process.wait(30 * PATIENCE)

@@ -1,4 +1,4 @@
-"""One Chromium for all browser tests, one app, and pages that are watched."""
+"""One Chromium and one app for all browser tests, and pages whose errors fail the test."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Ends with this package: under Playwright's event loop no later test can `asyncio.run`."""
+    """Ends with this package, because no test can call `asyncio.run` under Playwright's event loop."""
     path = find_chromium()
     assert path, "no Chromium found: scripts/test installs one"
     with sync_playwright() as playwright:
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def landmark_model() -> Path:
-    """Fetched once into the user's cache."""
+    """The model in the user's cache."""
     return landmarker_path(CACHE)
 
 
@@ -69,13 +69,13 @@ def shared_app(start_app: Callable[..., App]) -> App:
 
 @pytest.fixture(scope="session")
 def public_app(start_app: Callable[..., App]) -> App:
-    """For several users, each of whom sees nothing of the others: tests share it, each as somebody new."""
+    """An app for several users. Tests share it, each as a new user who sees nothing of the others."""
     return start_app(FACESWAP_MULTI_USER="1")
 
 
 @pytest.fixture
 def app(shared_app: App) -> Iterator[App]:
-    """Running, for one user, without any task: starting it takes seconds, so that tests share it."""
+    """A running app for one user, without tasks. Tests share it because starting it takes seconds."""
     if not shared_app.running:
         shared_app.start()
     yield shared_app
@@ -85,7 +85,7 @@ def app(shared_app: App) -> Iterator[App]:
 
 
 class Visitor:
-    """Somebody's browser. What no page may do fails the test: scripts that break, requests to elsewhere."""
+    """A user's browser. A script error or a request to another server fails the test."""
 
     def __init__(self, context: BrowserContext, app: App) -> None:
         self.context = context
@@ -114,7 +114,7 @@ class Visitor:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """`visit(app, locale="zh-CN", viewport=…)`: a browser that has never been here."""
+    """`visit(app, locale="zh-CN", viewport=…)`: a new browser without storage."""
     visitors: list[Visitor] = []
 
     def make(app: App, **options: object) -> Visitor:

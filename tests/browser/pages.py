@@ -1,4 +1,4 @@
-"""What a visitor does on the pages, in words."""
+"""What a visitor does on the pages."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class VideoPage:
         self.result = page.locator(".fs-result[data-job]")
 
     def choose(self, role: str, file: Path | FilePayload) -> None:
-        """Without waiting for what comes of it."""
+        """Does not wait for the outcome."""
         self.page.set_input_files(f"#fs-{role}-file input[type=file]", file)
 
     def card(self, role: str) -> Locator:
@@ -63,7 +63,7 @@ class VideoPage:
             expect(self.card(role).locator(".fs-media")).to_be_visible()
 
     def start(self) -> None:
-        """Tick the statement, press the button, and see it answered."""
+        """Tick the statement, press the button, and wait for the answer."""
         self.consent.check()
         self.go.click()
         expect(self.consent).not_to_be_checked()
@@ -71,16 +71,16 @@ class VideoPage:
 
 
 class Keys:
-    """Somebody who has no mouse."""
+    """A user without a mouse."""
 
     FAR = 80
-    """Steps from one end of a page to the other, at most."""
+    """At most so many steps lead from one end of a page to the other."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
 
     def reach(self, goal: Locator) -> None:
-        """With the Tab key alone."""
+        """Moves with the Tab key only."""
         for _ in range(self.FAR):
             if goal.evaluate("goal => goal === document.activeElement"):
                 expect(goal).to_be_visible()

@@ -1,4 +1,4 @@
-"""Pictures of the pages with real tasks in them. Run by `scripts/screenshots OUTDIR`, not by the test run."""
+"""Takes pictures of the pages with real tasks. `scripts/screenshots OUTDIR` runs it; a test run does not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOCALES = {"zh": "zh-CN", "en": "en-US"}
 def finished(
     shared_app: App, portrait: Path, other_portrait: Path, face_video: Path, no_face_video: Path
 ) -> App:
-    """Three tasks that are over, one of them failed."""
+    """Three ended tasks, one of which failed."""
     finish(shared_app, queue(shared_app, portrait, no_face_video, "海边 seaside.mp4"))
     finish(shared_app, queue(shared_app, portrait, other_portrait, "passport.jpg", "image"))
     finish(shared_app, queue(shared_app, portrait, face_video, "interview.mp4"))
@@ -35,7 +35,7 @@ def finished(
 
 @pytest.fixture
 def live(finished: App, portrait: Path, occluded_video: Path) -> Iterator[App]:
-    """One more task runs and one waits."""
+    """Start one task that runs and one that waits."""
     titles = ("家庭聚会 family.mp4", "holiday.mov")
     ids = [queue(finished, portrait, occluded_video, title) for title in titles]
     yield finished
@@ -92,7 +92,7 @@ def test_take_pictures(
     page.result.locator("summary").click()
     expect(page.result.locator(".fs-sheet button")).to_have_count(8)
     shoot(page.page, "options", full=True)
-    page.page.close()  # players hold connections, of which a browser has six
+    page.page.close()  # Players hold connections, and a browser has only six.
     several = VideoPage(visitor.open("/multi"))
     several.choose("target", group_photo)
     expect(several.faces).to_have_count(5)

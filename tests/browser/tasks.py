@@ -1,4 +1,4 @@
-"""Tasks that a test needs but does not watch being made."""
+"""Makes tasks over the API for tests that need one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.waiting import wait_until
 
 
 def queue(app: App, source: Path, target: Path, title: str | None = None, kind: str = "video") -> str:
-    """A task made over the API: its id."""
+    """Queue a task over the API. Returns its id."""
     ids: list[str] = []
     for name, path in ((source.name, source), (title or target.name, target)):
         answer = app.api.post("/api/upload", files={"file": (name, path.read_bytes())})
@@ -21,7 +21,7 @@ def queue(app: App, source: Path, target: Path, title: str | None = None, kind: 
 
 
 def finish(app: App, job_id: str) -> dict[str, Any]:
-    """The task when it is over."""
+    """Wait until the task has ended. Returns it."""
 
     def over() -> dict[str, Any] | None:
         job = app.api.get(f"/api/status/{job_id}").json()["data"]

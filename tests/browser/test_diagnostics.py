@@ -1,4 +1,4 @@
-"""The page for the one at the machine, with simulated jobs in the real store, dispatcher and panel."""
+"""The operator's page, with simulated jobs in the real store, dispatcher and panel."""
 
 from __future__ import annotations
 

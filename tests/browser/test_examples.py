@@ -1,4 +1,4 @@
-"""An example one click away, on a machine that has no media at all."""
+"""A click loads an example, on a machine that has no media."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app inside another site's page, as a Space shows it, and tabs that nobody looks at."""
+"""The app inside another site's page, as a Space shows it, and hidden tabs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ INSIDE = """
       } };
   }
 """
-"""What the resizer that a Space injects offers: it asks the page around it, and is told of each scroll."""
+"""The interface of the resizer that a Space injects: it asks the outer page and hears of each scroll."""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def host(app: App) -> Iterator[str]:
             self.wfile.write(page)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Quiet."""
+            """Logs nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Host) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -102,11 +102,11 @@ def test_one_look_a_second_for_each_open_tab_and_none_in_hidden_ones(
         "Object.defineProperty(document, 'visibilityState', { get: () => 'hidden' });"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
-    clock = visitor.context.clock  # that of both
+    clock = visitor.context.clock  # For both.
     clock.pause_at(datetime.now() + timedelta(hours=1))
 
     def settled() -> bool:
-        """Whether the open tab begins nothing more while it talks to the server a few times."""
+        """Whether the open tab starts nothing new while it talks to the server a few times."""
         before = dict(asked)
         for _ in range(3):
             pages["seen"].evaluate("fetch('/api/health').then((answer) => answer.text())")

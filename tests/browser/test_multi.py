@@ -1,4 +1,4 @@
-"""Several faces, each with a source of its own, and one frame to see beforehand."""
+"""Several faces with a source each, and the preview of one frame."""
 
 from __future__ import annotations
 

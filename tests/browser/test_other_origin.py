@@ -1,4 +1,4 @@
-"""A front end written for the original of this API, served from another loopback port, in a real browser."""
+"""A front end written for the original API, served from another loopback port, in a real browser."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ const plays = (path) => new Promise((told) => {
 
 @pytest.fixture(scope="module")
 def api(start_app: Callable[..., App]) -> App:
-    """The original client sends no consent: whoever runs the server answers for it."""
+    """The original client sends no consent, so the server's operator has to answer for it."""
     return start_app(FACESWAP_API_CONSENT="assume")
 
 
@@ -71,7 +71,7 @@ def front_end(
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the test's output is no access log."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -183,7 +183,7 @@ def test_previews_of_faces_are_pictures(client: Page) -> None:
 
 
 def test_a_page_of_another_site_gets_and_does_nothing(client: Page, api: App) -> None:
-    """The same calls from a name that is not this machine's."""
+    """The same calls from a host name that is not this machine's."""
     job = client.evaluate(
         """async () => {
             const source = (await upload('me.png', 'me.png')).data.fileId;

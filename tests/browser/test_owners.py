@@ -1,4 +1,4 @@
-"""Several people on one server: each sees, plays and downloads only what is theirs."""
+"""Several people on one server: each sees, plays and downloads only their own tasks."""
 
 from __future__ import annotations
 

@@ -23,13 +23,13 @@ from tests.waiting import wait_until
 PAGES = ("/", "/video", "/image", "/multi", "/tasks", "/verify", "/diagnostics")
 PHONE = {"width": 390, "height": 844}
 NAMES = "一个相当长的文件名|模拟 .（120 秒）"
-"""What is Chinese whatever the language of a page."""
+"""Text that is Chinese on every page."""
 HOSTILE = '<img src=x onerror="window.hurt=1">${window.hurt=2}{{this}}.mp4'
 
 
 @pytest.fixture
 def many_visits(visit: Callable[..., Visitor], app: App) -> Callable[..., Page]:
-    """`many_visits("/video", locale="en-US")`: the page in a browser of its own."""
+    """`many_visits("/video", locale="en-US")`: the page in its own browser."""
     return lambda path, **options: visit(app, **options).open(path)
 
 
@@ -142,7 +142,7 @@ def test_the_visible_label_is_left_out_only_where_somebody_asks_for_that(
     expect(choice.locator("input")).not_to_be_checked()
     choice.locator("input").check()
     page.start()
-    expect(choice.locator("input")).not_to_be_checked()  # it is chosen for each task anew
+    expect(choice.locator("input")).not_to_be_checked()  # It must be chosen again for each task.
     expect(page.result.locator(".fs-remarks")).to_have_text("按要求未加可见标识", timeout=60_000)
     (task,) = app.tasks()
     assert task["options"]["visible_label"] is False
@@ -274,7 +274,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         box = page.locator("#fs-dock").bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
-        page.evaluate("localStorage.clear()")  # closed again, as on a first visit
+        page.evaluate("localStorage.clear()")  # Closed again, as on a first visit.
         page.close()
 
 

@@ -1,4 +1,4 @@
-"""The docked panel while tasks come, go on and end, with simulated ones."""
+"""The docked panel while simulated tasks start, progress and end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def page(visitor: Visitor) -> Page:
 
 
 def refreshed(page: Page) -> None:
-    """The table was drawn anew, with another progress in its first row."""
+    """Wait until the table is redrawn with another progress in its first row."""
     percent = page.locator("#fs-table .fs-percent").first
     before = percent.inner_text()
     expect(percent).not_to_have_text(before)

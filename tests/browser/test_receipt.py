@@ -1,4 +1,4 @@
-"""The receipt of a task, and taking the consent back."""
+"""The receipt of a task, and withdrawing the consent."""
 
 from __future__ import annotations
 

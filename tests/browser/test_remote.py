@@ -1,4 +1,4 @@
-"""A task in the cloud, as the pages tell of it: waiting there, being stopped there, stopped there."""
+"""What the pages say about a cloud task that waits, is being stopped, and is stopped."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_stop_in_the_cloud_is_told_in_words_until_it_is_certain(
     expect(page.panel.cancels).to_have_count(0)
 
     def told(*words: str) -> None:
-        """In the panel and in the history. The app asks the cloud less and less often while that fails."""
+        """Panel and history show it. While the cloud does not answer, the app asks it less and less often."""
         for shown, sentence in zip(lists, words, strict=True):
             expect(Panel(shown).finished.first).to_contain_text(sentence, timeout=PATIENCE_MS)
             expect(shown.locator(".fs-history li").first).to_contain_text(sentence)

@@ -1,5 +1,5 @@
-"""The app as a Space has it: what is deployed, in an environment with nothing but requirements.txt, on the
-Space's Python where there is one; used by a script and from inside another site's frame.
+"""The app as a Space runs it: the deployed files, with only requirements.txt installed, on a Space's Python
+if this machine has one. A script uses it, and a visitor inside another site's frame.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def space_python() -> Path:
 
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with just the files that would be uploaded."""
+    """A folder with exactly the files that would be uploaded."""
     folder = tmp_path_factory.mktemp("uploaded")
     command = [sys.executable, "scripts/deploy_space.py", "someone/faceswap", "--dry-run"]
     told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
@@ -57,7 +57,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def space(
     tmp_path_factory: pytest.TempPathFactory, space_python: Path, code: Path, landmark_model: Path
 ) -> Iterator[App]:
-    """No secret, a mounted bucket."""
+    """A Space without secrets, with a mounted bucket."""
     folder = tmp_path_factory.mktemp("space")
     (folder / "bucket").mkdir()
     settings = SPACE | {"FACESWAP_SNAPSHOT_DIR": str(folder / "bucket" / "faceswap")}
@@ -105,7 +105,7 @@ def test_a_script_does_the_main_job_on_a_space(
 
 @pytest.fixture(scope="module")
 def other_site() -> Iterator[str]:
-    """Another site's page with the app in a frame, as huggingface.co shows a Space, but with ill will."""
+    """A hostile site that shows the app in a frame, as huggingface.co shows a Space."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -121,7 +121,7 @@ def other_site() -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the test's output is no access log."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -134,7 +134,7 @@ def other_site() -> Iterator[str]:
 def test_a_visitor_does_the_main_job_inside_another_sites_frame(
     space: App, browser: Browser, other_site: str, portrait: Path, face_video: Path
 ) -> None:
-    """In a browser that keeps storage from framed sites, as a private window of Chromium does."""
+    """The browser gives framed sites no storage, as a private window of Chromium does."""
     faults: list[str] = []
 
     def judge(url: str) -> None:
@@ -238,7 +238,7 @@ def test_mcp_without_its_package_is_told_in_one_sentence(
 
 
 class ZeroGpu(ThreadingHTTPServer):
-    """The platform's side of the start-up hook: keeps what it was told."""
+    """The platform's side of the start-up hook. `told` holds the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Told)
@@ -255,7 +255,7 @@ class _Told(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the test's output is no access log."""
+        """Logs nothing."""
 
 
 @pytest.mark.parametrize("package", [False, True], ids=["without its package", "with its package"])
@@ -267,7 +267,7 @@ def test_it_starts_under_the_hook_of_a_zero_gpu_space(
         thread = threading.Thread(target=platform.serve_forever, daemon=True)
         thread.start()
         zero = {
-            **({"SYSTEM": "spaces"} if package else {}),  # with it Gradio wants that package
+            **({"SYSTEM": "spaces"} if package else {}),  # With it Gradio wants that package.
             "SPACES_ZERO_GPU": "true",
             "SPACES_ZERO_DEVICE_API_URL": f"http://127.0.0.1:{platform.server_port}",
             "FACESWAP_FACE_LANDMARKER": str(landmark_model),

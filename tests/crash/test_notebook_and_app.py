@@ -1,4 +1,4 @@
-"""A notebook's kernel and the app over one store, while one of them is killed."""
+"""A notebook's kernel and the app share a store, and one of them is killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANSWER_S = 60 * PATIENCE
 
 
 class Kernel:
-    """A fresh kernel, as Jupyter starts one, with a service over the app's data folder."""
+    """A new kernel, started as Jupyter does, with a service over the app's data folder."""
 
     def __init__(self, data_dir: Path, landmark_model: Path) -> None:
         self._manager = KernelManager(kernel_name="python3")
@@ -41,7 +41,7 @@ class Kernel:
         self.pid = int(self.run("import os; print(os.getpid())")[0])
 
     def run(self, code: str) -> list[str]:
-        """Everything the code shows, in order: text, and tables as text each time they are drawn."""
+        """Run code. Returns what it shows, in order; a table counts each time it is drawn."""
         sent = self._client.execute(code)
         told: list[str] = []
         while True:
@@ -85,13 +85,13 @@ def kernel(app: App, landmark_model: Path) -> Iterator[Kernel]:
 
 
 def cell(begin: str) -> str:
-    """The notebook's cell that contains this."""
+    """The notebook's cell that contains this text."""
     cells = nbformat.read(REPOSITORY / "notebooks" / "demo.ipynb", as_version=4).cells
     return next(cell.source for cell in cells if cell.cell_type == "code" and begin in cell.source)
 
 
 def running_in(app: App, job_id: str) -> int:
-    """The process that drives a job, once the job has got somewhere; 0 before."""
+    """Id of the process that runs a job, once the job has progressed; 0 before."""
     with closing(JobStore(app.data_dir / "jobs.sqlite3")) as store:
         job = store.get(job_id)
         return int((job.worker or "::").split(":")[1] or 0) if job.progress > 1 else 0
@@ -106,7 +106,7 @@ def test_each_sees_and_cancels_what_the_other_started_and_takes_over_when_it_is_
 ) -> None:
     kernel.run(f"source, target = {str(portrait)!r}, {str(occluded_video)!r}")
 
-    # what one starts the other sees and cancels
+    # Each sees and cancels what the other started.
     theirs = queue(app, portrait, occluded_video)
     assert theirs in "\n".join(kernel.run("service.active_frame()['id'].item()"))
     kernel.run(f"service.cancel({theirs!r})")
@@ -116,7 +116,7 @@ def test_each_sees_and_cancels_what_the_other_started_and_takes_over_when_it_is_
     app.api.post(f"/api/cancel/{ours}").raise_for_status()
     assert kernel.run(f"print(service.get({ours!r}).error_code)") == ["cancelled"]
 
-    # the app is killed in the middle of a job: the kernel finishes it, and its live table shows how
+    # The app is killed in the middle of a job: the kernel finishes it and shows it in its live table.
     kernel.run("service.close()")
     job_id = queue(app, portrait, occluded_video)
     wait_until(lambda: running_in(app, job_id) == app.pid, "it runs in the app", 60)
@@ -129,7 +129,7 @@ def test_each_sees_and_cancels_what_the_other_started_and_takes_over_when_it_is_
     assert drawn[-1] == "completed 100.0"
     assert kernel.run(f"print(service.get({job_id!r}).attempt)") == ["2"]
 
-    # and the other way round
+    # The kernel is killed in the middle of a job: the app finishes it.
     (last,) = kernel.run("job = service.submit('single-video', source, target, consent=True); print(job.id)")
     wait_until(lambda: running_in(app, last) == kernel.pid, "it runs in the kernel", 60)
     kernel.kill()

@@ -1,4 +1,4 @@
-"""Cancels in every phase of a remote run, while the app is killed again and again: nothing computes on."""
+"""Cancels in every phase of a remote run while the app is killed repeatedly: no engine computes on."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ with service.Service():
 
 
 class App:
-    """The app's process, which is killed and started again."""
+    """The app's process, which can be killed and started again."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = os.environ | environment
@@ -64,7 +64,7 @@ class App:
         self.ready_at: float | None = None
 
     def look(self) -> None:
-        """Notice that it is up; never blocks."""
+        """Note whether it is up. Never blocks."""
         assert self._process.stdout
         os.set_blocking(self._process.stdout.fileno(), False)
         if self.ready_at is None and self._process.stdout.read():
@@ -83,7 +83,7 @@ class App:
 
 
 class Cancels:
-    """Decides for each job when its moment has come."""
+    """Decides for each job when to cancel it."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -123,7 +123,7 @@ class Cancels:
 
 @pytest.fixture
 def slow_uploads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cancels], None]:
-    """Results need two seconds to reach the bucket in the phase that wants it so."""
+    """In the phase that needs it, a result takes two seconds to reach the bucket."""
 
     def slow_down(cancels: Cancels) -> None:
         upload = Transfer.upload
@@ -142,7 +142,7 @@ def slow_uploads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cancels], None]:
 
 @pytest.fixture
 def service(emulator: Emulator, s3_server: S3Server, tmp_path: Path) -> Iterator[Service]:
-    """A second process of the same house, as it were: it submits and cancels, and dispatches nothing."""
+    """Acts as a second process on the same data folder: it submits and cancels but runs no jobs."""
     settings = settings_for(emulator, tmp_path / "data", s3_server, max_active=1000, max_queue=1000)
     with Service(settings, dispatch=False) as service:
         yield service
@@ -240,7 +240,7 @@ def test_no_run_survives_a_cancel_in_any_phase_and_a_killed_app(
 
 
 def pending(service: Service) -> list[str]:
-    """Jobs whose end, here or in the cloud, is not certain yet."""
+    """Jobs that have not ended here, or whose end in the cloud is not confirmed."""
     return [
         job.id
         for job in service.history(limit=1000)

@@ -1,4 +1,4 @@
-"""Processes that die at any point, and processes that race, over one store file."""
+"""Processes that die at any point or race with each other over one store file."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def test_what_was_acknowledged_survives_a_kill_at_any_moment(tmp_path: Path) -> 
             for _ in range(lines):
                 word, job_id = doomed.stdout.readline().split()
                 (created if word == "created" else completed).add(job_id)
-            threading.Event().wait(chance.random() * 0.004)  # land anywhere inside the next transaction
+            threading.Event().wait(
+                chance.random() * 0.004
+            )  # Kills at a random point of the next transaction.
             doomed.kill()
             for line in doomed.stdout:
                 if line.endswith("\n"):
@@ -86,7 +88,7 @@ def test_of_a_cancel_and_a_completion_exactly_one_wins(tmp_path: Path) -> None:
     with run(_COMPLETER, path, stdin=subprocess.PIPE) as rival:
         assert rival.stdin
         assert rival.stdout
-        for job_id in ids:  # one race for each job: the busy handler of SQLite is not fair over many
+        for job_id in ids:  # One race for each job, because SQLite's busy handler is not fair over many.
             print(job_id, file=rival.stdin, flush=True)
             threading.Event().wait(chance.random() * 0.003)
             try:

@@ -1,4 +1,4 @@
-"""The cloud on this machine, for tests that need real parts."""
+"""Fixtures that run the cloud's parts on this machine: RunPod emulator, S3 server, real worker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shared_emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(shared_emulator: Emulator) -> Emulator:
-    """Without faults and without jobs of the tests before."""
+    """The emulator with no faults set and no jobs of earlier tests."""
     shared_emulator.faults = Faults()
     shared_emulator.jobs.clear()
     shared_emulator.calls.clear()
@@ -71,7 +71,7 @@ def settings_for(
 
 @pytest.fixture(scope="session")
 def long_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
-    """640 x 360, 40 s: minutes of work for the engine when other tests run, 10 s at the least."""
+    """640 x 360, 40 s. The engine needs at least 10 s for it, and minutes when other tests run."""
     return media_folder.make(
         "long-puppet.mp4",
         lambda path: transcode(puppet_video, path, frames=None, loops=13, preset="ultrafast"),

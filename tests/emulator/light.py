@@ -1,7 +1,7 @@
-"""Workers without processes: the worker's own code on the emulator's doorstep, its engine only counts.
+"""Workers that run in the test's process: the real worker's code, with an engine that only counts time.
 
-The SDK is proved elsewhere. These workers behave as it does where it hurts: each job begins up to 0.1 s after
-it was taken, and a stop signal that comes before that is dropped.
+They replace the SDK, which other tests cover. They copy two of its habits that make cancelling hard: a job
+begins up to 0.1 s after it was taken, and a stop signal that comes before that is dropped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TICK_S = 0.01
 
 @dataclass
 class CountingEngine:
-    """Computes from `began` to `ended`, both in seconds since 1970; `ended` is None while it goes on."""
+    """Computes from `began` to `ended`, in seconds since 1970. `ended` is None while it computes."""
 
     spec: SwapSpec
     duration_s: float
@@ -49,7 +49,7 @@ class CountingEngine:
 
 
 class LightWorkers:
-    """As many workers as there are jobs. `engines` holds every engine that ever ran, by our job id."""
+    """Starts a worker for each job. `engines` holds every engine that was started, by our job id."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class LightWorkers:
         self._thread.join()
 
     def computing(self) -> list[str]:
-        """Our ids of the jobs that an engine works for right now."""
+        """Our ids of the jobs whose engine computes right now."""
         return [
             job_id
             for job_id, engines in list(self.engines.items())

@@ -1,8 +1,7 @@
-"""A cloud in one object: RunPod, its worker and the bucket on a clock that the test moves.
+"""A model of the cloud in one object: RunPod, its worker and the bucket, on a clock that the test moves.
 
-It is an httpx transport, so the real client talks to it, and nothing waits: a hundred seconds of faults take
-a millisecond. What the real SDK and a real S3 server do is proved elsewhere; here come all orders
-of events.
+It is an httpx transport, so the real client talks to it. Nothing waits: a hundred seconds of faults take a
+millisecond. Other tests use the real SDK and a real S3 server; here a test can try any order of events.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ MARKER_EVERY_S = 2.0
 
 
 class ModelBucket(Bucket):
-    """A bucket in memory that cannot be reached by the app while `down` says so; the worker always can."""
+    """A bucket in memory. The app cannot reach it while `down()` is true; the worker always can."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.down: Callable[[], bool] = lambda: False
-        """Asked before every access of the app."""
+        """Called before every access by the app."""
         self.on_upload: Callable[[], None] = lambda: None
-        """Called before a file is uploaded: time passes."""
+        """Called before a file is uploaded, so that a test can let time pass."""
         super().__init__(self.store, self._sign)
 
     @staticmethod
@@ -78,26 +77,26 @@ class ModelBucket(Bucket):
 
 @dataclass(frozen=True)
 class Script:
-    """What goes wrong. Each list holds what befalls the first calls of its kind; later ones are answered."""
+    """What goes wrong in a run. Each tuple holds the faults of the first calls; later calls succeed."""
 
     queue_s: float = 1.0
     run_s: float = 5.0
     ending: str = "ok"
-    """ok, coded, sentence, sdk_error, no_output, wrong_sha256, huge, or crash: it dies without a word."""
+    """ok, coded, sentence, sdk_error, no_output, wrong_sha256, huge, or crash (the worker dies silently)."""
     run_faults: tuple[str, ...] = ()
     status_faults: tuple[str, ...] = ()
     cancel_faults: tuple[str, ...] = ()
     upload_s: float = 0.0
-    """For each file that goes to the bucket."""
+    """Seconds that each upload to the bucket takes."""
     hidden_s: float = 0.0
-    """How long /status and /cancel deny a fresh run."""
+    """Seconds during which /status and /cancel do not know a new run."""
     job_done_lost: bool = False
     receipt_lost: bool = False
     expires_s: float = 1800.0
-    """How long after its end RunPod knows a run."""
+    """Seconds for which RunPod remembers a run after its end."""
     cancelled_by_other_s: float | None = None
     bucket_down: tuple[tuple[float, float], ...] = ()
-    """Spans of time, in seconds since the beginning, in which the app cannot reach the bucket."""
+    """Intervals (from, to), in seconds since the start, during which the app cannot reach the bucket."""
 
 
 @dataclass
@@ -119,7 +118,7 @@ class Run:
 
 
 class ModelCloud(httpx.BaseTransport):
-    """Counts what may cost money: `runs` are the submissions that were taken."""
+    """`runs` are the submissions that RunPod accepted: each may cost money."""
 
     def __init__(self, script: Script, clock: Clock, bucket: ModelBucket | None) -> None:
         self.script = script
@@ -148,10 +147,8 @@ class ModelCloud(httpx.BaseTransport):
         self.advance()
         return [run for run in self.runs.values() if run.computing]
 
-    # -- the worker --------------------------------------------------------------------------------------
-
     def advance(self) -> None:
-        """Let every run live until now."""
+        """Bring every run up to the present time."""
         for run in self.runs.values():
             self._live(run)
 
@@ -169,7 +166,7 @@ class ModelCloud(httpx.BaseTransport):
         self._compute(run, self.now)
 
     def _compute(self, run: Run, until: float) -> None:
-        """From where it stood, looking for the marker as the worker does, first of all before any frame."""
+        """Compute on. Look for the cancel marker when the worker does, and once before the first frame."""
         deadline = datetime.fromisoformat(run.input["deadline"]).timestamp()
         while run.computing:
             look_at = run.starts_at + MARKER_EVERY_S * run.looks
@@ -233,13 +230,11 @@ class ModelCloud(httpx.BaseTransport):
         self.bucket.store.put(key, data)
 
     def _end(self, run: Run, state: str, at: float, **answer: Any) -> None:
-        """RunPod hears of an end, unless the worker's word is lost or RunPod has ended the run already."""
+        """Report the end to RunPod, unless the report is lost or RunPod has already ended the run."""
         from_worker = state in ("COMPLETED", "FAILED")
         if run.state not in _LIVE or (from_worker and self.script.job_done_lost):
             return
         run.state, run.ended_at, run.answer = state, at, answer
-
-    # -- RunPod ------------------------------------------------------------------------------------------
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.advance()

@@ -1,4 +1,4 @@
-"""A real S3 server on this machine: rclone, out of its PyPI package. It checks signatures."""
+"""A real S3 server on this machine, which checks signatures: rclone from its PyPI package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUCKET = "faceswap"
 
 
 class S3Server:
-    """Serves `folder`; what lies in the bucket lies in `bucket`. It can be closed and started again."""
+    """Serves `folder`. The objects are the files in `bucket`. It can be closed and started again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""The real worker: `python -m faceswap.worker.handler`, the real SDK, and what its image has installed."""
+"""The real worker: `python -m faceswap.worker.handler` under the real SDK, with what its image installs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def weights_dir() -> Path:
 
 
 class SdkWorker:
-    """One worker process. `log` is what it wrote so far."""
+    """One worker process. `log` is what it has written so far."""
 
     def __init__(self, emulator: Emulator, folder: Path, **extra: str) -> None:
         self.name = f"worker-{os.urandom(3).hex()}"
@@ -69,7 +69,7 @@ class SdkWorker:
         return self._process.poll() is None
 
     def engines(self) -> list[int]:
-        """Process ids of the engines that compute for this worker right now."""
+        """Process ids of this worker's engines."""
         return engines_of(self.pid)
 
     def terminate(self) -> None:
@@ -82,7 +82,7 @@ class SdkWorker:
 
 
 def engines_of(pid: int | None = None) -> list[int]:
-    """Process ids of the engines whose parent is that process; ours when none is given."""
+    """Process ids of the engines that process `pid` started; those of this process by default."""
     return [child for child in children_of(pid or os.getpid()) if b"faceswap.engine" in _cmdline(child)]
 
 

@@ -1,7 +1,7 @@
-"""RunPod on this machine: both sides of its protocol, with a switch for every nasty variant.
+"""RunPod's server on this machine: both sides of its protocol, with a switch for each fault.
 
 The app talks to `/run`, `/status`, `/cancel`; a worker under the real SDK talks to `job-take`, `job-done`,
-`job-stop` and `ping`. Times in a policy are honoured as they are.
+`job-stop` and `ping`. It keeps to the times of a policy.
 
 Source: runpod 1.12 (`serverless/modules/rp_job.py`, `rp_http.py`, `rp_ping.py`) for the worker's side and
 https://docs.runpod.io/serverless/endpoints/operation-reference for the app's.
@@ -37,29 +37,29 @@ _TICK_S = 0.02
 
 @dataclass
 class Faults:
-    """Set before or during a run. Lists are used up from the front, one entry for each call; `ok` is none."""
+    """Set before or during a run. Each call takes the first entry of its list; `ok` means no fault."""
 
     run: list[str] = field(default_factory=list[str])
-    """lose_answer (taken, then silence), lose_request, 429, 500, garbage (taken, no id)"""
+    """lose_answer (accepted, no answer), lose_request, 429, 500, garbage (accepted, no id in the answer)."""
     status: list[str] = field(default_factory=list[str])
-    """404, 429, 500, garbage, strange"""
+    """404, 429, 500, garbage, strange."""
     slow_run_s: float = 0.0
-    """Between taking a job and saying so."""
+    """Seconds between accepting a job and answering."""
     cancel: list[str] = field(default_factory=list[str])
-    """400, 404, 500, lose_answer, unsignalled (said to be cancelled, the worker is not told)"""
+    """400, 404, 500, lose_answer, unsignalled (answers "cancelled" but does not tell the worker)."""
     job_done: list[int] = field(default_factory=list[int])
-    """HTTP codes for the worker's results, which are thrown away."""
+    """HTTP status codes that answer the worker's results; those results are dropped."""
     hidden_s: float = 0.0
-    """How long a fresh job is unknown to /status and /cancel."""
+    """Seconds during which /status and /cancel do not know a new job."""
     drop_stops: bool = False
     late_progress_s: float = 0.0
-    """Updates arrive this much later, in pairs the wrong way round, and undo a result that was there."""
+    """Progress updates arrive this many seconds late, in swapped pairs, and overwrite a result."""
     padding_bytes: int = 0
     """Added to the output of every finished job."""
     hold_queue: bool = False
-    """No job is given to any worker."""
+    """No worker gets a job."""
     only_worker: str | None = None
-    """Jobs are given to no other one."""
+    """The only worker that gets jobs."""
 
 
 @dataclass
@@ -76,13 +76,13 @@ class EmulatedJob:
     answer: dict[str, Any] = field(default_factory=dict[str, Any])
     progress: Any = None
     updates: list[Any] = field(default_factory=list[Any])
-    """Every progress update, in the order of arrival."""
+    """Every progress update, in order of arrival."""
     late: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    """What a worker sent after the end: computed for nobody, when it is an output."""
+    """What a worker sent after the job had ended. An output here was computed in vain."""
 
 
 class Emulator:
-    """Runs in a thread of the test, which may read its attributes and replace `faults`."""
+    """Runs in a thread. The test may read its attributes and replace `faults`."""
 
     endpoint = "ep"
 
@@ -90,12 +90,12 @@ class Emulator:
         self.faults = Faults()
         self.jobs: dict[str, EmulatedJob] = {}
         self.calls: list[tuple[str, str]] = []
-        """(verb, name) of every request of the app."""
+        """(verb, name) of every request by the app."""
         self.connections: set[tuple[str, int]] = set()
-        """Where requests of the app came from: one entry for each connection."""
+        """The addresses the app's requests came from, one for each connection."""
         self.pings: set[str] = set()
         self.waiting: set[str] = set()
-        """Workers that ask for a job right now."""
+        """Names of the workers that are asking for a job."""
         self._stops: dict[str, list[str]] = {}
         self._held_back: list[tuple[float, EmulatedJob, Any]] = []
         self._socket = socket.socket()
@@ -114,8 +114,6 @@ class Emulator:
         self._thread.join()
         self._socket.close()
 
-    # -- what tests ask ----------------------------------------------------------------------------------
-
     @property
     def only_job(self) -> EmulatedJob:
         (job,) = self.jobs.values()
@@ -125,8 +123,6 @@ class Emulator:
 
     def running(self) -> list[EmulatedJob]:
         return [job for job in list(self.jobs.values()) if job.state == "IN_PROGRESS"]
-
-    # -- what workers without the SDK ask ----------------------------------------------------------------
 
     def take_stops(self, worker: str) -> list[str]:
         return self._stops.pop(worker, [])
@@ -138,8 +134,6 @@ class Emulator:
             self._end(job, "FAILED", error=error)
         else:
             self._end(job, "COMPLETED", output=answer)
-
-    # -- plumbing ----------------------------------------------------------------------------------------
 
     def _app(self) -> Any:
         app = f"/v2/{self.endpoint}"
@@ -163,7 +157,7 @@ class Emulator:
         task.cancel()
 
     async def _tick(self) -> None:
-        """Enforce `executionTimeout` and `ttl`, and let held-back progress arrive."""
+        """Enforce `executionTimeout` and `ttl`, and deliver delayed progress."""
         while True:
             await asyncio.sleep(_TICK_S)
             now = self.now()
@@ -188,15 +182,13 @@ class Emulator:
             self._stops.setdefault(job.worker, []).append(job.id)
 
     def _called(self, request: Request, verb: str) -> str:
-        """Notes a call of the app and returns the fault that befalls it."""
+        """Record a call by the app and return the fault to play."""
         assert request.headers["authorization"] == f"Bearer {KEY}"
         assert request.client
         self.connections.add((request.client.host, request.client.port))
         self.calls.append((verb, request.path_params.get("id", "")))
         planned: list[str] = getattr(self.faults, verb)
         return planned.pop(0) if planned else "ok"
-
-    # -- the app's side ----------------------------------------------------------------------------------
 
     async def _run(self, request: Request) -> Response:
         fault = self._called(request, "run")
@@ -263,8 +255,6 @@ class Emulator:
         if fault == "lose_answer":
             return _Silence()
         return JSONResponse({"id": job.id, "status": job.state})
-
-    # -- the worker's side -------------------------------------------------------------------------------
 
     async def _job_take(self, request: Request) -> Response:
         worker = request.path_params["worker"]

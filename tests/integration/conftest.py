@@ -1,4 +1,4 @@
-"""What the integration tests share."""
+"""Fixtures of the integration tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def landmark_model() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _landmark_model_for_engines() -> Iterator[None]:
-    """The model in the user's cache: a data folder of a test need not fetch its own."""
+    """Every engine uses the model in the user's cache, so that no data folder fetches its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACESWAP_FACE_LANDMARKER", str(landmarker_path(CACHE)))
         yield
@@ -36,5 +36,5 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
 
 @pytest.fixture
 def serving(serve: Callable[..., Any]) -> Serving:
-    """The API for one user, whose jobs stay as the test leaves them."""
+    """The API for one user. Nothing runs the jobs."""
     return serve()

@@ -1,4 +1,4 @@
-"""Files made to harm: each is a name, its bytes, and whether a harmless part of it may be taken in."""
+"""Crafted hostile files: name, bytes, and whether the app may accept a harmless part of each."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PAYLOAD = b"<?php system($_GET['x']) ?><script>alert('payload')</script>"
 @dataclass(frozen=True, slots=True)
 class Hostile:
     name: str
-    """As it is uploaded."""
+    """The name it is uploaded under."""
     content: bytes
     accepted: bool = False
-    """True: it is a picture or video with something hidden in it, and what is kept must not have that."""
+    """True: a picture or video with something hidden in it. The app may keep it without the hidden part."""
 
 
 def hostile_files(portrait: Path, folder: Path, victims: Path, port: int) -> list[Hostile]:
-    """All of them. `victims` is a folder with files nobody may open, `port` one nobody may call."""
+    """All files. Nothing may open a file in `victims` or connect to `port`."""
     with Image.open(portrait) as opened:
         picture = opened.convert("RGB").resize((64, 64))
     return [
@@ -44,9 +44,6 @@ def hostile_files(portrait: Path, folder: Path, victims: Path, port: int) -> lis
         *_broken_videos(folder),
         *_video_bombs(folder),
     ]
-
-
-# -- text that names other files ---------------------------------------------------------------------------
 
 
 def _playlists(victims: Path, port: int) -> Iterator[Hostile]:
@@ -73,9 +70,6 @@ def _playlists(victims: Path, port: int) -> Iterator[Hostile]:
 
 def _m3u8(target: str, key: str = "") -> bytes:
     return f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n{key}#EXTINF:1.0,\n{target}\n#EXT-X-ENDLIST\n".encode()
-
-
-# -- other formats under our names -------------------------------------------------------------------------
 
 
 def _documents(victims: Path, port: int, picture: Image.Image) -> Iterator[Hostile]:
@@ -119,9 +113,6 @@ def _documents(victims: Path, port: int, picture: Image.Image) -> Iterator[Hosti
     yield Hostile("text.png", "只是文字".encode() * 100)
 
 
-# -- the right first bytes, then something else ------------------------------------------------------------
-
-
 def _box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content) + 8) + kind + content
 
@@ -155,7 +146,7 @@ def _disguises(victims: Path, port: int, folder: Path) -> Iterator[Hostile]:
 
 
 def _with_text_stream(clip: bytes) -> bytes:
-    """An AVI whose header announces a second stream, of subtitles: FFmpeg opens such a one as a file."""
+    """An AVI whose header declares a second stream, of subtitles, which FFmpeg would open as a file."""
     header = b"txts" + bytes(16) + struct.pack("<III", 1, 25, 0) + bytes(24)
     entry = _riff(b"LIST", b"strl" + _riff(b"strh", header) + _riff(b"strf", bytes(40)))
     data = bytearray(clip)
@@ -168,7 +159,7 @@ def _with_text_stream(clip: bytes) -> bytes:
 
 
 def _with_reference(movie: bytes, entry: bytes) -> bytes:
-    """The file with another data reference; the boxes around it keep their old sizes: parsers forgive it."""
+    """The file with another data reference. The boxes around it keep their old sizes; parsers accept that."""
     at = movie.index(b"dref") - 4
     size = struct.unpack_from(">I", movie, at)[0]
     return movie[:at] + _box(b"dref", struct.pack(">II", 0, 1) + entry) + movie[at + size :]
@@ -177,9 +168,6 @@ def _with_reference(movie: bytes, entry: bytes) -> bytes:
 def _reference(port: int) -> bytes:
     url = f"http://127.0.0.1:{port}/victim.mp4\0".encode()
     return _box(b"rdrf", b"\0\0\0\0url " + struct.pack(">I", len(url)) + url)
-
-
-# -- pictures ----------------------------------------------------------------------------------------------
 
 
 def _saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
@@ -261,9 +249,6 @@ def _polyglots(picture: Image.Image) -> Iterator[Hostile]:
         yield Hostile(name, content, accepted=True)
 
 
-# -- videos ------------------------------------------------------------------------------------------------
-
-
 def _clip(folder: Path, container: str, codec: str, rate: Fraction, frames: int = 5, audio: int = 0) -> bytes:
     """64 x 64, grey."""
     path = folder / f"clip.{container}"
@@ -288,7 +273,7 @@ def _clip(folder: Path, container: str, codec: str, rate: Fraction, frames: int 
 
 
 def _patched(clip: bytes, box: bytes, offset: int, value: bytes) -> bytes:
-    """With `value` at `offset` behind the name of each such box."""
+    """The file with `value` written `offset` bytes after the name of each such box."""
     data = bytearray(clip)
     at = data.find(box)
     while at >= 0:

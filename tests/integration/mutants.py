@@ -1,10 +1,10 @@
-"""Thousands of damaged files, one after the other, in one process with the engine's own limits.
+"""Inspects thousands of damaged files in one process with the engine's limits.
 
     python -m tests.integration.mutants SEEDS WORK IMAGES VIDEOS
 
-SEEDS holds sound files; WORK is where the damaged copies lie, one after the other, each gone afterwards. What
-the engine's inspection does to an upload is done to each, and of a video some frames and sound are read.
-Prints one JSON object. It is deterministic: its number makes a mutant.
+SEEDS holds valid files. Each damaged copy is written to WORK, inspected as the engine inspects an upload,
+and deleted; of a video some frames and sound are read as well. Prints one JSON object. The run is
+deterministic: a mutant follows from its number.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 MEMORY_MB = 4096
 FRAMES = 20
 _SIGNATURE = 16
-"""Bytes at the start that most mutants keep: whatever loses its signature is refused before any decoder."""
+"""Bytes at the start that most mutants keep. A file without its signature never reaches a decoder."""
 _EXTREMES = [
     b"\0\0\0\0",
     b"\xff\xff\xff\xff",
@@ -34,7 +34,7 @@ _EXTREMES = [
 
 
 def _peak_mb() -> int:
-    """Of this program alone: what getrusage tells starts at the size of its parent. Source: proc(5)."""
+    """Peak memory of this program. getrusage would start at the size of its parent. Source: proc(5)."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1000
 
@@ -71,7 +71,7 @@ def mutant(seeds: list[bytes], number: int) -> bytes:
 
 
 def _stay_in(work: Path) -> None:
-    """From now on this process talks to nobody, starts nothing, and writes below `work` only."""
+    """From now on this process opens no socket, starts no process, and writes only below `work`."""
 
     def judge(event: str, details: tuple[object, ...]) -> None:
         if event.startswith(("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system")):
@@ -122,7 +122,7 @@ def main(seeds_dir: str, work: str, images: str, videos: str) -> int:
                 outcomes[look()] += 1
             except BadMedia as error:
                 outcomes[error.code] += 1
-            except BaseException as error:  # noqa: BLE001 - that is what is looked for
+            except BaseException as error:  # noqa: BLE001 - the test looks for these
                 wrong.append(f"{kind} {number}: {type(error).__name__}: {error}")
             slowest = max(slowest, time.monotonic() - started)
             upload.unlink()

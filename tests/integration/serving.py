@@ -1,4 +1,4 @@
-"""The API in a real web server on 127.0.0.1, over a real store, with jobs and files as a test wants them."""
+"""The API in a real web server on 127.0.0.1, over a real store that a test fills with jobs and files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PIXEL = bytes.fromhex(
 
 
 class Serving:
-    """Use it in a `with` statement. `dispatch=False`: jobs stay as the test leaves them."""
+    """Use it in a `with` statement. With `dispatch=False` nothing runs the jobs."""
 
     def __init__(self, root: Path, *, dispatch: bool = False, **settings: Any) -> None:
         self.settings = Settings(data_dir=root, **{"multi_user": False, "cors_origins": (), **settings})
@@ -61,7 +61,7 @@ class Serving:
         self.service.close()
 
     async def _make_app(self) -> Server:
-        """Within an event loop: outside of one Gradio makes two and leaves them open."""
+        """Made inside an event loop, because Gradio otherwise creates two and leaves them open."""
         return Server.for_app(self.service, self.owners, self.settings)
 
     @property
@@ -76,12 +76,12 @@ class Serving:
         return client
 
     def sign_in(self) -> tuple[str, str]:
-        """A new token and the owner it names."""
+        """A new token and its owner."""
         token = self.owners.new_token()
         return token, self.owners.owner_of(token)
 
     def add_upload(self, owner: str = LOCAL_OWNER, content: bytes = PIXEL, **changes: Any) -> Upload:
-        """An upload with its file, without the intake."""
+        """Add an upload and its file without checking them."""
         upload = make_upload(owner=owner, size_bytes=len(content), **changes)
         path = self.folders.media(upload)
         path.parent.mkdir(parents=True)
@@ -92,10 +92,10 @@ class Serving:
     def add_job(
         self, owner: str = LOCAL_OWNER, status: Status = Status.PENDING, result: bytes = b"", **changes: Any
     ) -> Job:
-        """A job of its own two uploads in any state; a completed one with a result."""
+        """Add a job with two uploads of its own, in any state; a completed one has a result."""
         source = self.add_upload(owner)
         target = self.add_upload(owner, kind="video", file="media.mp4", name="clip.mp4", faces=None)
-        if status is not Status.PENDING:  # older than all that wait, so that it is claimed first
+        if status is not Status.PENDING:  # Older than all waiting jobs, so that it is claimed first.
             self._age_s += 1
             changes = {"created_at": NOON - timedelta(seconds=self._age_s), **changes}
         job = add_job(self.store, owner=owner, source_file=source.id, target_file=target.id, **changes)

@@ -1,4 +1,4 @@
-"""Every route: its exact words, codes and envelopes."""
+"""Every route: its exact messages, codes and envelopes."""
 
 from __future__ import annotations
 
@@ -34,9 +34,6 @@ def data(answer: httpx.Response) -> object:
     assert set(body) == {"success", "data"}
     assert body["success"] is True
     return body["data"]
-
-
-# -- status and tasks --------------------------------------------------------------------------------------
 
 
 def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> None:
@@ -103,9 +100,6 @@ def test_an_unchanged_answer_is_a_304_without_a_body(serving: Serving, http: htt
     assert "no-cache" in changed.headers["Cache-Control"]
 
 
-# -- cancel and delete -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("status", [Status.PENDING, Status.PROCESSING])
 def test_cancel_of_a_live_job_succeeds_at_once(serving: Serving, http: httpx.Client, status: Status) -> None:
     job = serving.add_job(status=status)
@@ -140,9 +134,6 @@ def test_delete_removes_the_job_and_its_files(serving: Serving, http: httpx.Clie
     refused(http.delete(f"/api/jobs/{job.id}"), 404, "Job not found")
 
 
-# -- consent and receipt -----------------------------------------------------------------------------------
-
-
 def test_a_receipt_names_the_statement_and_the_files(serving: Serving, http: httpx.Client) -> None:
     job = serving.add_job(status=Status.COMPLETED)
     shown = data(http.get(f"/api/receipt/{job.id}"))
@@ -170,9 +161,6 @@ def test_revoking_deletes_a_job_in_any_state_and_says_who_else_has_its_files(
     assert data(http.get(f"/api/receipt/{job.id}"))["consent"]["revoked_at"]
     assert http.get(f"/api/download/{job.source_file}").status_code == 200
     assert http.get(f"/api/download/{job.target_file}").status_code == 404
-
-
-# -- download ----------------------------------------------------------------------------------------------
 
 
 def test_a_result_is_downloaded_whole_or_in_ranges(serving: Serving, http: httpx.Client) -> None:
@@ -214,9 +202,6 @@ def test_what_is_not_there_cannot_be_downloaded(serving: Serving, http: httpx.Cl
     serving.folders.media(upload).unlink()
     refused(http.get(f"/api/download/{upload.id}"), 404, "File not found. Upload it again.")
     refused(http.get("/api/download/nobody-knows-this"), 404, "File not found. Upload it again.")
-
-
-# -- process -----------------------------------------------------------------------------------------------
 
 
 def files(serving: Serving) -> dict[str, str]:
@@ -358,9 +343,6 @@ def test_the_sixth_live_job_is_refused(serving: Serving, http: httpx.Client) -> 
     assert int(answer.headers["Retry-After"]) > 0
 
 
-# -- upload ------------------------------------------------------------------------------------------------
-
-
 def test_an_upload_needs_a_part_called_file(http: httpx.Client) -> None:
     sentence = (
         "This request cannot be understood: send the file as multipart/form-data in a part named 'file'."
@@ -379,7 +361,7 @@ def test_a_file_over_the_limit_is_refused_by_its_announced_size(serve: Callable[
 
 
 def test_a_file_over_the_limit_is_refused_while_it_streams(serve: Callable[..., Serving]) -> None:
-    """Chunked, without an announced size: the answer comes although the body never ends."""
+    """A chunked body without a declared size: the answer comes although the body never ends."""
     serving = serve(max_upload_mb=1)
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"\0" * 1_200_000
     with socket.create_connection(("127.0.0.1", serving.port), timeout=30 * PATIENCE) as connection:
@@ -402,16 +384,13 @@ def test_a_body_that_is_no_upload_is_small(serving: Serving, http: httpx.Client)
 def test_the_kind_of_a_file_is_judged_by_its_content(serving: Serving, http: httpx.Client) -> None:
     sentence = (
         "This file is not a supported picture or video. "
-        "Pictures: JPEG, PNG, WebP; videos: MP4, MOV, MKV, WebM, AVI."
+        "Pictures: JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP, TIFF; videos: MP4, MOV, MKV, WebM, AVI."
     )
     part = ("me.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png")
     refused(http.post("/api/upload", files={"file": part}), 415, sentence)
     answer = http.post("/api/upload", files={"file": ("me.png", b"")})
     refused(answer, 400, "This file is empty. Choose another one.")
     assert not list((serving.folders.root).glob("uploads/*"))
-
-
-# -- the rest ----------------------------------------------------------------------------------------------
 
 
 def test_health_says_what_runs_and_what_waits(serving: Serving, http: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what: owner, another owner, nobody, and a forger, on every route."""
+"""Access on every route by the owner, by another owner, without a token, and with a forged one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Shared:
         return self.done.target_file
 
     def visitors(self) -> dict[str, httpx.Client]:
-        """Everybody who is not the owner: none may see a difference to what does not exist."""
+        """Callers who are not the owner. To them a thing of the owner looks like one that does not exist."""
         other, _ = self.serving.sign_in()
         signature = self.token.partition(".")[2]
         forger = f"{self.owner}.{other.partition('.')[2]}"
@@ -61,7 +61,7 @@ def shared(serve: Callable[..., Serving]) -> Shared:
 
 @dataclass
 class Request:
-    """How one route is asked for something of the owner's, and what the owner gets."""
+    """A request for something of the owner's on one route, and what the owner gets."""
 
     method: str
     route: str
@@ -105,7 +105,7 @@ PRIVATE = [
             "target_file": s.picture.id,
             "consent": True,
         },
-        400,  # the target is a picture: the owner is told, without a run of the engine
+        400,  # The target is a picture, so the owner gets an error before any engine starts.
         NO_FILE,
     ),
     Request("POST", "/api/cancel/{jobId}", lambda s: f"/api/cancel/{s.live.id}"),
@@ -115,7 +115,7 @@ PRIVATE = [
 ]
 OPEN = {"/api/session", "/api/health"}
 OWN = {"/api/tasks", "/api/upload"}
-"""These name nothing of anybody: everybody who is signed in sees or makes his own."""
+"""These routes name nobody's things: each signed-in caller sees or makes their own."""
 
 
 def test_every_route_of_the_document_is_judged_here(shared: Shared) -> None:
@@ -190,7 +190,7 @@ def test_a_signed_link_needs_no_header_and_opens_one_file_only(shared: Shared) -
 
 
 def test_a_link_signed_for_another_owner_opens_nothing(shared: Shared) -> None:
-    """Whoever has a session can have links signed for ids that are not his."""
+    """Anyone with a session can have links signed for ids that belong to others."""
     _, other = shared.serving.sign_in()
     link = shared.serving.owners.signed_url(f"/api/download/{shared.done.id}", other)
     assert shared.serving.client().get(link).status_code == 404
@@ -199,8 +199,6 @@ def test_a_link_signed_for_another_owner_opens_nothing(shared: Shared) -> None:
 def test_a_token_in_the_address_is_not_looked_at(shared: Shared) -> None:
     assert shared.serving.client().get("/api/tasks", params={"token": shared.token}).status_code == 401
 
-
-# -- traversal ---------------------------------------------------------------------------------------------
 
 SECRET = "the secret beside the folder"
 TRAVERSALS = [
@@ -247,7 +245,7 @@ def house(serving: Serving) -> Iterator[Serving]:
 
 
 def raw(serving: Serving, method: str, path: str) -> tuple[int, bytes]:
-    """As it is written: other clients tidy a path up."""
+    """Sends the path unchanged; other clients would normalise it."""
     connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30 * PATIENCE)
     try:
         connection.request(method, path)

@@ -65,7 +65,7 @@ def test_only_allowed_origins_read_answers_and_change_things(door: Serving) -> N
         allowed = anyone or origin in LOOPBACK or origin in door.settings.cors_origins
         mirrored = ("*" if anyone else origin) if allowed else None
         read = client.get("/api/tasks", headers={"Origin": origin})
-        local = origin == own and not door.settings.multi_user  # a loopback origin too
+        local = origin == own and not door.settings.multi_user  # This is a loopback origin, too.
         assert read.headers.get("Access-Control-Allow-Origin") == (own if local and not anyone else mirrored)
         assert "Access-Control-Allow-Credentials" not in read.headers
         job = door.add_job(owner)
@@ -98,7 +98,7 @@ def test_a_preflight_promises_no_more_than_the_request_gets(door: Serving) -> No
         ("none", None, True),
         ("cross-site", None, False),
         ("same-site", None, False),
-        (None, None, True),  # no browser: nobody's cookies, nobody's network
+        (None, None, True),  # Not a browser: it has nobody's cookies and is in nobody's network.
         ("cross-site", "https://evil.example", False),
         ("same-site", "https://evil.example", False),
         ("same-site", "http://localhost:5173", True),
@@ -182,7 +182,7 @@ def test_a_space_may_be_shown_in_a_frame(serve: Serve) -> None:
 
 
 def test_a_page_of_another_site_cannot_start_an_upload(serving: Serving) -> None:
-    """A form post with a file needs no preflight: only the guard stands in its way."""
+    """A browser sends a form with a file without a preflight, so only the guard can refuse it."""
     headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     answer: httpx.Response = serving.client().post(
         "/api/upload", files={"file": ("a", b"x")}, headers=headers

@@ -22,7 +22,7 @@ from tests.integration.serving import Serving
 from tests.waiting import PATIENCE
 
 REQUESTS = {"fast": 500, "ci": 1_500, "deep": 5_000}
-"""By the profile of hypothesis, see `tests/conftest.py`."""
+"""For each profile of Hypothesis, see `tests/conftest.py`."""
 CHECKS = [
     openapi_checks.status_code_conformance,
     openapi_checks.content_type_conformance,
@@ -30,8 +30,8 @@ CHECKS = [
     openapi_checks.response_schema_conformance,
 ]
 FEW = {"/api/session": 1, "/api/health": 1, "/api/upload": 25, "/api/preview": 50}
-"""Requests of each kind, right and wrong, where there is one only, or where many are real pictures that start
-the engine; all other routes share the rest."""
+"""Requests per route and mode (valid, invalid) for routes that have only one possible request or whose
+requests start the engine. All other routes share the rest."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Api:
 
     @contextmanager
     def existing(self, turn: int) -> Generator[Job]:
-        """A job in one of the four states; gone afterwards, so that lists stay short."""
+        """A job in one of the four states, deleted afterwards so that lists stay short."""
         job = self.serving.add_job(self.owner, list(Status)[turn % 4])
         try:
             yield job
@@ -92,7 +92,7 @@ def test_thousands_of_requests_get_what_the_document_promises(landmark_model: Pa
 
 
 def _try(api: Api, operation: APIOperation, mode: GenerationMode, examples: int) -> None:
-    """As many requests as are asked for: where hypothesis runs out of different ones, it starts again."""
+    """Send `examples` requests. When Hypothesis runs out of different ones, it starts again."""
     before = sum(api.seen.values())
 
     @settings(
@@ -120,7 +120,7 @@ def _try(api: Api, operation: APIOperation, mode: GenerationMode, examples: int)
 
     while sum(api.seen.values()) < before + examples:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # hypothesis and schemathesis on their own strategies
+            warnings.simplefilter("ignore")  # Hypothesis and Schemathesis warn about their own strategies.
             attempt()
 
 
@@ -140,7 +140,7 @@ def test_a_picture_taken_in_and_its_faces_are_as_documented(
     )
     detect.validate_response(found)
     assert found.status_code == 200
-    assert checks.CHECKS  # the checks that validate_response ran are registered
+    assert checks.CHECKS  # The checks that validate_response ran are registered.
 
 
 def test_the_document_has_an_example_or_a_description_for_everything(api: Api) -> None:

@@ -1,4 +1,4 @@
-"""What every backend promises (see `Backend`), shown by each of them with its own engine at work."""
+"""What every backend promises (see `Backend`), tested on each with its real engine."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SLOW_S = 90.0
 
 
 class House(Protocol):
-    """One backend and what can be seen of it from outside."""
+    """One backend, and what is visible of it from outside."""
 
     backend: Backend
 
     def again(self) -> Backend:
-        """The backend of the next process: the first one is closed."""
+        """Close the backend and open one as the next process would."""
         ...
 
     def engines(self) -> list[int]:
@@ -42,7 +42,7 @@ class House(Protocol):
         ...
 
     def left_behind(self, job: Job) -> list[Path]:
-        """Files of a job that lie outside its work folder."""
+        """A job's files outside its work folder."""
         ...
 
 
@@ -98,7 +98,7 @@ def house(request: pytest.FixtureRequest, landmark_model: Path, tmp_path: Path) 
 
 
 class Bench:
-    """Makes jobs of one house, each with a work folder of its own."""
+    """Makes jobs, each with its own work folder."""
 
     def __init__(self, house: House, folder: Path) -> None:
         self.house = house

@@ -1,4 +1,4 @@
-"""The command line as its user types it: words, exit codes, and the same jobs as the app's."""
+"""The command line as its user types it: messages, exit codes, and that it shares jobs with the app."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def start(data_dir: Path, *words: object, **environment: str) -> subprocess.Pope
 
 @pytest.fixture
 def command(data_dir: Path) -> Command:
-    """In a process of its own."""
+    """Runs the command in its own process."""
 
     def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         with start(data_dir, *words, **environment) as process:
@@ -63,7 +63,7 @@ def command(data_dir: Path) -> Command:
 
 @pytest.fixture
 def quick(data_dir: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """In this process."""
+    """Runs the command in this process."""
     level = logging.getLogger("faceswap").level
 
     def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -371,7 +371,7 @@ def test_on_a_terminal_progress_is_a_bar(
         while part := os.read(ours, 1024):
             shown += part
     except OSError:
-        pass  # how a terminal on Linux says that nobody writes to it any more
+        pass  # On Linux a terminal reports in this way that its writer is gone.
     os.close(ours)
     assert process.wait(60 * PATIENCE) == 0
     assert b"[##############################] 100 %" in shown

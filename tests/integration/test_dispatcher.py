@@ -1,4 +1,4 @@
-"""The dispatcher against a backend whose every answer the test decides."""
+"""The dispatcher with a backend whose answers the test decides."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.waiting import PATIENCE, wait_until
 
 
 class ScriptedBackend:
-    """Does what it is told. `reports` answers each poll; a set `gate` lets `submit` through."""
+    """Answers each poll with `report`. `submit` waits until `gate` is set."""
 
     def __init__(self, *, survives_restart: bool = False) -> None:
         self.name = "local"
         self.survives_restart = survives_restart
         self.uploads = False
-        """The gate stands before the request that may start a run, not after it."""
+        """True: the gate comes before the request that may start a run, as after an upload."""
         self.report = Report(RunState.RUNNING)
         self.gate = threading.Event()
         self.gate.set()
@@ -92,7 +92,7 @@ class ScriptedBackend:
 
 
 def unsealed(job: Job, result: Path, sealed: Path, *_: object, **__: object) -> Marks:
-    """What stands for the last marks where results are no media: `test_provenance.py` has the real ones."""
+    """Replaces sealing where results are no media; `test_provenance.py` tests the real one."""
     content = result.read_bytes()
     sealed.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -519,7 +519,7 @@ def test_a_bug_while_a_run_is_stopped_does_not_keep_it_from_being_stopped(house:
 
 
 class TestAStopWhoseBackendIsNotConfiguredAnyMore:
-    """The key was taken away after the cancel: nobody here can tell RunPod anything."""
+    """The key was removed after the cancel, so this process cannot reach RunPod."""
 
     def cancelled(self, house: House, *, sent_s_ago: float | None, cancelled_s_ago: float = 0.0) -> Job:
         now = datetime.now(UTC)
@@ -568,7 +568,7 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
 def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_over(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until then it is left to whoever has the key, and picked up when it is back."""
+    """Until then another process that has the key may finish it; with the key back, this one does."""
     jobs = [house.add_job(backend="runpod") for _ in range(2)]
     for _ in jobs:
         dead = house.store.claim("dead worker", "runpod", lease_s=-1)
@@ -577,7 +577,7 @@ def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_ove
         house.store.submitted(dead.run, "remote")
     nobody = house.dispatch(ScriptedBackend(), names=["local"])
     local = house.add_job()
-    house.until(local, Status.PROCESSING)  # it has looked at the others before
+    house.until(local, Status.PROCESSING)  # It has looked at the others before.
     assert {house.store.get(job.id).status for job in jobs} == {Status.PROCESSING}
     nobody.close()
     limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s

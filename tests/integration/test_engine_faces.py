@@ -1,4 +1,4 @@
-"""The right source on the right face, in pictures and videos, and what each option does to real frames."""
+"""Each face gets its source, in pictures and videos, and each option does what it says to real frames."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_people_keep_their_source_through_crossings_and_cuts(
     strips = {strip_of(face, places(round(30 * (face.at_s or 0)))): face.id for face in faces}
     assert sorted(strips) == list(range(len(faces)))
     assert len(faces) == len(places(0))
-    # The man becomes the woman of the portrait, and she another man; whoever else there is stays.
+    # The man becomes the woman of the portrait, and she becomes another man. All others stay.
     photos = {strips[0]: portrait, strips[1]: other_portrait}
     result = tmp_path / "result.mp4"
     swap_video(photos, clip, result, landmark_model, people=tmp_path / "people.json")
@@ -112,7 +112,7 @@ def test_people_keep_their_source_through_crossings_and_cuts(
     ):
         shown = places(10 * index)
         if abs(shown[0][1] - shown[1][1]) < STRIP[0]:
-            continue  # one is in front of the other
+            continue  # One person is in front of the other.
         for number, left in shown:
             old, new = (judge.look(strip(picture, left)) for picture in (before, after))
             if old is None or new is None:

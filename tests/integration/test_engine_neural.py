@@ -1,4 +1,4 @@
-"""The neural engine with tiny networks: what it shares with the mesh engine, and how it fails."""
+"""The neural engine with tiny networks: what it has in common with the mesh engine, and its failures."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def landmarker(landmark_model: Path) -> Landmarker:
 def image(
     portrait: Path, other_portrait: Path, landmark_model: Path, tmp_path: Path
 ) -> Callable[[Engine], SwapResult]:
-    """A run: the portrait's face onto the man's picture."""
+    """Put the portrait's face onto the man's picture."""
     return lambda engine: swap_image(
         {"": portrait}, other_portrait, tmp_path / "result.png", landmark_model, engine=engine
     )
 
 
 class Plain:
-    """A network that answers with what `paint` makes of each picture, and counts what it is given."""
+    """A network that answers with `paint` of each picture and counts the pictures it gets."""
 
     def __init__(self, paint: Callable[[Any], Any], at_once: int = 1, size: int = 256) -> None:
         self.contract = Contract(size, ARCFACE_128)
@@ -77,7 +77,7 @@ class Plain:
 def repainted(
     planes: Planes, landmarks: F32, mesh: FaceMesh, paint: Callable[[Any], Any], size: int = 256
 ) -> Planes:
-    """A copy of the planes with the face repainted."""
+    """Copy the planes and repaint the face."""
     copy = Planes(planes.y.copy(), planes.u.copy(), planes.v.copy(), planes.colour)
     repainter = Repainter(Plain(paint, size=size), mesh)
     repainter.meet(0, landmarks[:468])
@@ -95,8 +95,8 @@ class TestWhatIsShared:
     def test_a_network_that_changes_nothing_leaves_the_picture_as_it_was(
         self, colour: Colour, size: int, group_photo: Path, landmarker: Landmarker, mesh: FaceMesh
     ) -> None:
-        """Within rounding: once to RGB, once back, once by the light. The picture has no detail that sampling
-        it twice would lose, and the network works in other sizes than that of the face."""
+        """Equal within rounding: to RGB, back, and by the light. The picture is so smooth that sampling it
+        twice loses nothing, and the face has another size than the network's input."""
         photo = read_picture(group_photo, LIMITS)[:666]
         landmarks = landmarker.find_all(Planes.from_rgb(photo))[0].landmarks
         soft = np.asarray(cv2.GaussianBlur(photo, (0, 0), 3), np.uint8)
@@ -112,7 +112,7 @@ class TestWhatIsShared:
     def test_the_mask_is_that_of_the_mesh_engine(
         self, portrait: Path, other_portrait: Path, landmarker: Landmarker, mesh: FaceMesh
     ) -> None:
-        """Where the mesh engine changes skin, so does the network, and nowhere outside of the face."""
+        """The network changes the same skin as the mesh engine, and nothing outside the face."""
         photo = read_picture(other_portrait, LIMITS)
         planes = Planes.from_rgb(photo)
         landmarks = landmarker.find_all(planes)[0].landmarks
@@ -134,7 +134,7 @@ class TestWhatIsShared:
     def test_the_networks_light_is_made_that_of_the_frame(
         self, other_portrait: Path, landmarker: Landmarker, mesh: FaceMesh
     ) -> None:
-        """A network that answers darker and bluer is lit as the face was."""
+        """When the network answers too dark and too blue, the result gets the light of the original face."""
         planes = Planes.from_rgb(read_picture(other_portrait, LIMITS))
         landmarks = landmarker.find_all(planes)[0].landmarks
         dark = np.array([0.6, 0.6, 0.8])
@@ -153,7 +153,7 @@ class TestWhatIsShared:
         planes = Planes.from_rgb(read_picture(other_portrait, LIMITS))
         landmarks = landmarker.find_all(planes)[0].landmarks.copy()
         pose = mesh.pose(landmarks)
-        turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.float32)  # 90 degrees about the vertical axis
+        turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.float32)  # 90 degrees about the vertical axis.
         turned = pose.to_picture(pose.to_neutral(landmarks) @ turn.T)
         landmarks[:468] = turned + landmarks[:468].mean(0) - turned.mean(0)
         network = Plain(lambda picture: 255 - picture)
@@ -232,7 +232,7 @@ class TestPictures:
     def test_each_face_can_have_its_own_source(
         self, portrait: Path, other_portrait: Path, group_photo: Path, landmark_model: Path, tmp_path: Path
     ) -> None:
-        """The tiny network paints the colour of its source's embedding: two sources, two colours."""
+        """The tiny network paints the colour of its source's embedding, so two sources give two colours."""
         models = graphs.folder(tmp_path / "models", tint=0.9, batch=True)
         made: list[Any] = []
         for sources in ({"face_0": portrait, "face_1": other_portrait}, {"face_0": other_portrait}):
@@ -286,7 +286,7 @@ class TestEnhancing:
 class TestChoosing:
     @pytest.fixture
     def with_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As if the processor were a GPU: everything else is as it would be with one."""
+        """Makes the engine take the processor for a GPU; all other code runs as with a GPU."""
         monkeypatch.setattr(engines, "CPU", "none")
         monkeypatch.setattr(engines, "provider_for", lambda wanted: CPU)
 
@@ -341,7 +341,7 @@ class TestChoosing:
     def test_a_gpu_that_the_runtime_cannot_use_is_no_gpu(
         self, image: Callable[[Engine], SwapResult], models_dir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The runtime falls back to the processor by itself, and says so only in its list of providers."""
+        """The runtime falls back to the processor without an error; only its list of providers shows it."""
         monkeypatch.setattr(engines, "provider_for", lambda wanted: COREML)
         done = with_engine(EngineRequest("auto", models_dir=models_dir), image)
         assert (done.engine, done.notes) == ("mesh", ("mesh_instead_neural_without_gpu",))
@@ -390,7 +390,7 @@ class TestChoosing:
 
 
 def _zero_the_end(path: Path) -> None:
-    """As a download that was cut off leaves it on some disks: the length is right."""
+    """As an interrupted download leaves it on some disks: right length, wrong content."""
     content = path.read_bytes()
     path.write_bytes(content[:200] + bytes(len(content) - 200))
 
@@ -399,7 +399,7 @@ class TestVideos:
     def test_several_frames_faces_go_through_the_graph_together(
         self, portrait: Path, face_video: Path, landmark_model: Path, tmp_path: Path
     ) -> None:
-        """With the same result, frame by frame, as one after the other; a frame more or less at the ends."""
+        """Frame by frame the same result as without overlap."""
         shown: list[list[Any]] = []
         for batch in (True, False):
             models = graphs.folder(tmp_path / f"models-{batch}", tint=0.6, batch=batch)
@@ -505,7 +505,7 @@ class TestTheChild:
     def test_a_stop_in_the_middle_of_a_run_of_the_graph_takes_no_frame_longer(
         self, way: str, portrait: Path, face_video: Path, weights_dir: Path, tmp_path: Path
     ) -> None:
-        """The graph would compute for hours; nothing but the end of the process stops it."""
+        """The graph would compute for hours. Only the end of the process stops it."""
         models = graphs.folder(tmp_path / "models")
         graphs.endless(models / graphs.INSWAPPER)
         spec = self.spec("video", portrait, face_video, tmp_path / "result.mp4", weights_dir, models)
@@ -541,7 +541,7 @@ class TestTheChild:
         assert peaks[1] - peaks[0] < 12
 
     def peak_mb(self, spec: SwapSpec, frames: int) -> float:
-        """Of the child, as the kernel accounts it; run by a process of its own, so that it is its largest."""
+        """Peak memory of the child in MB. A process in between runs it, so that it is the only child."""
         import subprocess
         import sys
 

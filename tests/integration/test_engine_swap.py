@@ -1,4 +1,4 @@
-"""What a swap does to real media, and what it leaves alone."""
+"""What a swap changes in real media, and what it leaves unchanged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Track:
-    """The packets of one stream: their bytes, and their times in seconds."""
+    """The packets of one stream: their bytes and their times in seconds."""
 
     codec: str
     payloads: list[bytes]
@@ -68,7 +68,7 @@ def milliseconds(times: list[Fraction]) -> list[int]:
 def swapped(
     portrait: Path, face_video: Path, landmark_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The portrait's face in the real video."""
+    """Put the portrait's face into the real video."""
     result = tmp_path_factory.mktemp("swap") / "result.mp4"
     done = swap_video({"": portrait}, face_video, result, landmark_model)
     assert (done.frames, done.swapped_frames, done.notes) == (72, 72, ())
@@ -137,7 +137,17 @@ class TestBeforeTheEncoder:
     def test_landmarks_follow_the_known_motion(self, puppet_video: Path, landmark_model: Path) -> None:
         model = puppet.Puppet()
         tracker = Tracker(Landmarker(landmark_model))
-        rigid = [6, 197, 4, 33, 133, 263, 362, 234, 454]  # nose, eye corners, cheeks: neither jaw nor lids
+        rigid = [
+            6,
+            197,
+            4,
+            33,
+            133,
+            263,
+            362,
+            234,
+            454,
+        ]  # Nose, eye corners and cheeks; jaw and lids move on their own.
         errors: list[float] = []
         with VideoReader(puppet_video, LIMITS) as reader:
             for number, frame in enumerate(reader.frames()):
@@ -248,7 +258,7 @@ class TestPictures:
         before = read_picture(group_photo, LIMITS)
         after = read_picture(tmp_path / "one.png", LIMITS)
         rows, columns = np.nonzero((before != after).any(2))
-        # The woman on the right has the largest face; nothing else changes by one bit.
+        # The woman on the right has the largest face. No other pixel changes.
         assert 670 < columns.min() < columns.max() < 810
         assert 290 < rows.min() < rows.max() < 435
         wanted = judge.look_at(portrait)

@@ -1,4 +1,4 @@
-"""Receipts, and what is left of a job that is deleted, revoked or old: nothing but its receipt."""
+"""A deleted, revoked or expired job leaves nothing but its receipt."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def service(serving: Serving) -> Service:
 
 @pytest.fixture
 def eraser_with(serving: Serving) -> Callable[[ScriptedBackend], Eraser]:
-    """An eraser of its own, which works off notes when it is told to."""
+    """An eraser that works through its notes when the test tells it to."""
 
     def make(backend: ScriptedBackend) -> Eraser:
         def now() -> datetime:
@@ -46,7 +46,7 @@ def eraser_with(serving: Serving) -> Callable[[ScriptedBackend], Eraser]:
 
 
 def finished(serving: Serving, title: str = "a-private-title.mp4") -> Job:
-    """A completed job whose target has that name, too, with a result, sound and marks."""
+    """A completed job with result, sound and marks, whose target has the same name."""
     source = serving.add_upload(sha256="a" * 64, name="a-private-face.png")
     target = serving.add_upload(
         *("local", b"the target"),
@@ -217,7 +217,7 @@ def test_what_a_crash_left_unfinished_is_erased_after_the_next_start(
 
 @pytest.fixture
 def make_service(serving: Serving) -> Iterator[Callable[..., Service]]:
-    """A dispatching service over the same folder, with its housekeeping."""
+    """A service over the same folder that runs jobs and housekeeping."""
     opened: list[Service] = []
 
     def make(clock: Clock | None = None, **settings: object) -> Service:
@@ -275,7 +275,7 @@ def test_on_ones_own_machine_nothing_is_deleted_by_itself(
 
 
 class Elsewhere(ScriptedBackend):
-    """Says what it is told to about what lies there."""
+    """Answers what the test tells it to."""
 
     def __init__(self) -> None:
         super().__init__(survives_restart=True)

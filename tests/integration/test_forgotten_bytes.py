@@ -1,4 +1,4 @@
-"""A deleted task leaves no byte and no name: not in the data folder, Gradio's cache or the bucket."""
+"""A deleted task leaves neither bytes nor names in the data folder, Gradio's cache or the bucket."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ WINDOW, WINDOWS = 40, 24
 
 @dataclass
 class Traces:
-    """Words to look for, by what they are of."""
+    """Byte strings to look for, by the thing they belong to."""
 
     wanted: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
 
     def add(self, what: str, content: bytes) -> None:
-        """Pieces of a file from all over it, as they are and as base64 would write them."""
+        """Pieces from all parts of a file, raw and as base64."""
         step = max(1, (len(content) - WINDOW) // WINDOWS)
         pieces = [content[at : at + WINDOW] for at in range(0, len(content) - WINDOW, step)]
         telling = [piece for piece in pieces if len(set(piece)) > WINDOW // 2]
@@ -43,7 +43,7 @@ class Traces:
         self.wanted[what] = telling + encoded
 
     def found(self, *folders: Path) -> dict[str, set[str]]:
-        """What is in which files below the folders."""
+        """Which of these are found, and in which files below the folders."""
         files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
         seen: dict[str, set[str]] = {}
         for path in files:
@@ -59,7 +59,7 @@ class Traces:
 
 @dataclass
 class Material:
-    """A portrait and a clip like no other: noise in a corner, a box of noise at the end, their own names."""
+    """A unique portrait and clip: noise in a corner, a box of noise at the end, their own names."""
 
     picture: Path
     clip: Path
@@ -100,7 +100,7 @@ def test_nothing_is_left_on_this_machine(
     group_photo: Path,
     tmp_path: Path,
 ) -> None:
-    """Through the pages' own upload, so that Gradio's cache is part of it; another task stays whole."""
+    """Uploads through the pages, so that Gradio's cache is covered. Another task stays complete."""
     material = Material.make(tmp_path / "mine", portrait, face_video, 10_000)
     traces, caller, api = material.traces, Caller(app), app.api
     ids: list[str] = []
@@ -145,8 +145,8 @@ def test_nothing_is_left_of_a_task_that_ran_in_the_cloud(
     face_video: Path,
     tmp_path: Path,
 ) -> None:
-    """One task travelled inside the messages and one through the bucket; both are deleted after their end. A
-    third is deleted while its media lie in the bucket, which cannot be reached then."""
+    """One task travels inside the messages and one through the bucket; both are deleted after they ended. A
+    third is deleted while its media are in the bucket and the bucket cannot be reached."""
     (tmp_path / "worker").mkdir()
     settings = settings_for(emulator, tmp_path / "data", own_s3)
     places = (settings.data_dir, own_s3.bucket, tmp_path / "worker")

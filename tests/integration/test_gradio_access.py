@@ -1,4 +1,4 @@
-"""Gradio's side of the real app: each event and each file address, called by whom it does not belong to."""
+"""Gradio's part of the real app: each event and each file address, called by someone who is not the owner."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Victim:
     token: str
     job: dict[str, Any]
     marks: list[str] = field(default_factory=list)
-    """What no answer to anybody else may contain, unless he sent it himself."""
+    """What an answer to anyone else must not contain, unless the caller sent it."""
 
     def visitors(self) -> dict[str, object]:
         other = Owners.load(self.app.data_dir, True).new_token()
@@ -74,7 +74,7 @@ def victim(
 
 
 def called(app: App, event: dict[str, Any], data: list[Any], event_data: object) -> str:
-    """All that one event says, over plain HTTP, as its page would call it."""
+    """Everything one event answers when called over plain HTTP, as its page would."""
     session = secrets.token_hex(8)
     body = {"data": data, "fn_index": event["id"], "session_hash": session, "event_data": event_data}
     if not event["queue"]:
@@ -92,12 +92,12 @@ def called(app: App, event: dict[str, Any], data: list[Any], event_data: object)
 
 
 def events(app: App) -> list[dict[str, Any]]:
-    """Those of all pages that run Python."""
+    """The events of all pages that run Python."""
     return [event for event in app.api.get("/config").json()["dependencies"] if event["backend_fn"]]
 
 
 def test_no_event_tells_anything_to_somebody_else(victim: Victim) -> None:
-    """Whatever event there is, with the victim's ids in every place where they fit."""
+    """Every event, with the victim's ids in every place that could take them."""
     config = victim.app.api.get("/config").json()
     tokens = {
         part["id"]
@@ -127,7 +127,7 @@ def test_no_event_tells_anything_to_somebody_else(victim: Victim) -> None:
 
 
 def test_a_private_event_has_no_name_to_call_it_by(victim: Victim) -> None:
-    """Only the tools have one; `test_tools.py` tells what they are."""
+    """Only the tools have one; `test_tools.py` lists them."""
     for path in ("/gradio_api/info", "/gradio_api/openapi.json"):
         document = victim.app.api.get(path)
         if document.is_success:
@@ -137,7 +137,7 @@ def test_a_private_event_has_no_name_to_call_it_by(victim: Victim) -> None:
 
 
 def test_no_file_of_ours_is_served_by_gradio(victim: Victim) -> None:
-    """Not by path, by traversal, or as a static file: with or without the owner's token."""
+    """Neither by path, by traversal nor as a static file, with or without the owner's token."""
     data_dir, repository = victim.app.data_dir, Path(__file__).parents[2]
     upload = next(data_dir.glob("uploads/*/media.png"))
     upload.with_name("people.json").write_text("whom a video shows, as detection leaves it beside the upload")
@@ -181,7 +181,7 @@ def test_no_file_of_ours_is_served_by_gradio(victim: Victim) -> None:
 
 
 def test_a_result_comes_from_its_route_only(victim: Victim) -> None:
-    """What a page shows is the signed link of an owner-checked route, never an address of Gradio's cache."""
+    """A page shows the signed link of a route that checks the owner, never an address of Gradio's cache."""
     for event in events(victim.app):
         said = called(victim.app, event, [victim.token] * len(event["inputs"]), {"job": victim.job["id"]})
         assert "gradio_api/file=" not in said

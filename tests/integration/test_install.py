@@ -83,6 +83,16 @@ def test_the_service_and_the_files_of_the_package_are_there(
     assert Path(told.stdout.strip()).is_relative_to(installed.parent)
 
 
+def test_every_file_of_the_package_is_installed(installed: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "faceswap"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    (package,) = installed.parent.glob("lib/python*/site-packages/faceswap")
+    tracked = [Path(name) for name in listed.stdout.split("\0") if name and (REPOSITORY / name).is_file()]
+    assert len(tracked) > 150
+    assert [str(name) for name in tracked if not (package.parent / name).is_file()] == []
+
+
 def test_the_engine_starts_in_a_folder_with_modules_of_its_own(
     installed: Path, elsewhere: Path, environment: dict[str, str], portrait: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""The marks of real results: there, read back, and telling every change."""
+"""The marks of real results are present, can be read back, and reveal every change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.media import transcode
 from tests.waiting import PATIENCE
 
 FLIPS = 1_000
-"""Of each kind of result."""
+"""For each kind of result."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def results(
     face_video: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
-    """One result of each kind, small."""
+    """One small result of each kind."""
     folder = tmp_path_factory.mktemp("small")
     small = folder / "small-portrait.png"
     with Image.open(other_portrait) as opened:
@@ -79,7 +79,7 @@ def test_a_result_has_all_three_marks_and_the_job_tells_them(
 def test_no_flipped_bit_goes_unnoticed(
     service: Service, results: dict[str, Path], kind: str, tmp_path: Path
 ) -> None:
-    """Read in this process, as the engine's child does it: a process for each would take long."""
+    """Reads in this process as the engine's child does, because a process for each file takes long."""
     whole = results[kind].read_bytes()
     anchors = (service.settings.data_dir / "signing" / "ca.pem").read_text()
     assert verdict(results[kind], anchors) is Verdict.GENUINE
@@ -97,7 +97,7 @@ def test_no_flipped_bit_goes_unnoticed(
 
 
 def verdict(path: Path, anchors: str) -> Verdict | None:
-    """None when it is no picture or video any more."""
+    """None when the file is not a picture or video any more."""
     try:
         return judged(read_marks(path, anchors, Limits())).verdict
     except FaceSwapError as error:

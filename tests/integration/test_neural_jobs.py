@@ -1,4 +1,4 @@
-"""A job by the neural engine from its submission to its record, on this machine and in the cloud."""
+"""A job of the neural engine from submission to record, on this machine and in the cloud."""
 
 from __future__ import annotations
 
@@ -136,9 +136,9 @@ class TestInTheCloud:
         other_portrait: Path,
         tmp_path: Path,
     ) -> None:
-        """The graph would compute for hours and asks nobody: only the end of its process stops it. The
-        worker lives on and takes the next job. It comes to the worker after its check, which it would not
-        pass, as files on a network volume may."""
+        """The graph would compute for hours; only the end of its process stops it. The worker stays alive and
+        takes the next job. The graph file appears after the worker's check, which it would not pass; on a
+        network volume that can happen."""
         models = tmp_path / "models"
         models.mkdir()
         settings = settings_for(emulator, tmp_path / "data", s3_server)
@@ -197,7 +197,7 @@ class TestInTheCloud:
 
 
 def in_the_network(worker: SdkWorker) -> int:
-    """Process id of the worker's engine, once it has loaded its networks and computes on and on."""
+    """Process id of the worker's engine, once it has loaded its networks and computes."""
     wait_until(
         lambda: f"{graphs.INSWAPPER} (inswapper_128) runs on" in worker.log, "the network is loaded", BOOT_S
     )

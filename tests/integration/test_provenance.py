@@ -1,4 +1,4 @@
-"""What is decided about marks, on small files made without a swap: `test_marks.py` has real results."""
+"""What the app decides about marks, on small files made without a swap; `test_marks.py` has real results."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import random
 import stat
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image, PngImagePlugin
 
 from faceswap.engine.marks.label import LabelLook, opening_stamp, short_stamp
@@ -22,6 +28,7 @@ from faceswap.folders import Folders
 from faceswap.media import VideoReader, aigc_text, read_aigc, write_png, xmp_packet
 from faceswap.media.manifest import is_sealed, read_manifest
 from faceswap.provenance import Ingredient, Provenance, Verdict, judged, marking_of, verify
+from faceswap.service import Service
 from faceswap.settings import Settings
 from faceswap.signing import SigningKey
 from faceswap.terms import Terms
@@ -49,7 +56,7 @@ def make(key: SigningKey, tmp_path: Path) -> Callable[..., Path]:
 
 
 def verdict(path: Path, anchor: str) -> Verdict | None:
-    """None: it cannot be read at all."""
+    """None: the file cannot be read at all."""
     try:
         return judged(read_marks(path, anchor, LIMITS)).verdict
     except BadMedia:
@@ -74,7 +81,7 @@ class TestEachKindOfFile:
         assert found.problems == ()
 
     def test_no_byte_is_outside_the_seal(self, kind: str, make: Callable[..., Path], tmp_path: Path) -> None:
-        """C2PA leaves a thousand bytes of a small file out: framing, padding, `ftyp`."""
+        """C2PA does not cover a thousand bytes of a small file: framing, padding, `ftyp`."""
         content = bytearray(make(kind).read_bytes())
         changed = tmp_path / f"changed.{kind}"
         for place in range(len(content)):
@@ -194,7 +201,7 @@ class TestTheMetadataLabel:
 def ink_px(
     frame: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], box: tuple[slice, slice]
 ) -> tuple[int, int]:
-    """Height of the Chinese line and of the capital A, told by bright pixels alone: (H, W) luma as shown."""
+    """Height in px of the Chinese line and of the capital A, measured by bright pixels in (H, W) luma."""
     bright = (frame[box] > 175).astype(np.uint8)
     lines = np.flatnonzero(np.diff(np.concatenate([[0], bright.any(1).astype(int), [0]])))
     first, second = (slice(*lines[at : at + 2]) for at in (0, 2))
@@ -258,7 +265,7 @@ def test_all_words_stay_for_two_seconds_and_the_mark_to_the_end(tmp_path: Path) 
 
 @pytest.mark.engine
 class TestSealing:
-    """Through the child process, as the app does it."""
+    """Seals through the child process, as the app does."""
 
     @pytest.fixture
     def provenance(self, tmp_path: Path) -> Provenance:
@@ -326,7 +333,7 @@ class TestSealing:
         assert marks.label is None
 
     def test_it_ends_when_it_is_not_wanted_any_more(self, provenance: Provenance, tmp_path: Path) -> None:
-        size = (5000, 5000)  # takes longer than the time to the first look
+        size = (5000, 5000)  # Sealing takes longer than the time to the first look.
         job = make_job()
         fetched = marked(tmp_path / "fetched.png", marking_of(job, self.settings(tmp_path)), size)
         result = tmp_path / "result.png"
@@ -370,6 +377,33 @@ class TestTheKey:
         (tmp_path / "other" / "key.pem").write_text("damaged")
         with pytest.raises(SigningKeyUnusable):
             SigningKey.load(tmp_path / "other")
+
+    def test_one_whose_certificate_does_not_fit_is_found_at_the_start(
+        self, key: SigningKey, tmp_path: Path
+    ) -> None:
+        good = Settings(data_dir=tmp_path / "data", signing_key=key.key, signing_cert=key.chain)
+        Provenance(good, Folders(good.data_dir)).require_key()
+        private = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "for a web server")])
+        moment = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(private.public_key())
+            .serial_number(1)
+            .not_valid_before(moment - timedelta(days=1))
+            .not_valid_after(moment + timedelta(days=9))
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .sign(private, hashes.SHA256())
+        )
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        chain = certificate.public_bytes(Encoding.PEM).decode()
+        bad = Settings(data_dir=tmp_path / "other", signing_key=pem, signing_cert=chain)
+        with pytest.raises(SigningKeyUnusable):
+            Service(bad)
+        with Service(bad, dispatch=False) as service:
+            assert service.history() == [], "what signs nothing needs no key"
 
     def test_the_engine_gets_it_from_no_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from faceswap.engine.child.process import _environment

@@ -54,7 +54,7 @@ def test_an_upload_that_is_stopped_leaves_no_object(bucket: Bucket, tmp_path: Pa
 
 
 class Forgetful(http.server.BaseHTTPRequestHandler):
-    """Takes parts of an upload and does not know it any more when it is to be aborted."""
+    """Accepts the parts of an upload, then does not know the upload when asked to abort it."""
 
     def do_POST(self) -> None:
         self._answer(
@@ -76,7 +76,7 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Logs nothing."""
 
 
 def test_an_upload_is_stopped_also_where_it_cannot_be_aborted(

@@ -1,4 +1,4 @@
-"""The whole way of a job through RunPod, with the real SDK's worker and a real S3 server."""
+"""A job's whole way through RunPod, with a worker under the real SDK and a real S3 server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def backend(cloud_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 @pytest.fixture
 def bare_backend(emulator: Emulator, tmp_path: Path) -> Iterator[RunPodBackend]:
-    """Without a bucket."""
+    """The client without a bucket."""
     backend = RunPodBackend(settings_for(emulator, tmp_path, None))
     yield backend
     backend.close()
@@ -64,7 +64,7 @@ def confirmed(backend: RunPodBackend, handle: Handle, timeout_s: float = 30.0) -
 
 
 def running(emulator: Emulator, worker: SdkWorker, timeout_s: float = BOOT_S) -> EmulatedJob:
-    """The only job, once its engine computes."""
+    """Wait until the engine of the only job computes. Returns the job."""
     wait_until(lambda: emulator.running() and worker.engines(), "the engine computes", timeout_s)
     return emulator.only_job
 
@@ -85,7 +85,7 @@ def test_a_video_comes_back_as_good_as_from_the_local_engine(
     tmp_path: Path,
 ) -> None:
     job = job_of(JobType.SINGLE_VIDEO)
-    padded = tmp_path / "padded.mp4"  # too large for a request, so that every byte goes through the bucket
+    padded = tmp_path / "padded.mp4"  # Too large for a request, so that every byte goes through the bucket.
     padded.write_bytes(face_video.read_bytes() + free_box(8_000_000))
     handle = backend.submit(job, Media({"": portrait}, padded, tmp_path))
     report = finished(backend, handle)
@@ -119,7 +119,7 @@ def test_a_video_comes_back_as_good_as_from_the_local_engine(
 
 
 def free_box(size: int) -> bytes:
-    """An MP4 box that players skip."""
+    """An MP4 box that players ignore."""
     return size.to_bytes(4, "big") + b"free" + bytes(size - 8)
 
 
@@ -164,7 +164,7 @@ def test_a_cancel_ends_the_engine_and_leaves_nothing(
     running(emulator, sdk_worker)
     over = backend.stop(handle)
     wait_until(lambda: not sdk_worker.engines(), "the engine is gone", 1.5)
-    if not over:  # it may have ended before the question was asked
+    if not over:  # It may have ended before the request.
         confirmed(backend, handle)
     assert emulator.only_job.state == "CANCELLED"
     assert not list((s3_server.bucket / "jobs" / job.id).rglob("*"))
@@ -195,7 +195,8 @@ def test_cancels_in_the_first_instants_of_a_run_are_not_lost(
     puppet_video: Path,
     tmp_path: Path,
 ) -> None:
-    """The SDK drops a signal for a job that it has fetched but not begun; no bucket helps here."""
+    """The SDK drops a stop signal for a job that it has fetched but not begun. Without a bucket there is no
+    cancel marker either."""
     idle = wait_for_idle(emulator, sdk_worker)
     for delay_s in (0.0, 0.0, 0.0, 0.0, 0.02, 0.05, 0.08):
         emulator.jobs.clear()
@@ -213,7 +214,7 @@ def test_cancels_in_the_first_instants_of_a_run_are_not_lost(
 
 
 def wait_for_idle(emulator: Emulator, worker: SdkWorker) -> Callable[[], float]:
-    """The worker asks for a new job. Returns the emulator's clock."""
+    """Wait until the worker asks for a new job. Returns the emulator's time."""
     wait_until(lambda: worker.name in emulator.waiting, "the worker waits for a job", BOOT_S)
     return emulator.now
 
@@ -262,7 +263,7 @@ def test_a_run_that_nobody_can_name_stops_itself(
     assert not backend.stop(unnamed), "it may exist"
     before = sdk_worker.log.count("an engine starts")
     emulator.faults = Faults()
-    confirmed(backend, unnamed, BOOT_S)  # by its receipt, which comes before the answer
+    confirmed(backend, unnamed, BOOT_S)  # By its receipt, which comes before the answer.
     wait_until(lambda: emulator.only_job.state == "FAILED", "RunPod hears of it, too")
     assert sdk_worker.log.count("an engine starts") == before
     assert [verb for verb, _ in emulator.calls].count("run") == 1
@@ -318,7 +319,7 @@ def test_a_worker_that_cannot_swap_takes_no_job(emulator: Emulator, tmp_path: Pa
 def test_a_worker_logs_as_much_as_it_is_asked_to(
     emulator: Emulator, sdk_worker: SdkWorker, tmp_path: Path
 ) -> None:
-    """The SDK has set logging up in its own way before the worker begins."""
+    """The SDK has configured logging before the worker begins."""
     worker = SdkWorker(emulator, tmp_path, FACESWAP_LOG_LEVEL="WARNING")
     try:
         for each in (sdk_worker, worker):

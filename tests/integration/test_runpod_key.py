@@ -1,4 +1,4 @@
-"""A task in the cloud whose key is taken away before its stop was confirmed, over restarts of the service."""
+"""A cloud task whose API key is removed before its stop was confirmed, across restarts of the service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 
 def cancelled_without_the_key(emulator: Emulator, data_dir: Path, portrait: Path) -> str:
-    """It waits in the cloud; the service that has the key is closed; another one cancels it."""
+    """A task waits in the cloud, the service with the key is closed, and another one cancels it."""
     emulator.faults = Faults(hold_queue=True)
     with Service(settings_for(emulator, data_dir, None)) as service:
         job = service.submit("single-image", portrait, portrait, consent=True)

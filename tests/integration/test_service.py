@@ -1,4 +1,4 @@
-"""The whole chain below the pages: real files, the real store, the real engine in its child process."""
+"""Everything below the pages: real files, the real store, the real engine in its child process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from faceswap import Job, Service, Settings, Status, SwapOptions
 from faceswap.consent import VERSION, statement_hash
@@ -50,7 +51,7 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture(scope="session")
 def long_video(face_video: Path, media_folder: MediaFolder) -> Path:
-    """640 x 360, half a minute: long enough to be caught in the middle."""
+    """640 x 360, 29 s: long enough to be interrupted in the middle."""
     return media_folder.make(
         "long-face.mp4",
         lambda path: transcode(face_video, path, frames=None, loops=12, preset="ultrafast"),
@@ -64,7 +65,7 @@ def running(service: Service, job: Job) -> Job:
 
 
 def engine_pids(data_dir: Path) -> list[int]:
-    """The engine processes that work below a data folder, told by their open files."""
+    """Process ids of the engines that have files open below a data folder."""
     found: list[int] = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
@@ -377,3 +378,22 @@ def test_a_wait_that_is_too_short_says_so(
     job = service.submit("single-video", portrait, face_video, consent=True)
     with pytest.raises(TimeoutError, match="still pending"):
         service.wait(job.id, timeout_s=0.01)
+
+
+def test_an_animation_is_a_video_where_one_is_expected_and_else_a_picture(
+    make_service: Callable[..., Service], portrait: Path, tmp_path: Path
+) -> None:
+    service = make_service(dispatch=False)
+    path = tmp_path / "wave.gif"
+    face = Image.open(portrait).convert("RGB").resize((256, 256))
+    face.save(path, save_all=True, append_images=[face.rotate(3), face.rotate(6)], duration=100)
+    as_video = service.upload(path, expected="video")
+    assert (as_video.kind, as_video.file, as_video.duration_s) == (
+        "video",
+        "media.mp4",
+        pytest.approx(0.3, abs=0.01),
+    )
+    as_picture = service.upload(path)
+    assert (as_picture.kind, as_picture.file, as_picture.faces) == ("image", "media.png", 1)
+    job = service.submit("single-video", source=portrait, target=path, consent=True)
+    assert job.status is Status.PENDING

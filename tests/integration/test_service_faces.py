@@ -1,4 +1,4 @@
-"""Several faces with a source each, through the service: what is refused, what is swapped, what stays."""
+"""Several faces with a source each, through the service: what it refuses, swaps and leaves unchanged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def service(landmark_model: Path, tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture(params=["submit", "preview"])
 def ask(request: pytest.FixtureRequest, service: Service) -> Ask:
-    """Both doors refuse the same."""
+    """`submit` and `preview` refuse the same requests."""
     return getattr(service, request.param)
 
 
@@ -233,7 +233,7 @@ def shown(jpeg: bytes) -> Any:
 def shows_the_sources(
     service: Service, target: str, after: Any, before: Any, photos: dict[str, Path], *, exact: bool
 ) -> None:
-    """Each face with a photo is that of the photo; every other one is as it was, to the bit where `exact`."""
+    """Each face that got a photo shows that person. Every other face is unchanged; `exact`: to the bit."""
     looks = {path: judge.look_at(path) for path in photos.values()}
     for face in service.detect_faces(target):
         box = slice(face.y, face.y + face.height), slice(face.x, face.x + face.width)

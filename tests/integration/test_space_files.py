@@ -1,4 +1,4 @@
-"""What a Space is made from: the front matter of README.md, the files, and the script that uploads them."""
+"""What a Space is made of: the front matter of README.md, the files, and the script that uploads them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_dry_run_lists_what_would_be_uploaded_and_needs_no_network() -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A repository of one's own, to break."""
+    """A copy of the repository that a test may break."""
     for name in ("README.md", "requirements.txt", "app.py"):
         shutil.copy(REPOSITORY / name, tmp_path)
     (tmp_path / "scripts").mkdir()
@@ -119,7 +119,7 @@ def test_a_wrong_front_matter_is_told_before_anything_is_uploaded(
 
 
 class Hub(ThreadingHTTPServer):
-    """As much of the Hub's API as an upload of text files needs; keeps what it was sent."""
+    """The part of the Hub's API that an upload of text files needs. It keeps what it was sent."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Route)
@@ -186,7 +186,7 @@ class _Route(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the test's output is no access log."""
+        """Logs nothing."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The tools for scripts and agents: named, typed, documented, and only for who owns a task."""
+"""The tools for scripts and agents have names, types and documentation, and obey the owner only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIELDS = {
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) -> Iterator[App]:
-    """For several users, with MCP."""
+    """An app for several users, with MCP."""
     environment = {"FACESWAP_MULTI_USER": "1", "FACESWAP_MCP": "1"}
     app = App(tmp_path_factory.mktemp("app"), FACESWAP_FACE_LANDMARKER=str(landmark_model), **environment)
     try:
@@ -43,7 +43,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) -> Itera
 
 @pytest.fixture
 def token(app: App) -> str:
-    """Of a new owner, who has no task yet."""
+    """The token of a new owner, who has no task."""
     return app.api.post("/api/session").json()["data"]["token"]
 
 
@@ -155,7 +155,7 @@ def test_what_cannot_be_swapped_is_told_and_queues_nothing(
 
 
 def test_a_file_of_the_server_is_no_source(app: App, token: str, portrait: Path) -> None:
-    """Over plain HTTP, where no client has replaced the path by an upload."""
+    """Over plain HTTP, where no client replaces the path by an upload."""
     for path in (portrait, app.data_dir / "server.key", app.temporary / ".." / "data" / "server.key"):
         sent = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
         answer = app.api.post("/gradio_api/run/submit", json={"data": [sent, sent, True, False, 80, token]})

@@ -1,4 +1,4 @@
-"""What the pages' events answer to somebody who calls them without a page; how the app starts and ends."""
+"""What the pages' events answer when called without a page, and how the app starts and ends."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def start_app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) ->
 
 @pytest.fixture(scope="module")
 def public_app(start_app: Callable[..., App]) -> App:
-    """For several users."""
+    """An app for several users."""
     return start_app(FACESWAP_MULTI_USER="1")
 
 
 class Caller:
-    """Calls Gradio's events over plain HTTP, as anybody can."""
+    """Calls Gradio's events over plain HTTP, as anyone can."""
 
     def __init__(self, app: App) -> None:
         self._api = app.api
@@ -66,7 +66,7 @@ class Caller:
         )
 
     def loaded(self, element: str, data: list[Any]) -> str:
-        """What a page puts into an element when it has been opened."""
+        """What a page puts into an element when it opens."""
         return self._run(
             next(
                 each["id"]
@@ -240,7 +240,7 @@ def test_a_terminated_app_ends_well_and_gives_its_run_back(
 def test_a_page_says_which_models_are_there_under_which_terms_and_what_is_missing(
     start_app: Callable[..., App], tmp_path: Path
 ) -> None:
-    """The answer to the page's own loading: in Chinese, as the caller asks for."""
+    """The answer to the page's load event, in Chinese, the caller's language."""
     graphs.inswapper(tmp_path / "my<model>.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"broken")
     caller = Caller(start_app(FACESWAP_MODELS_DIR=str(tmp_path)))

@@ -1,4 +1,4 @@
-"""The worker without RunPod's SDK: transfers against a real HTTP server, and runs with a counting engine."""
+"""The worker without RunPod's SDK: transfers with a real HTTP server, and an engine that only counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HERE = frozenset({"127.0.0.1"})
 
 
 class Site:
-    """A bucket that anybody may use: what was PUT is there to GET."""
+    """A bucket without access checks: GET returns what was PUT."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {"/target": DATA, "/source": DATA}
@@ -40,9 +40,9 @@ class Site:
         self.puts: list[str] = []
         self.failures: dict[str, list[int]] = {}
         self.slow_puts: dict[str, float] = {}
-        """Seconds between the last byte and the answer."""
+        """Seconds from the last byte of an upload to the answer."""
         self.slow_reads: set[str] = set()
-        """Bodies that nobody reads."""
+        """Paths whose uploaded body is never read."""
         self.closing = asyncio.Event()
         self.base = ""
 
@@ -166,9 +166,6 @@ def test_a_missing_file_says_which_and_keeps_its_address_to_itself(tmp_path: Pat
     with pytest.raises(CloudFailed, match=r"the target could not be downloaded \(HTTP 404\)") as raised:
         download(tmp_path, lambda site: site.base + "/nothing?signature=secret")
     assert "secret" not in str(raised.value)
-
-
-# -- runs ------------------------------------------------------------------------------------------------
 
 
 class CountingEngine:
@@ -329,7 +326,7 @@ def test_a_cancel_kills_the_engine_at_once_and_leaves_a_receipt(tmp_path: Path) 
         running = asyncio.create_task(bench.run.answer(bench.order()))
         engine = await started(bench)
         running.cancel()
-        running.cancel()  # RunPod repeats itself
+        running.cancel()  # RunPod repeats itself.
         for _ in range(3):
             await asyncio.sleep(0)
         assert engine.killed_s, "before the run waits for anything"
@@ -341,7 +338,7 @@ def test_a_cancel_kills_the_engine_at_once_and_leaves_a_receipt(tmp_path: Path) 
 
 
 def test_an_upload_that_is_complete_but_unanswered_outlasts_a_cancel(tmp_path: Path) -> None:
-    """The bucket may still take it: the receipt, after which the app cleans up, must come later."""
+    """The bucket may still store it, so the receipt must come later: the app cleans up after the receipt."""
 
     async def use(bench: Bench) -> None:
         bench.site.slow_puts["/result"] = 1.0

@@ -1,4 +1,4 @@
-"""What a hostile file would reach for, watched by the kernel: files not to open, ports not to call."""
+"""Files and ports that a hostile file would reach for. The kernel reports every access."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EVENT = struct.Struct("iIII")
 
 
 class Traps:
-    """Files in `folder`, a TCP and a UDP port of this machine. Needs Linux. Use it in a `with` statement."""
+    """Watches the files in `folder`, a TCP port and a UDP port. Needs Linux. Use it in a `with` statement."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -44,7 +44,7 @@ class Traps:
         self._udp.close()
 
     def sprung(self) -> list[str]:
-        """What was reached for since the last look."""
+        """What was accessed since the last call."""
         found = [f"opened {self.files[watch - 1].name}" for watch in self._opened()]
         try:
             connection, _ = self._tcp.accept()

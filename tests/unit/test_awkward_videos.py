@@ -1,4 +1,4 @@
-"""Videos that people really have and that an ordinary reader trips over."""
+"""Unusual videos that people really have, and that a simple reader gets wrong."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -18,7 +18,7 @@ FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 
 
 def copied(source: Path, target: Path) -> tuple[int, tuple[str, ...], bool]:
-    """Frames, notes, and whether sound was encoded anew, of a video that was read and written."""
+    """Read and write a video. Returns its frames, its notes, and whether sound was encoded again."""
     frames = 0
     with VideoReader(source, LIMITS) as reader, VideoWriter(target, reader) as writer:
         for item in reader:
@@ -32,7 +32,7 @@ def copied(source: Path, target: Path) -> tuple[int, tuple[str, ...], bool]:
 
 
 def times(path: Path, kind: str, number: int = 0) -> list[Fraction]:
-    """When the packets of a track are shown, in seconds."""
+    """The presentation times of a track's packets, in seconds."""
     with av.open(str(path)) as clip:
         stream = [one for one in clip.streams if one.type == kind][number]
         return sorted(packet.pts * packet.time_base for packet in clip.demux(stream) if packet.size)
@@ -99,7 +99,7 @@ class TestPictureSize:
         with av.open(str(tmp_path / "result.mp4")) as result:
             frames = [frame.to_ndarray(format="gray") for frame in result.decode(video=0)]
         assert {frame.shape[::-1] for frame in frames} == {(sizes[0][0] & ~1, sizes[0][1] & ~1)}
-        # The clip hardly moves: a corner or a stretched part would look quite different.
+        # The clip hardly moves, so a cropped or stretched frame would look quite different.
         first, last = frames[14].astype(int), frames[15].astype(int)
         assert np.abs(first - last).mean() < 8
 
@@ -143,7 +143,7 @@ class TestClock:
             assert next(reader.frames()).time_s == pytest.approx(0, abs=0.001)
         assert copied(late, tmp_path / "result.mp4")[0] == 30
         video, sound = times(tmp_path / "result.mp4", "video"), times(tmp_path / "result.mp4", "audio")
-        assert abs(min(video[0], sound[0])) < 0.05  # encoders of sound begin with a little silence
+        assert abs(min(video[0], sound[0])) < 0.05  # Audio encoders begin with a little silence.
         assert video[0] - sound[0] == pytest.approx(
             times(late, "video")[0] - times(late, "audio")[0], abs=0.002
         )

@@ -1,4 +1,4 @@
-"""Where a live store may lie."""
+"""On which file systems a store may lie."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_store_on_a_network_disk_is_refused_unless_told_to(
         f"22 1 0:1 / / rw - ext4 a rw\n23 22 0:2 / {tmp_path} rw - fuse b rw\n"
     )
     told = partial(network_file_system, mounts=tmp_path / "mountinfo")
-    monkeypatch.setattr("faceswap.service.network_file_system", told)
+    monkeypatch.setattr("faceswap.wiring.network_file_system", told)
     with pytest.raises(NetworkDisk, match=r"fuse.*FACESWAP_DATA_DIR.*FACESWAP_SNAPSHOT_DIR"):
         Service(Settings(data_dir=tmp_path / "data"), dispatch=False)
     assert not (tmp_path / "data").exists()

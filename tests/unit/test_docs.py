@@ -39,9 +39,6 @@ def names_in(cells: list[str], pattern: str = r"`([^`]+)`") -> set[str]:
     return {found for cell in cells for found in re.findall(pattern, cell)}
 
 
-# -- settings ----------------------------------------------------------------------------------------------
-
-
 def variables(name: str, field: FieldInfo) -> list[str]:
     alias = field.validation_alias
     if isinstance(alias, AliasChoices):
@@ -72,9 +69,6 @@ def test_the_worker_lists_the_variables_that_it_reads() -> None:
     assert listed - {"FACESWAP_LOG_LEVEL"} == set(re.findall(r"FACESWAP_WORKER_[A-Z_]+", code))
 
 
-# -- HTTP --------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def routes(tmp_path: Path) -> Iterator[set[str]]:
     settings = Settings(data_dir=tmp_path / "data", multi_user=False)
@@ -100,9 +94,6 @@ def test_the_table_lists_every_option_with_its_default() -> None:
             assert listed[name] == shown
 
 
-# -- command line ------------------------------------------------------------------------------------------
-
-
 def commands() -> dict[str, argparse.ArgumentParser]:
     whole = parser()
     (found,) = [action for action in whole._actions if isinstance(action, argparse._SubParsersAction)]
@@ -121,9 +112,6 @@ def test_every_command_and_option_is_described_and_no_other() -> None:
     }
     described_ones = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", document))
     assert described_ones == {option for option in options if option.startswith("--")}
-
-
-# -- files and links ---------------------------------------------------------------------------------------
 
 
 def test_every_script_and_benchmark_that_is_named_exists() -> None:

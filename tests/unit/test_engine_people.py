@@ -1,4 +1,4 @@
-"""What was learned about the people of a video, kept in a file and read again."""
+"""What was learned about the people in a video is written to a file and read back."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def test_a_crop_shows_its_region() -> None:
 
 def test_a_turned_crop_is_turned() -> None:
     crop = ramp(256, 200).crop_rgb(Region(120, 100, 64, math.pi / 2), 64).astype(int)
-    expected = 120 + 32 - np.arange(64)  # the crop's y axis runs against the picture's x axis
+    expected = 120 + 32 - np.arange(64)  # The crop's y axis points against the picture's x axis.
     assert np.abs(crop[:, 32, 0] - expected).max() <= 2
     assert np.ptp(crop[32, :, 0]) <= 1
 
@@ -44,7 +44,7 @@ def test_a_large_region_is_averaged_and_stays_in_place(side: int) -> None:
     assert columns[int(0.05 * 128)] == pytest.approx(left, abs=3)
     assert columns[int(0.95 * 128)] == pytest.approx(right, abs=3)
     if side >= 800:
-        assert crop[..., 0].std(0).mean() < 3  # single pixels would keep the noise of 10
+        assert crop[..., 0].std(0).mean() < 3  # If single pixels were sampled, the noise would stay at 10.
 
 
 def test_a_region_outside_the_picture_repeats_its_border() -> None:

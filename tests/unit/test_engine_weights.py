@@ -1,4 +1,4 @@
-"""Which files are weights of the neural engine, and what is wrong with others."""
+"""Which files the neural engine accepts as weights, and what it says about others."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class TestTellingApart:
 
 class TestWhatDoesNotFit:
     def test_other_graphs_are_unsuitable(self, tmp_path: Path) -> None:
-        graphs.swapper(tmp_path / "a.onnx", 128)  # no projection among its constants
+        graphs.swapper(tmp_path / "a.onnx", 128)  # The graph has no projection among its constants.
         graphs.swapper(tmp_path / "b.onnx", 160)
         picture: graphs.Dims = (1, 3, 512, 512)
         parts: graphs.Dims = (1, 19, 512, 512)

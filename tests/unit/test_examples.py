@@ -1,4 +1,4 @@
-"""Examples come out of packages, checked, or not at all."""
+"""Examples are taken from packages and checked; one that fails the check is not offered."""
 
 from __future__ import annotations
 

@@ -73,22 +73,22 @@ def steady(time_s: float) -> float:
 
 
 def slow_start(time_s: float) -> float:
-    """Six seconds in which nothing is done yet: models are read, the file is looked through."""
+    """For six seconds nothing is done: the engine reads models and looks through the file."""
     return max(0.0, time_s - 6) / 54
 
 
 def bursts(time_s: float) -> float:
-    """What an encoder hands on: every two seconds a heap."""
+    """An encoder that hands on its frames in batches, one every two seconds."""
     return (time_s // 2) * 2 / 60
 
 
 def uneven(time_s: float) -> float:
-    """Scenes with and without a face take turns, at 1.3 and 0.7 of the mean rate."""
+    """Scenes with and without a face alternate, at 1.3 and 0.7 times the mean rate."""
     return (time_s + 10 * 0.3 / math.pi * math.sin(math.pi * time_s / 10)) / 60
 
 
 def slower(time_s: float) -> float:
-    """The second half of the frames takes a third longer, as on a machine that gets warm."""
+    """The second half of the frames takes longer, as on a machine that gets warm."""
     half_s = 60 * 3 / 7
     return time_s / half_s / 2 if time_s < half_s else 0.5 + (time_s - half_s) / (60 - half_s) / 2
 

@@ -1,4 +1,4 @@
-"""The visible label before any encoder: where it lies, how high it is, and that nothing else changes."""
+"""The visible label before encoding: its position and height, and that no other pixel changes."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_the_words_shrink_to_a_mark_after_the_opening() -> None:
         (60.0, short_stamp),
     ):
         planes = noise(640, 360)
-        labeller.stamp(planes, time_s)  # counted from the first frame, whenever that is
+        labeller.stamp(planes, time_s)  # Time counts from the first frame, whatever its timestamp.
         assert stamp(label, shown).likeness(planes.y) > 0.9, time_s
     mark = short_stamp(label, shown)
     assert mark.keep.size < 0.4 * opening_stamp(label, shown).keep.size

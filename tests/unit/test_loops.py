@@ -1,4 +1,4 @@
-"""A background thread survives every error and tells how it is."""
+"""A background thread survives every error and reports its state."""
 
 from __future__ import annotations
 

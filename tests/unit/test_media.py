@@ -1,4 +1,4 @@
-"""Judging and decoding untrusted pictures and videos."""
+"""Checking and decoding untrusted pictures and videos."""
 
 import io
 import random
@@ -69,12 +69,22 @@ class TestSniffing:
             b"ffconcat version 1.0\nfile victim.mp4\n",
             b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://127.0.0.1/x.ts\n",
             b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
-            b"GIF89a" + bytes(40),
+            b"GIF90a" + bytes(40),
             b"%PDF-1.7\n",
-            b"\x00\x00\x00\x1cftypheic" + bytes(40),
+            b"\x00\x00\x00\x1cftypmif1" + bytes(40),
+            b"BM, a text",
             b"\x00",
         ],
-        ids=["ffconcat", "m3u8", "svg", "gif", "pdf", "heic", "zero"],
+        ids=[
+            "ffconcat",
+            "m3u8",
+            "svg",
+            "gif of no version",
+            "pdf",
+            "still of no codec",
+            "bmp of no header",
+            "zero",
+        ],
     )
     def test_anything_else_is_unsupported(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "evil.mp4"
@@ -97,7 +107,7 @@ class TestSniffing:
 class TestPictures:
     def test_orientation_is_applied(self, tmp_path: Path) -> None:
         exif = Image.Exif()
-        exif[0x0112] = 6  # shown after a quarter turn clockwise
+        exif[0x0112] = 6  # The player turns it clockwise by 90 degrees.
         path = saved(tmp_path / "a.jpg", Image.fromarray(RED_LEFT), format="JPEG", exif=exif, quality=95)
         info, picture = picture_info(path, LIMITS), read_picture(path, LIMITS)
         assert (info.width, info.height) == (20, 40)
@@ -180,7 +190,7 @@ class TestPictures:
 
 
 def mangled(content: bytes, rng: random.Random) -> bytes:
-    """A few bytes of it changed, or its end gone."""
+    """The file with a few bytes changed, or without its end."""
     data = bytearray(content)
     for _ in range(rng.randint(1, 8)):
         data[rng.randrange(len(data))] = rng.randrange(256)

@@ -1,4 +1,4 @@
-"""Tokens name owners, links carry a token's power for one file, and neither can be made without the key."""
+"""A token names an owner, a signed link opens one file, and nobody can make either without the key."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_link_names_its_owner_for_its_path_only(owners: Owners) -> None:
 
 def test_a_link_works_for_an_hour_and_not_for_longer_than_two(owners: Owners, clock: Clock) -> None:
     owner = owners.owner_of(owners.new_token())
-    clock.now_s += LINK_S - 1  # as late as possible within the time in which one link is made
+    clock.now_s += LINK_S - 1  # The latest second at which the same link is made.
     link = ticket(owners, owner)
     clock.now_s += LINK_S
     assert owners.owner_of_link(PATH, link) == owner

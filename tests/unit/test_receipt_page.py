@@ -1,4 +1,4 @@
-"""The receipt as people read it: in their language, whole, with nothing in it that a browser would run."""
+"""The receipt page: in the reader's language, complete, and with nothing that a browser would run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the RunPod client makes of each answer, on a clock that the test moves."""
+"""How the RunPod client treats each answer, on a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SETTINGS = Settings(
 
 
 class Rig:
-    """One job, one client and one modelled cloud."""
+    """One job, one client and one `ModelCloud`."""
 
     def __init__(self, folder: Path, script: Script, *, has_bucket: bool, target_bytes: int) -> None:
         self.clock = Clock()
@@ -74,7 +74,7 @@ class Rig:
         return self.backend.submit(self.job, self.media)
 
     def polls(self, handle: Handle, limit_s: float = 4000) -> Iterator[Report]:
-        """Reports until the last one, half a second apart."""
+        """Poll every half second and collect the reports up to the final one."""
         until = self.clock() + limit_s
         while self.clock() < until:
             report = self.backend.poll(handle)
@@ -99,9 +99,6 @@ def make_rig(tmp_path: Path) -> Any:
         return Rig(tmp_path, script or Script(), has_bucket=has_bucket, target_bytes=target_bytes)
 
     return make
-
-
-# -- submit ----------------------------------------------------------------------------------------------
 
 
 def test_small_media_travel_inside_the_request(make_rig: Any) -> None:
@@ -133,7 +130,7 @@ def test_large_media_without_a_bucket_are_refused_before_anything_is_sent(make_r
 
 
 def knowing_people(rig: Rig, size_bytes: int = 300) -> Rig:
-    """Whom the target shows was asked before."""
+    """The app has already looked for the people in the target."""
     path = rig.media.target.with_name("people.json")
     path.write_bytes(b"p" * size_bytes)
     rig.media = replace(rig.media, people=path)
@@ -172,7 +169,7 @@ def test_what_the_check_lets_pass_fits_into_a_request(make_rig: Any) -> None:
     largest = (MAX_BODY_BYTES - 64 * 1024) // 4 * 3 - 6 - 6
     rig = make_rig(has_bucket=False, target_bytes=largest)
     rig.backend.check(6, largest)
-    rig.submit()  # the modelled cloud takes no body over 10 MB
+    rig.submit()  # The model refuses a body over 10 MB.
 
 
 @pytest.mark.parametrize("fault", ["not_sent", "not_sent_slow", "429"])
@@ -299,9 +296,6 @@ def test_the_policy_is_tight_and_the_worker_knows_the_same_end(make_rig: Any) ->
     assert datetime.fromisoformat(run.input["deadline"]).timestamp() == pytest.approx(run.gone_at, abs=0.01)
 
 
-# -- poll ------------------------------------------------------------------------------------------------
-
-
 def test_a_run_goes_from_the_queue_through_progress_to_its_result(make_rig: Any) -> None:
     rig = make_rig(Script(queue_s=3, run_s=20))
     handle = rig.submit()
@@ -399,9 +393,6 @@ def test_another_process_picks_a_run_up_by_its_handle(make_rig: Any) -> None:
     assert len(rig.cloud.runs) == 1
 
 
-# -- results ---------------------------------------------------------------------------------------------
-
-
 def report_of(output: object) -> Report:
     result = WorkerResult.read(output)
     assert result.error is None
@@ -465,9 +456,6 @@ def test_a_bucket_that_is_down_for_a_moment_does_not_cost_the_result(make_rig: A
     assert rig.result.read_bytes() == RESULT
 
 
-# -- stop ------------------------------------------------------------------------------------------------
-
-
 def test_the_end_of_a_nameless_run_is_confirmed_only_when_it_is_certain(make_rig: Any) -> None:
     rig = make_rig(Script(run_faults=("lost_before",)))
     with pytest.raises(SubmissionUnknown):
@@ -522,9 +510,6 @@ def test_what_a_dead_app_left_in_the_bucket_is_deleted_a_day_later(
     assert rig.bucket.objects() == {"elsewhere/old"}
 
 
-# -- what must not leak ----------------------------------------------------------------------------------
-
-
 def test_neither_key_nor_signed_address_reaches_a_message_or_a_log(
     make_rig: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -536,9 +521,6 @@ def test_neither_key_nor_signed_address_reaches_a_message_or_a_log(
         assert "Bearer" not in text
         assert "?PUT" not in text
     assert "CUDA out of memory" in str(report.error)
-
-
-# -- erase -----------------------------------------------------------------------------------------------
 
 
 def test_a_forgotten_job_is_looked_after_until_no_url_can_bring_anything_back(make_rig: Any) -> None:

@@ -1,7 +1,7 @@
 """Random faults against the RunPod client, on a clock that the test moves.
 
-Whatever the cloud does, in any order: the job ends, at most one run was paid for, nothing is called completed
-without its file, and once a stop is confirmed nothing computes any more.
+Whatever the cloud does, in any order: the job ends, RunPod accepted at most one run, no job is completed
+without its file, and nothing computes after a stop was confirmed.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ INLINE_LIMIT = 7_000_000
 
 
 class Killed(BaseException):
-    """The app's process is gone."""
+    """Stands for the death of the app's process."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the app does, in seconds since the beginning."""
+    """What the app does, with times in seconds since the start."""
 
     script: Script
     has_bucket: bool = True
     big: bool = False
-    """The media do not fit into a request."""
+    """The media are too large for one request."""
     cancel_at: float | None = None
     restarts: tuple[float, ...] = ()
     dies_in_submit: bool = False
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass
 class App:
-    """The part of store and dispatcher that matters here: what survives a restart, and who calls what."""
+    """Stands for store and dispatcher: what survives a restart, and which calls are made."""
 
     plan: Plan
     folder: Path
@@ -90,7 +90,7 @@ class App:
         return self.clock() - self.began
 
     def sending(self) -> None:
-        """What the store does: it notes the submission unless the job was cancelled."""
+        """As the store does: record the submission, unless the job was cancelled."""
         if self.ended:
             raise JobStopped()
         self.handle = Handle(self.job.run, None, datetime.fromtimestamp(self.clock(), UTC))
@@ -100,7 +100,7 @@ class App:
         self.cancel_when_due()
 
     def cancel_when_due(self) -> None:
-        """What the user's click and the reaper do, also in the middle of a submission."""
+        """As the user's click and the reaper do, also in the middle of a submission."""
         due = self.plan.cancel_at is not None and self.elapsed_s >= self.plan.cancel_at
         if due and not self.ended and self.code is None:
             self.code, self.stop_pending = "cancelled", True
@@ -135,7 +135,7 @@ class App:
             self.handle = self.backend.submit(self.job, self.media)
         except Killed:
             self.backend = self.start()
-            self.fail(SubmissionUnknown())  # what a dispatcher finds after a restart
+            self.fail(SubmissionUnknown())  # What a dispatcher finds after a restart.
             self.stop_pending = True
         except FaceSwapError as error:
             self.fail(error)
@@ -155,7 +155,7 @@ class App:
                 self.backend.fetch(self.handle, report, self.result)
                 self.completed = True
                 self.backend.clean_up(self.handle)
-        except FaceSwapError as error:  # out of fetch: the run is over
+        except FaceSwapError as error:  # `fetch` raised it: the run is over.
             self.fail(error)
             self.backend.clean_up(self.handle)
 
@@ -173,7 +173,7 @@ class App:
 
 
 class DyingBackend(RunPodBackend):
-    """Dies right after RunPod took the run, before anybody could write its id down."""
+    """Dies right after RunPod accepted the run, before its id is stored."""
 
     def __init__(self, app: App) -> None:
         super().__init__(SETTINGS, bucket=app.bucket, transport=app.cloud, clock=app.clock, sleep=app.sleep)
@@ -184,7 +184,7 @@ class DyingBackend(RunPodBackend):
 
 
 def faults(*kinds: str, most: int) -> st.SearchStrategy[tuple[str, ...]]:
-    """Nothing goes wrong in half of the scripts, so that enough of them come to the later steps."""
+    """Half of the scripts have no fault of this kind, so that enough runs reach the later steps."""
     return st.just(()) | st.lists(st.sampled_from(["ok", *kinds]), max_size=most).map(tuple)
 
 
@@ -257,7 +257,7 @@ def play(plan: Plan) -> None:
         app.clock.now_s += 2 * LONGEST_S
         assert not app.cloud.computing()
         assert [run.computed_until for run in app.cloud.runs.values()] == computed
-        app.backend.clean_up(app.handle)  # once more: the bucket may have been down the first time
+        app.backend.clean_up(app.handle)  # Once more, because the bucket may have been down the first time.
         assert app.bucket is None or app.bucket.objects() <= {BucketPlace(app.job.run).cancel}
         app.backend.close()
 

@@ -1,4 +1,4 @@
-"""What a snapshot holds, what a restore brings back, and what deleting leaves."""
+"""What a snapshot contains, what a restore brings back, and what a deletion leaves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 
 @dataclass
 class Machine:
-    """One machine's data folder, whose disk can be lost, over a snapshot folder that stays."""
+    """A machine whose data folder can be lost, and a snapshot folder that stays."""
 
     root: Path
     bucket: Path
@@ -64,7 +64,11 @@ class Machine:
         return self.store.get(job.id)
 
     def copied(self) -> set[str]:
-        return {path.relative_to(self.bucket).as_posix() for path in self.bucket.rglob("*") if path.is_file()}
+        """What lies in the snapshot folder beside its manifest."""
+        found = {
+            path.relative_to(self.bucket).as_posix() for path in self.bucket.rglob("*") if path.is_file()
+        }
+        return found - {"snapshot.json"}
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def test_a_lost_disk_costs_nothing_that_was_in_the_snapshot(machine: Machine) ->
     (machine.root / "signing" / "key.pem").write_text("a key")
     assert machine.snapshots.take()
     for key in machine.bucket.rglob("*key*"):
-        key.chmod(0o644)  # as a mounted bucket shows it
+        key.chmod(0o644)  # As a mounted bucket shows it.
     machine.lose_the_disk()
     assert machine.restored
     assert (machine.root / "signing" / "key.pem").stat().st_mode & 0o077 == 0
@@ -128,16 +132,106 @@ def test_what_is_deleted_here_is_deleted_there(machine: Machine) -> None:
 
 
 def test_a_new_process_removes_what_an_old_one_left_there(machine: Machine) -> None:
-    job = machine.finish_a_job()
+    job, gone = machine.finish_a_job(), machine.finish_a_job()
     machine.snapshots.take()
     (machine.bucket / "jobs" / job.id / ".result.mp4.part").write_bytes(b"a crash")
-    (machine.bucket / "jobs" / "of-nobody-any-more").mkdir()
-    (machine.bucket / "jobs" / "of-nobody-any-more" / "result.mp4").write_bytes(b"a face")
     machine.close()
+    shutil.rmtree(machine.folders.job(gone.id))
     machine.open()
     assert not machine.restored
     machine.snapshots.take()
     assert {name for name in machine.copied() if name.startswith("jobs/")} == {f"jobs/{job.id}/result.mp4"}
+
+
+def other_machine(machine: Machine, name: str) -> Machine:
+    """Another data folder over the same snapshot folder."""
+    return Machine(machine.root.with_name(name), machine.bucket)
+
+
+@pytest.mark.parametrize("foreign", ["models/my_weights.onnx", "holiday/mother.jpg", "jobs.sqlite3"])
+def test_a_folder_with_other_files_is_refused_and_stays_as_it_is(machine: Machine, foreign: str) -> None:
+    path = machine.bucket / foreign
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"somebody's own")
+    machine.finish_a_job()
+    assert not machine.snapshots.take()
+    assert machine.snapshots.state == "failing"
+    machine.close()
+    with pytest.raises(SnapshotUnavailable, match="choose an empty folder"):
+        machine.open()
+    assert machine.copied() == {foreign}
+    assert path.read_bytes() == b"somebody's own"
+    machine.store = JobStore(machine.folders.store)
+
+
+def test_files_that_are_put_beside_a_snapshot_are_never_deleted(machine: Machine) -> None:
+    job = machine.finish_a_job()
+    machine.snapshots.take()
+    strays = {"holiday/mother.jpg", f"jobs/{job.id}/notes.txt"}
+    for name in strays:
+        (machine.bucket / name).parent.mkdir(exist_ok=True)
+        (machine.bucket / name).write_bytes(b"somebody's own")
+    shutil.rmtree(machine.folders.job(job.id))
+    machine.snapshots.take(without=[machine.folders.job(job.id)])
+    machine.close()
+    machine.open()
+    machine.snapshots.take()
+    assert strays < machine.copied()
+    assert f"jobs/{job.id}/result.mp4" not in machine.copied()
+
+
+def test_the_snapshot_of_another_installation_is_refused(machine: Machine) -> None:
+    machine.finish_a_job()
+    machine.snapshots.take()
+    before = machine.copied()
+    other = other_machine(machine, "other")
+    JobStore(other.folders.store).close()
+    with pytest.raises(SnapshotUnavailable, match="belongs to another installation"):
+        other.open()
+    assert machine.copied() == before
+    assert machine.snapshots.take()
+
+
+def test_two_machines_cannot_take_snapshots_into_one_folder(machine: Machine) -> None:
+    machine.finish_a_job()
+    machine.snapshots.take()
+    second = other_machine(machine, "second")
+    second.open()
+    assert second.restored
+    newer = second.finish_a_job()
+    assert second.snapshots.take()
+    machine.finish_a_job()
+    assert not machine.snapshots.take(), "the second machine has continued it"
+    assert f"jobs/{newer.id}/result.mp4" in machine.copied()
+    machine.close()
+    with pytest.raises(SnapshotUnavailable, match="newer than the data here"):
+        machine.open()
+    second.close()
+    machine.store = JobStore(machine.folders.store)
+
+
+def test_a_snapshot_that_was_rolled_back_is_not_restored(machine: Machine) -> None:
+    machine.finish_a_job()
+    machine.snapshots.take()
+    older = (machine.bucket / "snapshot.json").read_text()
+    for _ in range(3):
+        machine.finish_a_job()
+        machine.snapshots.take()
+    (machine.bucket / "snapshot.json").write_text(older)
+    machine.close()
+    machine.folders.store.unlink()
+    with pytest.raises(SnapshotUnavailable, match="older than the last snapshot"):
+        machine.open()
+    machine.store = JobStore(machine.folders.store)
+
+
+def test_a_snapshot_from_before_manifests_is_restored_and_claimed(machine: Machine) -> None:
+    job = machine.finish_a_job()
+    machine.snapshots.take()
+    (machine.bucket / "snapshot.json").unlink()
+    machine.lose_the_disk()
+    assert machine.folders.result(job).read_bytes() == b"the result"
+    assert machine.snapshots.take()
 
 
 def test_media_are_copied_once_and_again_when_they_change(machine: Machine) -> None:
@@ -250,7 +344,7 @@ def test_a_failing_folder_is_told_and_recovers(machine: Machine) -> None:
 
 
 def test_the_copy_is_always_whole_while_jobs_change(machine: Machine, tmp_path: Path) -> None:
-    """Snapshots by two processes' worth of takers, while a writer works: each copy restores."""
+    """Two takers, as in two processes, make snapshots while a writer works. Each copy can be restored."""
     other = Snapshots(machine.store, machine.folders, machine.bucket)
     machine.snapshots.take()
     done = threading.Event()
@@ -301,7 +395,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_the_service_keeps_what_was_submitted_and_forgets_what_was_deleted(settings: Settings) -> None:
-    """The disk is lost after each step, without an orderly end."""
+    """After each step the disk is lost, without an orderly shutdown."""
     assert settings.snapshot_dir
     folders = Folders(settings.data_dir)
     machine = Machine(settings.data_dir, settings.snapshot_dir)

@@ -327,7 +327,7 @@ def test_others_that_share_a_file_are_found_by_source_target_and_mapping(store: 
 
 
 def test_titles_and_names_of_what_was_forgotten_are_in_no_byte_of_the_store(tmp_path: Path) -> None:
-    """Over a long life: rows grow, shrink and move between pages, and none leaves a copy behind."""
+    """Rows grow, shrink and move between pages many times, and no copy of deleted text stays."""
     store, chance = JobStore(tmp_path / "jobs.sqlite3"), random.Random(1)
     kept: list[tuple[Job, Upload]] = []
     words: dict[str, set[str]] = {"kept": set(), "forgotten": set()}
@@ -454,7 +454,7 @@ def test_a_full_disk_is_said_in_words_and_loses_nothing(store: JobStore) -> None
     with pytest.raises(DiskFull):
         for _ in range(1000):
             add_job(store, title="x" * 500)
-    assert store.get(job.id).evolve(position=1) == job  # equal times are in order of their random ids
+    assert store.get(job.id).evolve(position=1) == job  # Jobs of equal time are ordered by their random ids.
 
 
 def test_a_backup_is_a_whole_store(store: JobStore, tmp_path: Path) -> None:

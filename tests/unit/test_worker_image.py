@@ -1,4 +1,4 @@
-"""The worker's image and its papers for RunPod, as far as they can be judged without building anything.
+"""The worker's image and its files for RunPod, checked as far as possible without building it.
 
 Source: https://docs.runpod.io/hub/publishing-guide for the files that the Hub asks for, and for the fields of
 `hub.json` and `tests.json`.
@@ -32,7 +32,7 @@ def image(request: pytest.FixtureRequest) -> Image:
 
 
 def modules_reached_from(*starts: str) -> dict[str, Path]:
-    """Every module of ours that an import statement anywhere in these, or in what they import, names."""
+    """Every module of ours that these files import, directly or through other modules."""
     found: dict[str, Path] = {}
     waiting = list(starts)
     while waiting:
@@ -46,7 +46,7 @@ def modules_reached_from(*starts: str) -> dict[str, Path]:
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Also those that are made in functions; those under TYPE_CHECKING never run."""
+    """Includes imports inside functions; leaves out those under TYPE_CHECKING, which never run."""
     tree = ast.parse(path.read_text())
     typing_only = {
         id(node)
@@ -124,7 +124,7 @@ def test_the_image_of_the_hub_is_ours_for_a_gpu_without_weights_and_by_the_hubs_
 
 
 def test_the_hub_finds_what_it_asks_for() -> None:
-    """In `.runpod`, which it prefers, or in the root; a link would be no file to it."""
+    """In `.runpod`, which the Hub prefers, or in the root. The Hub does not follow links."""
     places = [ROOT / ".runpod", ROOT]
     for name in ("handler.py", "Dockerfile", "README.md"):
         (found, *_) = [place / name for place in places if (place / name).exists()]

@@ -161,6 +161,8 @@ class InspectSpec(Spec[InspectResult]):
     detect_faces: bool = False
     normalised: Path | None = None
     """Where a picture is written again: upright, RGB, without metadata, as PNG."""
+    clip: Path | None = None
+    """Where an animation is written as MP4 and judged as a video; None takes its first picture."""
     weights_dir: Path | None = None
 
     @staticmethod
@@ -177,7 +179,7 @@ class InspectSpec(Spec[InspectResult]):
 
     @property
     def written_paths(self) -> tuple[Path, ...]:
-        return _present(self.normalised)
+        return _present(self.normalised, self.clip)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,30 +11,50 @@ import numpy as np
 from faceswap.engine.face.faces import detect_faces
 from faceswap.engine.face.found import Face
 from faceswap.engine.files import whole_or_not_at_all
-from faceswap.media import Limits, MediaInfo, VideoReader, picture_info, read_picture, sniff, write_png
+from faceswap.media import (
+    Limits,
+    MediaInfo,
+    VideoReader,
+    is_animation,
+    picture_info,
+    picture_notes,
+    read_picture,
+    sniff,
+    write_animation,
+    write_png,
+)
 
 
 def inspect(
-    path: Path, limits: Limits, normalised: Path | None = None, model: Callable[[], Path] | None = None
+    path: Path,
+    limits: Limits,
+    normalised: Path | None = None,
+    model: Callable[[], Path] | None = None,
+    clip: Path | None = None,
 ) -> tuple[MediaInfo, list[Face]]:
     """Judge a picture or video by its content.
 
     A picture is decoded in full and, when `normalised` is given, written there: upright, RGB, without
     metadata, as PNG, because a swap changes a few pixels only and the others should stay exact. Of a video
-    the first frame is decoded. Faces are looked for when `model` is given, largest first, in pixels of the
-    picture or first frame as shown.
+    the first frame is decoded. An animated GIF, WebP or PNG counts as a picture, unless `clip` is given: then
+    it is written there as MP4 and judged as a video. Faces are looked for when `model` is given, largest
+    first, in pixels of the picture or first frame as shown.
 
     Raises:
         BadMedia: damaged, empty, of no supported format, or over the limits.
     """
     cv2.setNumThreads(1)
     kind, _ = sniff(path)
+    if kind == "image" and clip is not None and is_animation(path, limits):
+        with whole_or_not_at_all(clip) as part:
+            write_animation(path, part, limits)
+        kind, path = "video", clip
     if kind == "image":
         info = picture_info(path, limits)
         picture = read_picture(path, limits)
         if normalised is not None:
             with whole_or_not_at_all(normalised) as part:
-                write_png(part, picture)
+                write_png(part, picture, notes=picture_notes(path, limits))
         return info, detect_faces(picture, model()) if model else []
     with VideoReader(path, limits) as reader:
         info = reader.info()
