@@ -18,7 +18,7 @@ from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.dispatcher import LEASE_S, Dispatcher
 from faceswap.driving import Seal
 from faceswap.engine.marks.marking import Marking
-from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
+from faceswap.errors import DiskFull, EngineCrashed, EngineOutOfMemory, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import Job, JobType, RemoteStop, Stage, Status
 from faceswap.media import aigc_text
@@ -204,6 +204,16 @@ def test_a_failed_run_ends_with_code_and_sentence(house: House) -> None:
     house.dispatch(backend)
     failed = house.until(job, Status.FAILED)
     assert (failed.error_code, failed.error_message) == ("engine_crashed", str(EngineCrashed()))
+
+
+def test_a_run_ended_for_want_of_memory_starts_once_more_and_then_says_so(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.FAILED, error=EngineOutOfMemory())
+    job = house.add_job()
+    house.dispatch(backend)
+    failed = house.until(job, Status.FAILED)
+    assert (failed.error_code, failed.attempt) == ("engine_out_of_memory", 2)
+    assert backend.submissions == [job.id, job.id]
 
 
 def test_no_more_jobs_run_at_once_than_there_are_slots(house: House) -> None:
