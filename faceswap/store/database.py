@@ -85,8 +85,8 @@ SCHEMA_VERSION = len(MIGRATIONS)
 class Database:
     """Opens, migrates and guards the file. Safe to use from any thread and process.
 
-    Sharing one connection between threads returned wrong rows on CPython 3.12.1 and 3.13.0 (cpython#118172),
-    and one must not cross a fork: so each (process, thread) has its own.
+    Each thread of each process has its own connection. One that threads shared returned wrong rows on CPython
+    3.12.1 and 3.13.0 (cpython#118172), and a connection must not cross a fork.
 
     Raises:
         StoreUnavailable: the file cannot be opened, refuses WAL, or was written by a newer version.
@@ -97,7 +97,7 @@ class Database:
         self._path = path
         self._local = threading.local()
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # faces are nobody else's business
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner only
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
             if not self.release_reserve():  # on a full disk the log's index cannot be made
@@ -205,10 +205,10 @@ class Database:
         return little and code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
     def compact(self) -> bool:
-        """Write the file anew and empty its log; False when somebody else is in the way or the disk is full.
+        """Rewrite the file and empty its log; False when another process holds it or the disk is full.
 
-        `secure_delete` overwrites what is deleted, but not what an earlier split of a page left of it in the
-        gap of that page, nor the log. Takes 8 ms for 2,000 jobs and 0.4 s for 100,000.
+        `secure_delete` overwrites deleted rows. It misses copies in the log, and those that an earlier split
+        of a page left in the page's free space. Takes 8 ms for 2,000 jobs and 0.4 s for 100,000.
         """
         db = self.connection()
         db.execute(f"PRAGMA busy_timeout = {_COMPACT_WAIT_MS}").fetchone()

@@ -22,7 +22,7 @@ class JobDeletion(StoreAccess):
 
     @urgent
     def delete_job(self, job: Job, receipt: str | None) -> Erasure | None:
-        """Leave of a finished job its receipt and the note of what must be erased, and nothing else.
+        """Replace a finished job by its receipt and a note of what must be erased.
 
         While its remote run must still be stopped, what is needed for that stays, without owner, title and
         files; `stopped` removes the rest. None: it is live, or somebody else deleted it first.
@@ -73,10 +73,10 @@ class JobDeletion(StoreAccess):
         return [row["body"] for row in rows]
 
     def erasures(self) -> list[Erasure]:
-        """What is still to be erased, of everyone."""
+        """The notes of what must still be erased, of all owners."""
         return [erasure_of(row) for row in self._all("SELECT * FROM erasures")]
 
     @urgent
     def note_erased(self, job_id: str) -> None:
-        """Nothing is left of a forgotten job, here or elsewhere."""
+        """Remove the note of a deleted job of which nothing is left, here or elsewhere."""
         self._change("DELETE FROM erasures WHERE job_id = ?", (job_id,))

@@ -125,6 +125,7 @@ class TestEachKindOfFile:
         assert (found.engine, found.source_type) == ("neural", "compositeWithTrainedAlgorithmicMedia")
 
 
+@pytest.mark.long
 def test_every_changed_bit_of_a_jpeg_shows(
     make: Callable[..., Path], key: SigningKey, tmp_path: Path
 ) -> None:
@@ -378,6 +379,7 @@ class TestTheKey:
         with pytest.raises(SigningKeyUnusable):
             SigningKey.load(tmp_path / "other")
 
+    @pytest.mark.engine
     def test_one_whose_certificate_does_not_fit_is_found_at_the_start(
         self, key: SigningKey, tmp_path: Path
     ) -> None:
@@ -408,8 +410,14 @@ class TestTheKey:
     def test_the_engine_gets_it_from_no_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from faceswap.engine.child.process import _environment
 
-        monkeypatch.setenv("FACESWAP_SIGNING_KEY", "secret")
-        assert "FACESWAP_SIGNING_KEY" not in _environment()
+        secrets = ("FACESWAP_SIGNING_KEY", "RUNPOD_API_KEY", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "X")
+        for name in secrets:
+            monkeypatch.setenv(name, "secret")
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        passed = _environment()
+        assert "secret" not in passed.values()
+        assert passed["OMP_NUM_THREADS"] == "2"
+        assert passed["PATH"]
 
 
 def test_ingredients_have_a_role_and_a_hash_only() -> None:
