@@ -33,8 +33,9 @@ from faceswap.jobs import RemoteStop
 from faceswap.store import JobStore
 from tests import media
 from tests.browser.app import App
+from tests.downloads import landmark_model_path
 from tests.emulator.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
-from tests.emulator.sdk import SdkWorker, engines_of, weights_dir
+from tests.emulator.sdk import SdkWorker, engines_of
 from tests.emulator.server import KEY, Faults, emulated
 from tests.waiting import wait_until
 
@@ -118,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         clip = media.transcode(short, scratch / "clip.mp4", frames=None, loops=CLIP_LOOPS, preset="ultrafast")
         print(f"{times} cancels in each row, median / p99")
         print(f"{'':24}" + "".join(f"{'click to ' + what:>26}" for what in WATCH), flush=True)
-        model = {"FACESWAP_FACE_LANDMARKER": str(weights_dir() / "face_landmarker.task")}
+        model = {"FACESWAP_FACE_LANDMARKER": str(landmark_model_path())}
 
         with closing(App(scratch / "local", FACESWAP_BACKEND="local", **model)) as app:
             app.data_dir.mkdir(parents=True)

@@ -1,6 +1,6 @@
 """The consent statement and the record of who made it. Pure: no I/O, no clock.
 
-No job exists without a record; it proves which words were agreed to, for which files, and when.
+Every job but a simulated one has a record. It proves who agreed to which words, for which files, and when.
 """
 
 from __future__ import annotations

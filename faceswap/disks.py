@@ -1,7 +1,7 @@
-"""Which file system a folder lies on: SQLite's locks and writes hold on a local disk only.
+"""Finds out which file system a folder lies on. SQLite is safe on a local disk only.
 
-Over FUSE, NFS, 9P or CIFS a write may be acknowledged before it is anywhere, and a lock may bind one machine
-only: the store would lose jobs, or be damaged.
+On FUSE, NFS, 9P or CIFS a write may be acknowledged before it is stored, and a lock may hold on one machine
+only: the store could lose jobs or be damaged.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def network_file_system(folder: Path, mounts: Path = _MOUNTS) -> str | None:
-    """The type of the network or FUSE file system that `folder` is or would be on; None for a local disk.
+    """The type of the network or FUSE file system of `folder`, which need not exist; None for a local disk.
 
-    Linux only: elsewhere nothing is known, and the answer is None.
+    Works on Linux. On other systems the answer is always None.
 
     Source: proc(5), mountinfo: `36 35 98:0 /root /mount/point options - type source options`.
     """

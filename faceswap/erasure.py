@@ -170,6 +170,7 @@ class Eraser:
                     self._intake.remove(unused.pop(upload_id))
                 if not self._store.has_upload(upload_id):
                     gone.append(self._folders.upload(upload_id))
+                    shutil.rmtree(gone[-1], ignore_errors=True)
         compact = self._store.compact()
         return self._on_erased(gone) and compact and not any(folder.exists() for folder in gone)
 

@@ -1,9 +1,9 @@
 """A face and a target to try the app with. Nothing of it lies in the repository.
 
-Both are official portraits in the public domain that ship inside well-known packages: Eileen Collins (NASA)
-in scikit-image, Grace Hopper (US Navy) in Matplotlib. Where a package is not installed its wheel is fetched
-from the package index when an example is asked for, and only this file of it is kept. The video and the group
-are made here: a camera that moves over the second portrait, and both portraits side by side.
+Both portraits are official ones in the public domain. They are part of well-known packages: Eileen Collins
+(NASA) of scikit-image, Grace Hopper (US Navy) of Matplotlib. When an example is asked for and its package is
+not installed, the package's wheel is downloaded from the package index and this file alone is kept. The video
+and the group are made here: a camera that moves over the second portrait, and both portraits side by side.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _TARGET = _Portrait(
 
 
 def example_path(folder: Path, which: Example) -> Path:
-    """The file, kept in `folder`; takes a few seconds the first time. Processes may ask at once.
+    """The example's file in `folder`; takes a few seconds the first time. Several processes may call this.
 
     Raises:
         ExampleMissing: the package index cannot be reached, or what it has is not the known file.
@@ -150,7 +150,7 @@ _MADE: dict[Literal["video", "group"], tuple[str, Callable[[Path, RGB, RGB], Non
 
 
 def _moving(picture: RGB) -> Iterator[RGB]:
-    """The camera comes closer, sways and tilts, and goes back."""
+    """Frames of a camera that moves closer, sways, tilts, and moves back."""
     frames = _FPS * _LENGTH_S
     for index in range(frames):
         turn = 2 * math.pi * index / frames

@@ -46,6 +46,7 @@ class Housekeeping:
 
     def _step(self) -> None:
         self._leftovers.remove()
+        self._store.keep_reserve()
         now_s = time.monotonic()
         if now_s >= self._next_round_s:
             try:

@@ -84,7 +84,7 @@ class RemoteStop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result(SwapCounts):
-    """The file that a completed job made, and what was counted while it was made."""
+    """The file that a completed job made, and what was counted meanwhile."""
 
     sha256: str
     size_bytes: int
@@ -191,7 +191,7 @@ class Job:
     """How many runs were started; the first is 1."""
     result: Result | None = None
     notes: tuple[str, ...] = ()
-    """Codes of things worth telling that are no errors, such as `several_faces_in_source`."""
+    """Codes of remarks that are no errors, such as `several_faces_in_source`."""
     engine: str | None = None
     """Of a completed job: what swapped the pixels, `mesh` or `neural:` and the name of the swap model."""
     weights: tuple[Mapping[str, Any], ...] = ()
@@ -208,7 +208,8 @@ class Job:
     error_details: Mapping[str, object] = field(default_factory=dict[str, object])
     """What the sentence of `error_code` is filled with, such as a limit; see `errors.from_code`."""
     submitted_at: datetime | None = None
-    """When a remote submission was about to be made, written before it: from here on it may exist."""
+    """When a remote submission was about to be made, written before the request: a job with this time may
+    have a remote run."""
     runpod_id: str | None = None
     remote_stop: RemoteStop = RemoteStop.NONE
     worker: str | None = None
@@ -221,7 +222,7 @@ class Job:
     terms: Terms | None = None
     """None for a simulated job, and for one that was submitted before terms were stored."""
     position: int | None = None
-    """1 = next in the queue of its backend; None when not waiting."""
+    """Place in the queue of its backend, 1 = next; None when it does not wait."""
 
     @property
     def run(self) -> RunKey:
@@ -293,7 +294,7 @@ def isoformat(time: datetime | None) -> str | None:
 
 
 def rising(before: float, reported: float) -> float:
-    """The progress to show after `reported`: within 0..100, never falling, ignoring what is not a number."""
+    """The progress to show after `reported`: within 0..100 and never falling. NaN changes nothing."""
     if math.isnan(reported):
         return before
     return max(before, min(100.0, max(0.0, reported)))

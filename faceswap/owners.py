@@ -1,7 +1,7 @@
-"""Who somebody is: owners, the tokens that name them, and links that carry a token's power for one file.
+"""Owners, the tokens that name them, and signed links that open one file for one owner.
 
-On one's own machine there is one owner, `local`, and nothing to prove. With several users each browser holds
-a token: a random owner id signed with a key that never leaves the server.
+On one's own machine there is one owner, `local`, and no token. With several users each browser holds a token:
+a random owner id, signed with a key that never leaves the server.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from faceswap.jobs import LOCAL_OWNER
 KEY_FILE = "server.key"
 KEY_BYTES = 32
 LINK_S = 3600
-"""A link works for one to two times this long; within it the same link is made again, so that what is polled
-does not change and the browser's cache works."""
+"""A link works for one to two times this long. Within one period the same link is made again, so that polled
+answers stay the same and the browser's cache works."""
 
 _OWNER = re.compile(r"u[A-Za-z0-9_-]{22}")
 _TOKEN = re.compile(rf"({_OWNER.pattern})\.([A-Za-z0-9_-]{{43}})")
@@ -44,7 +44,7 @@ class Owners:
 
     @classmethod
     def load(cls, data_dir: Path, multi_user: bool) -> Owners:
-        """With the key of this data folder, made on the first run.
+        """Read the key of this data folder. The first run makes it.
 
         Raises: StoreUnavailable: the key cannot be read or written, or is damaged.
         """
@@ -54,7 +54,7 @@ class Owners:
             raise StoreUnavailable(reason=f"{KEY_FILE}: {type(error).__name__}") from error
 
     def new_token(self) -> str:
-        """Of a new owner who has nothing yet."""
+        """A token for a new owner."""
         owner = "u" + secrets.token_urlsafe(16)
         return f"{owner}.{self._sign('token', owner)}"
 
@@ -69,18 +69,18 @@ class Owners:
 
     @property
     def period(self) -> int:
-        """Changes when the links that are made do."""
+        """The number of the current period: when it changes, newly made links change."""
         return int(self._clock()) // LINK_S
 
     def signed_url(self, path: str, owner: str) -> str:
-        """`path` with `?t=…` for `<video src>` and links, which cannot send a header; with one user as is."""
+        """`path` with `?t=…`, for links and `<video src>`, which send no header; with one user, `path`."""
         if not self.multi_user:
             return path
         expires = (self.period + 2) * LINK_S
         return f"{path}?t={owner}.{expires}.{self._sign('link', path, owner, str(expires))}"
 
     def owner_of_link(self, path: str, ticket: str) -> str:
-        """Whose link `path?t=ticket` is.
+        """The owner for whom the link `path?t=ticket` was made.
 
         Raises: NotSignedIn: forged, for another path, or out of date.
         """
@@ -96,18 +96,18 @@ class Owners:
         return owner
 
     def owner_of_url(self, url: str) -> str:
-        """Whose a whole `signed_url` is. Raises: NotSignedIn."""
+        """The owner for whom a whole `signed_url` was made. Raises: NotSignedIn."""
         parts = urlsplit(url)
         return self.owner_of_link(parts.path, parse_qs(parts.query).get("t", [""])[0])
 
     def _sign(self, purpose: Literal["token", "link"], *words: str) -> str:
-        """The purpose is signed too: a link's signature never passes as a token's."""
+        """The signature covers the purpose, so that a link's signature is not accepted as a token's."""
         message = "\0".join([purpose, *words]).encode()
         return base64.urlsafe_b64encode(hmac.digest(self._key, message, hashlib.sha256)).rstrip(b"=").decode()
 
 
 def _key_of(data_dir: Path) -> bytes:
-    """Several processes may do this at once: the first whole file stays, and everybody reads that one."""
+    """Read the key, or make it. Several processes may do this at once: the first one's file stays for all."""
     path = data_dir / KEY_FILE
     if not path.exists():
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def _key_of(data_dir: Path) -> bytes:
 
 
 def _publish(draft: Path, path: Path) -> None:
-    """A link, unlike a rename, never replaces a key that is in use; some file systems (exFAT) have none."""
+    """Publish by a hard link, which never replaces a key in use. File systems without links get a rename."""
     try:
         os.link(draft, path)
     except FileExistsError:

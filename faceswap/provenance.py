@@ -10,6 +10,8 @@ Files are opened in the engine's child process only.
 
 from __future__ import annotations
 
+import logging
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -17,15 +19,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import numpy as np
+
 from faceswap.engine.child.contract import MarksSpec, SealSpec, Spec
 from faceswap.engine.child.process import EngineProcess
 from faceswap.engine.marks.found import FoundMarks
 from faceswap.engine.marks.marking import Label, Marking, Words
 from faceswap.engine.neural.contracts import Role
-from faceswap.errors import BadMedia, JobTimeout, MarksMissing
+from faceswap.errors import BadMedia, FaceSwapError, JobTimeout, MarksMissing, SigningKeyUnusable
 from faceswap.folders import Folders
 from faceswap.jobs import Job, isoformat, terms_of
-from faceswap.media import aigc_text
+from faceswap.media import aigc_text, write_png
 from faceswap.media.manifest import SWAP_ASSERTION
 from faceswap.settings import Settings
 from faceswap.signing import SigningKey
@@ -35,6 +39,7 @@ from faceswap.uploads import INSPECTION_CPU_S, engine_limits
 from faceswap.version import VERSION
 
 R = TypeVar("R")
+log = logging.getLogger(__name__)
 
 GENERATOR = "faceswap"
 CLASSICAL_ENGINE = "mesh"
@@ -192,6 +197,42 @@ class Provenance:
         )
         sealing = _asked(spec, _SEALING_LIMIT_S, wanted)
         return None if sealing is None else _require_marks(sealing.marks, marking, now)
+
+    def require_key(self) -> None:
+        """Try the signing key, so that not the first finished task finds out that it is unusable.
+
+        A key that the settings give signs a small picture, which takes about a second. One that was made here
+        is only read.
+
+        Raises: SigningKeyUnusable.
+        """
+        given = self._settings.signing_key.get_secret_value() or self._settings.signing_cert
+        if not given and not self._folders.signing.exists():
+            return
+        signing = self._key()
+        if not given:
+            return
+        with tempfile.TemporaryDirectory(prefix="faceswap-key-") as folder:
+            picture, now = Path(folder) / "picture.png", self._now()
+            write_png(picture, np.zeros((64, 64, 3), np.uint8))
+            spec = SealSpec(
+                limits=engine_limits(self._settings),
+                path=picture,
+                result=picture.with_name("signed.png"),
+                manifest=manifest_of(None, (Ingredient("target", "0" * 64),), CLASSICAL_ENGINE, now),
+                key=signing.key,
+                chain=signing.chain,
+                anchors=signing.anchor,
+                label=None,
+            )
+            try:
+                sealing = _asked(spec, _LOOKING_LIMIT_S)
+            except FaceSwapError as error:
+                log.error("the signing key signed nothing: %s", error)
+                raise SigningKeyUnusable(reason="nothing could be signed with it") from error
+        manifest = sealing.marks.manifest if sealing else None
+        if manifest is None or not (manifest.valid and manifest.trusted):
+            raise SigningKeyUnusable(reason="its certificate does not fit C2PA: signatures are invalid")
 
     def verify(self, path: Path, anchors: str = "") -> Verification:
         """What the marks of a file say. `anchors`: certificates, PEM, of other installations to vouch for.

@@ -1,8 +1,8 @@
-"""A job's receipt: what was done with which files, by whose word, and how the files can be told again. Pure.
+"""A job's receipt: what was done with which files, and who consented. Pure: no I/O, no clock.
 
-While the job exists, its receipt names the files and their sizes. Once the job is forgotten (deleted, consent
-revoked, or its time over) the receipt is all that is left, and it has hashes only: no title, no file names,
-nothing of a picture.
+While the job exists, its receipt has the names and sizes of the files. When the job is deleted (by its owner,
+with the consent, or after the retention time) only the receipt is kept. It then has hashes only: no title, no
+file names, nothing of a picture. The hashes still identify the files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from faceswap.jobs import BackendName, Job, Status, SwapOptions, isoformat
 from faceswap.store import Event, Upload
 
 Because = Literal["deleted", "revoked", "expired"]
-"""Why a job was forgotten: its owner deleted it or revoked the consent, or its time was over."""
+"""Why a job was deleted: by its owner, with the consent, or after the retention time."""
 
 Audio = Literal["none", "kept", "converted"]
 
@@ -28,7 +28,7 @@ class _Record(BaseModel):
 
 
 class FileRecord(_Record):
-    """A file that was used. All but the hash is null once the job is forgotten."""
+    """A file that was used. All but the hash is null once the job is deleted."""
 
     sha256: str = Field(description="Of the file as it was sent.")
     name: str | None = None
@@ -41,7 +41,7 @@ class FileRecord(_Record):
 
 
 class ResultRecord(_Record):
-    """The file that was made, with its marks. All but the hash is null once the job is forgotten."""
+    """The file that was made. All but the hash is null once the job is deleted."""
 
     sha256: str
     size_bytes: int | None = None
@@ -55,12 +55,12 @@ class ResultRecord(_Record):
 
 
 class ConsentRecord(_Record):
-    """Who said what: the owner of the task, these words, for these files."""
+    """What the owner of the task stated, and for which files."""
 
     version: str
     statement_sha256: str = Field(description="Over the version and the words in every language.")
     statement: dict[str, str] | None = Field(
-        description="The words by language; null when today's words are others, the hash tells which."
+        description="The words by language; null when the wording has changed since. The hash identifies it."
     )
     stated_at: str
     revoked_at: str | None = None
@@ -89,7 +89,7 @@ class Receipt(_Record):
     error_details: dict[str, Any] = Field(
         default={}, description="What the sentence of the error is filled with, such as a limit."
     )
-    title: str | None = Field(description="Null once the task is forgotten.")
+    title: str | None = Field(description="Null once the task is deleted.")
     created_at: str
     started_at: str | None
     completed_at: str | None
@@ -133,7 +133,7 @@ def receipt_of(
     uploads: Mapping[str, Upload],
     marks: Mapping[str, Any] | None,
 ) -> Receipt:
-    """`uploads` has those of the job that still exist, by id."""
+    """The receipt of a job that still exists. `uploads`: those of its files that still exist, by id."""
     sources = dict.fromkeys(job.face_mappings.values() or [job.source_file])
     hashes = dict(zip(sources, consent.sources_sha256, strict=False))
     target = uploads.get(job.target_file)
@@ -175,7 +175,7 @@ def receipt_of(
 
 
 def _reason(event: Event) -> str:
-    """Without the name of the machine and the process."""
+    """The reason without the names of machine and process."""
     return event.reason.partition(" by ")[0]
 
 

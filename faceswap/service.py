@@ -47,6 +47,7 @@ class Service(JobQueries):
     Raises:
         StoreUnavailable: the data folder or the snapshot folder cannot be used.
         GateUnavailable: the content gate that is set is not installed.
+        SigningKeyUnusable: results cannot be signed. Only with `dispatch`.
     """
 
     def __init__(
@@ -233,7 +234,10 @@ class Service(JobQueries):
         log.debug("job %s: cancelled", job_id)
         if before.lease_until is not None and before.lease_until < job.updated_at:
             Leftovers(self._store, self._folders).remove_of(job_id)  # whoever drove it may be dead
-        write_summary(self._store, self._folders, job_id)
+        try:
+            write_summary(self._store, self._folders, job_id)
+        except OSError:  # a full disk: the job is cancelled all the same
+            log.exception("job %s: job.json could not be written", job_id)
         self._parts.wake(job_id)
         return job
 

@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 def _sized(own: _T, shared: _T) -> Callable[[], _T]:
-    """A default for one's own machine, and one for a Space: two cores and 16 GB that strangers share."""
+    """A default for one's own machine, and one for a Space, where strangers share two cores and 16 GB."""
     return lambda: shared if _on_a_space() else own
 
 
@@ -50,15 +50,15 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     api_consent: Literal["field", "header", "assume"] = "field"
-    """How a client of the API states consent: a field; also the header `X-FaceSwap-Consent: true`;
-    or not at all, and whoever sets this answers for it."""
+    """How a client of the API states consent: by a field; also by the header `X-FaceSwap-Consent: true`; or
+    not at all (`assume`): then whoever sets this is responsible for the consent."""
 
     content_gate: str = ""
-    """Who judges files before a job is accepted: `nudenet`, a `module:function`, or nobody; see
-    `engine/gate.py`."""
+    """What judges files before a job is accepted: `nudenet`, a `module:function`, or nothing; see
+    `engine/gate`."""
 
     retention_days: float | None = Field(default_factory=_sized(None, 7.0), gt=0)
-    """How long after its end a task is kept with its media; None (in the environment: `never`): for ever."""
+    """How long a task is kept with its media after its end; None (in the environment: `never`): for ever."""
 
     max_active: int = Field(default_factory=_sized(5, 2), ge=1)
     max_queue: int = Field(default_factory=_sized(100, 20), ge=1)

@@ -205,9 +205,14 @@ class Intake:
             raise DiskFull()
 
     def remove(self, upload: Upload) -> None:
-        """Delete the file, then its row: an interruption leaves the row, and the next removal finishes."""
-        shutil.rmtree(self._folders.upload(upload.id), ignore_errors=True)
-        self._store.delete_upload(upload.id)
+        """Delete an upload that no job uses.
+
+        Its row goes first, in one transaction with the look for jobs: a job that was submitted meanwhile
+        keeps its files. An interruption leaves a folder without a row, which the erasure or the next
+        housekeeping deletes.
+        """
+        if self._store.delete_unused_upload(upload.id):
+            shutil.rmtree(self._folders.upload(upload.id), ignore_errors=True)
 
     def remove_unused(self, older_than_s: float) -> int:
         """Delete uploads of that age which no job refers to, and what a crash left of an intake.

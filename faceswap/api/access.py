@@ -1,4 +1,4 @@
-"""What names the owner of a request."""
+"""Finds the owner of a request."""
 
 # No postponed annotations: FastAPI must see the types that are made inside the function.
 from collections.abc import Awaitable, Callable
@@ -15,9 +15,9 @@ Owner = Callable[..., Awaitable[str]]
 
 
 def dependencies(owners: Owners) -> tuple[Owner, Owner]:
-    """The token; or, for the download of a `fileId`, also a signed link.
+    """Two dependencies: the owner by token; and, for downloads of a `fileId`, also by signed link.
 
-    With one user there is nothing to prove, and the document shows no key.
+    With one user both answer that user without a token, and the API document shows none.
     """
     if not owners.multi_user:
 

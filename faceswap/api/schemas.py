@@ -265,9 +265,9 @@ _RECEIPT: dict[str, Any] = {
 
 
 class ReceiptView(Receipt):
-    """What was done with which files, by whose word. Times are ISO 8601 in UTC.
+    """What was done with which files, and who consented. Times are ISO 8601 in UTC.
 
-    Of a forgotten task this is all that is left: hashes, times and codes.
+    Of a deleted task only this is kept, with hashes, times and codes.
     """
 
     model_config = ConfigDict(json_schema_extra={"example": _RECEIPT})

@@ -1,4 +1,4 @@
-"""What /api/tasks answers, made once for each change and owner: hundreds of tabs ask each second."""
+"""The answers of /api/tasks, each made once per change and owner: hundreds of tabs ask each second."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
 class TaskAnswers:
-    """Used by one thread only, the event loop's: the store's version is that of a thread.
+    """For the event loop's thread only, because the store's version is that of a thread.
 
-    Its queries read what SQLite has mapped already, and in WAL mode a reader waits for no writer: they take
-    less time than it takes to have another thread do it.
+    The queries run in that thread. SQLite has their pages in memory, and in WAL mode a reader waits for no
+    writer, so they take less time than a switch to another thread.
     """
 
     def __init__(self, service: Service, owners: Owners) -> None:
@@ -59,7 +59,7 @@ class TaskAnswers:
 
 
 def shown_job(job: Job, owner: str, owners: Owners) -> dict[str, Any]:
-    """With a result link that a page can use as it is."""
+    """The job as the API shows it, with a result link that a page can use."""
     shown = job.public()
     if shown["result_url"]:
         shown["result_url"] = owners.signed_url(shown["result_url"], owner)

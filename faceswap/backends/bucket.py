@@ -202,8 +202,11 @@ class Bucket:
             raise _unavailable("head", key, error) from error
 
     def delete(self, prefix: str, *, keep: str | None = None) -> None:
-        """Delete every object under `prefix` except those called `keep`. Deleting nothing is fine."""
-        self._delete_where(prefix, lambda meta: meta["path"].rpartition("/")[2] != keep)
+        """Delete every object under `prefix`. Deleting nothing is fine.
+
+        `keep` is the whole key, or the last part of the keys, of what is not deleted.
+        """
+        self._delete_where(prefix, lambda meta: keep not in (meta["path"], meta["path"].rpartition("/")[2]))
 
     def expire(self, prefix: str, before: datetime) -> None:
         """Delete every object under `prefix` that was written before a time."""

@@ -92,9 +92,6 @@ class ProgressLine:
             self._out.write("\n")
 
 
-# -- files -------------------------------------------------------------------------------------------------
-
-
 def require_files(*paths: Path) -> None:
     for path in paths:
         if not path.is_file():

@@ -129,9 +129,6 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=verify)
 
 
-# -- arguments of several commands -------------------------------------------------------------------------
-
-
 def _face(text: str) -> tuple[str, Path]:
     face, equals, source = text.partition("=")
     if not (equals and face and source):

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from faceswap.errors import DiskFull
 from faceswap.jobs import (
     Job,
     Status,
@@ -22,12 +24,34 @@ from faceswap.store.rows import (
     job_of,
 )
 
+P = ParamSpec("P")
+R = TypeVar("R")
+Access = TypeVar("Access", bound="StoreAccess")
+
 LIVE = "status IN ('pending', 'processing')"
 POSITION = """CASE WHEN status = 'pending' THEN (
     SELECT count(*) FROM jobs AS ahead
     WHERE ahead.status IN ('pending', 'processing') AND ahead.status = 'pending'
     AND ahead.backend = jobs.backend AND (ahead.created_at, ahead.id) <= (jobs.created_at, jobs.id)
 ) END AS position"""
+
+
+def urgent(method: Callable[Concatenate[Access, P], R]) -> Callable[Concatenate[Access, P], R]:
+    """For a method of one transaction that must work on a full disk: a cancel, a failure, a deletion.
+
+    When there is no room for it, the reserve beside the store is deleted and the method is called again.
+    """
+
+    @wraps(method)
+    def with_reserve(self: Access, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(self, *args, **kwargs)
+        except DiskFull:
+            if not self.release_reserve():
+                raise
+        return method(self, *args, **kwargs)
+
+    return with_reserve
 
 
 class StoreAccess:
@@ -37,6 +61,14 @@ class StoreAccess:
         self._database = database
         self._write = database.write
         self._clock = clock
+
+    def release_reserve(self) -> bool:
+        """Give the room that the store holds in reserve back to the disk. Returns whether there was any."""
+        return self._database.release_reserve()
+
+    def keep_reserve(self) -> None:
+        """Reserve room on the disk again, if it was released and there is enough."""
+        self._database.keep_reserve()
 
     def _transition(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Generator
@@ -11,6 +13,11 @@ from pathlib import Path
 
 from faceswap.errors import DiskFull, StoreUnavailable
 
+log = logging.getLogger(__name__)
+
+RESERVE_BYTES = 2 << 20
+"""Kept free for changes that must work on a full disk: a few hundred transactions."""
+LITTLE_BYTES = 256 * 1024
 _BUSY_WAIT_S = 30
 _COMPACT_WAIT_MS = 500
 _NOT_NOW = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
@@ -78,8 +85,8 @@ SCHEMA_VERSION = len(MIGRATIONS)
 class Database:
     """Opens, migrates and guards the file. Safe to use from any thread and process.
 
-    Sharing one connection between threads returned wrong rows on CPython 3.12.1 and 3.13.0 (cpython#118172),
-    and one must not cross a fork: so each (process, thread) has its own.
+    Each thread of each process has its own connection. One that threads shared returned wrong rows on CPython
+    3.12.1 and 3.13.0 (cpython#118172), and a connection must not cross a fork.
 
     Raises:
         StoreUnavailable: the file cannot be opened, refuses WAL, or was written by a newer version.
@@ -90,7 +97,16 @@ class Database:
         self._path = path
         self._local = threading.local()
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # faces are nobody else's business
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner only
+            self._migrate()
+        except (OSError, sqlite3.DatabaseError) as error:
+            if not self.release_reserve():  # on a full disk the log's index cannot be made
+                raise StoreUnavailable(reason=type(error).__name__) from error
+            self._open_again()
+        self.keep_reserve()
+
+    def _open_again(self) -> None:
+        try:
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
             raise StoreUnavailable(reason=type(error).__name__) from error
@@ -137,6 +153,30 @@ class Database:
                     db.execute(statement)
             db.execute(f"PRAGMA user_version = {max(found, SCHEMA_VERSION)}")
 
+    @property
+    def _reserve(self) -> Path:
+        return self._path.with_name(f"{self._path.name}-reserve")
+
+    def release_reserve(self) -> bool:
+        """Give the reserved room back to the disk. Returns whether there was any."""
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        log.warning("the disk is full: the store's reserve was released")
+        return True
+
+    def keep_reserve(self) -> None:
+        """Reserve `RESERVE_BYTES` of the disk again, unless they are, or there is little room."""
+        if self._reserve.exists() or shutil.disk_usage(self._path.parent).free < 4 * RESERVE_BYTES:
+            return
+        draft = self._reserve.with_name(f"{self._reserve.name}.part")
+        try:
+            draft.write_bytes(os.urandom(1 << 16) * (RESERVE_BYTES >> 16))  # zeros might be stored as nothing
+            draft.replace(self._reserve)
+        except OSError:
+            draft.unlink(missing_ok=True)
+
     @contextmanager
     def write(self) -> Generator[sqlite3.Connection, None, None]:
         db = self.connection()
@@ -150,15 +190,23 @@ class Database:
                     db.execute("ROLLBACK")
                 raise
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            if self._says_full(error):
                 raise DiskFull() from error
             raise
 
-    def compact(self) -> bool:
-        """Write the file anew and empty its log; False when somebody else is in the way or the disk is full.
+    def _says_full(self, error: sqlite3.OperationalError) -> bool:
+        """SQLite calls a full disk by that name, or says that a write failed, or a file could not grow."""
+        code = error.sqlite_errorcode & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return True
+        little = shutil.disk_usage(self._path.parent).free < LITTLE_BYTES
+        return little and code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
-        `secure_delete` overwrites what is deleted, but not what an earlier split of a page left of it in the
-        gap of that page, nor the log. Takes 8 ms for 2,000 jobs and 0.4 s for 100,000.
+    def compact(self) -> bool:
+        """Rewrite the file and empty its log; False when another process holds it or the disk is full.
+
+        `secure_delete` overwrites deleted rows. It misses copies in the log, and those that an earlier split
+        of a page left in the page's free space. Takes 8 ms for 2,000 jobs and 0.4 s for 100,000.
         """
         db = self.connection()
         db.execute(f"PRAGMA busy_timeout = {_COMPACT_WAIT_MS}").fetchone()
@@ -166,7 +214,7 @@ class Database:
             db.execute("VACUUM")
             return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in _NOT_NOW:
+            if error.sqlite_errorcode & 0xFF in _NOT_NOW or self._says_full(error):
                 return False
             raise
         finally:

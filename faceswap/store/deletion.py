@@ -10,7 +10,7 @@ from faceswap.errors import (
 from faceswap.jobs import (
     Job,
 )
-from faceswap.store.access import LIVE, StoreAccess
+from faceswap.store.access import LIVE, StoreAccess, urgent
 from faceswap.store.rows import (
     Erasure,
     erasure_of,
@@ -20,11 +20,12 @@ from faceswap.store.rows import (
 class JobDeletion(StoreAccess):
     """A deleted job is one row in `receipts`, and one in `erasures` until its media are gone everywhere."""
 
+    @urgent
     def delete_job(self, job: Job, receipt: str | None) -> Erasure | None:
-        """Leave of a finished job its receipt and the note of what must be erased, and nothing else.
+        """Replace a finished job by its receipt and a note of what must be erased.
 
         While its remote run must still be stopped, what is needed for that stays, without owner, title and
-        files; `stopped` removes the rest. None: it is live, or somebody else has forgotten it.
+        files; `stopped` removes the rest. None: it is live, or somebody else deleted it first.
         """
         uploads = json.dumps(sorted(job.uploads))
         with self._write() as db:
@@ -57,14 +58,14 @@ class JobDeletion(StoreAccess):
             return erasure_of(db.execute("SELECT * FROM erasures WHERE job_id = ?", (job.id,)).fetchone())
 
     def receipt(self, job_id: str, owner: str | None = None) -> str:
-        """What `forget` was given; somebody else's is as unknown as none. Raises: JobNotFound."""
+        """What `delete_job` was given; somebody else's is as unknown as none. Raises: JobNotFound."""
         row = self._one("SELECT * FROM receipts WHERE job_id = ?", (job_id,))
         if row is None or (owner is not None and row["owner"] != owner):
             raise JobNotFound()
         return row["body"]
 
     def receipts(self, owner: str, *, limit: int, offset: int = 0) -> list[str]:
-        """Of one owner's forgotten jobs, those forgotten last first."""
+        """Of one owner's deleted jobs, those deleted last first."""
         rows = self._all(
             "SELECT body FROM receipts WHERE owner = ? ORDER BY forgotten_at DESC, job_id LIMIT ? OFFSET ?",
             (owner, limit, offset),
@@ -72,9 +73,10 @@ class JobDeletion(StoreAccess):
         return [row["body"] for row in rows]
 
     def erasures(self) -> list[Erasure]:
-        """What is still to be erased, of everyone."""
+        """The notes of what must still be erased, of all owners."""
         return [erasure_of(row) for row in self._all("SELECT * FROM erasures")]
 
+    @urgent
     def note_erased(self, job_id: str) -> None:
-        """Nothing is left of a forgotten job, here or elsewhere."""
+        """Remove the note of a deleted job of which nothing is left, here or elsewhere."""
         self._change("DELETE FROM erasures WHERE job_id = ?", (job_id,))

@@ -26,7 +26,7 @@ from faceswap.jobs import (
     Status,
     rising,
 )
-from faceswap.store.access import LIVE
+from faceswap.store.access import LIVE, urgent
 from faceswap.store.reading import JobReads
 from faceswap.store.rows import (
     job_of,
@@ -114,7 +114,7 @@ class JobLives(JobReads):
             )
 
     def keep_leases(self, worker: str, lease_s: float, runs: Sequence[RunKey]) -> None:
-        """Prolong the leases of those runs of a worker that it still drives; the others run out."""
+        """Renew the leases of the runs that a worker still drives. Its other leases run out."""
         self._change(
             "UPDATE jobs SET lease_until = ? WHERE status = 'processing' AND worker = ? "
             "AND EXISTS (SELECT 1 FROM json_each(?) AS run WHERE json_extract(run.value, '$[0]') = jobs.id "
@@ -133,7 +133,7 @@ class JobLives(JobReads):
         return job_of(rows[0]) if rows else None
 
     def submitting(self, job: Job) -> Job | None:
-        """Write down that a remote submission is about to be made; None when the job is not ours any more."""
+        """Note that a remote submission is about to be made; None when the run is not ours any more."""
         now = self._clock()
         with self._write() as db:
             rows = db.execute(
@@ -145,8 +145,9 @@ class JobLives(JobReads):
                 self._record(db, job.id, Status.PROCESSING, "submitting to the remote backend")
         return job_of(rows[0]) if rows else None
 
+    @urgent
     def submitted(self, run: RunKey, runpod_id: str) -> Job:
-        """Keep the remote id, whatever became of the job meanwhile: a cancelled one is stopped by it.
+        """Store the remote id of a run, also when the job was cancelled meanwhile: the stop needs the id.
 
         Raises: JobNotFound: the job was deleted, or its last remote run is another one.
         """
@@ -159,6 +160,7 @@ class JobLives(JobReads):
             raise JobNotFound()
         return job_of(rows[0])
 
+    @urgent
     def complete(
         self,
         job: Job,
@@ -170,7 +172,7 @@ class JobLives(JobReads):
         marks: Mapping[str, Any] | None = None,
         result_file: str | None = None,
     ) -> Job | None:
-        """Finish a run of ours; None when it is not ours any more and its result must go.
+        """Complete the job of a run of ours; None when the run is not ours any more: delete its result then.
 
         `result_file` is the name of the result in the job's folder.
         """
@@ -195,6 +197,7 @@ class JobLives(JobReads):
                 run_of=job,
             )
 
+    @urgent
     def fail(
         self,
         job: Job,
@@ -225,6 +228,7 @@ class JobLives(JobReads):
                 run_of=job,
             )
 
+    @urgent
     def release(self, job: Job, reason: str, *, spent: bool) -> Job | None:
         """Give a run of ours back to the queue; `spent` says whether the attempt counts."""
         with self._write() as db:
@@ -239,6 +243,7 @@ class JobLives(JobReads):
                 run_of=job,
             )
 
+    @urgent
     def end_lease(self, job: Job) -> None:
         """Let another dispatcher take over a run of ours at once."""
         self._change(
@@ -248,14 +253,14 @@ class JobLives(JobReads):
         )
 
     def with_lapsed_lease(self) -> list[Job]:
-        """Processing jobs whose worker let the lease run out."""
+        """Processing jobs whose lease has run out."""
         return self._jobs(
             f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND lease_until < ?",
             (self._clock(),),
         )
 
     def adopt(self, job: Job, worker: str, lease_s: float) -> Job | None:
-        """Take over an expired run where it stands; None when somebody else did."""
+        """Take over a run whose lease has lapsed; None when another worker did, or its owner renewed it."""
         now = self._clock()
         with self._write() as db:
             rows = db.execute(
@@ -267,8 +272,9 @@ class JobLives(JobReads):
                 self._record(db, job.id, Status.PROCESSING, f"adopted by {worker}")
         return job_of(rows[0]) if rows else None
 
+    @urgent
     def cancel(self, job_id: str, owner: str | None = None) -> Job:
-        """Mark a live job failed and, where a remote run or media for one may exist, its stop as pending.
+        """Mark a live job as failed. Where a remote run or its media may exist, mark its stop as pending.
 
         Raises:
             JobNotFound: unknown, or somebody else's.
@@ -298,6 +304,7 @@ class JobLives(JobReads):
         """Jobs whose remote run must still be stopped."""
         return self._jobs("SELECT * FROM jobs WHERE remote_stop = 'pending'")
 
+    @urgent
     def stopped(self, job_id: str, outcome: RemoteStop, run: RunKey | None = None) -> None:
         """Record how a pending remote stop ended. With `run`: only if the job's last run is that one."""
         with self._write() as db:

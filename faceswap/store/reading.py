@@ -26,7 +26,7 @@ class JobReads(StoreAccess):
     """Nothing here writes."""
 
     def get(self, job_id: str, owner: str | None = None) -> Job:
-        """One job; somebody else's is as unknown as none. Raises: JobNotFound."""
+        """One job. Raises: JobNotFound: unknown, or another owner's."""
         row = self._one(f"SELECT *, {POSITION} FROM jobs WHERE id = ?", (job_id,))
         if row is None or (owner is not None and row["owner"] != owner):
             raise JobNotFound()
@@ -75,7 +75,7 @@ class JobReads(StoreAccess):
         )
 
     def finished_before(self, moment: float) -> list[Job]:
-        """Jobs of everyone that ended before that time (seconds since 1970) and are not forgotten."""
+        """Jobs of all owners that ended before that time (seconds since 1970), without deleted ones."""
         return self._jobs(
             f"SELECT * FROM jobs WHERE NOT {LIVE} AND owner <> '' AND completed_at < ? ORDER BY completed_at",
             (moment,),
@@ -93,5 +93,5 @@ class JobReads(StoreAccess):
         return [row["id"] for row in rows]
 
     def has_job(self, job_id: str) -> bool:
-        """Whether there is such a job that is not forgotten."""
+        """Whether there is such a job that is not deleted."""
         return self._one("SELECT 1 FROM jobs WHERE id = ? AND owner <> ''", (job_id,)) is not None

@@ -69,13 +69,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What is still to be deleted of a job that was forgotten: on this machine, and where it ran."""
+    """What must still be erased of a deleted job, on this machine and where it ran."""
 
     job_id: str
     backend: str
     runpod_id: str | None
     submitted_at: datetime | None
-    """None when nothing of it ever left this machine."""
+    """None when nothing of the job was sent anywhere."""
     uploads: tuple[str, ...]
     """Ids of its sources and its target; those that another job uses stay."""
     limit_s: float | None = None

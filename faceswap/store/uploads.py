@@ -5,12 +5,16 @@ from __future__ import annotations
 from faceswap.errors import (
     UploadNotFound,
 )
-from faceswap.store.access import StoreAccess
+from faceswap.store.access import StoreAccess, urgent
 from faceswap.store.rows import (
     Upload,
     row_of_upload,
     upload_of,
 )
+
+_UNUSED = """NOT EXISTS (SELECT 1 FROM jobs WHERE source_file = uploads.id)
+AND NOT EXISTS (SELECT 1 FROM jobs WHERE target_file = uploads.id)
+AND NOT EXISTS (SELECT 1 FROM jobs, json_each(jobs.face_mappings) AS face WHERE face.value = uploads.id)"""
 
 
 class UploadRows(StoreAccess):
@@ -23,14 +27,14 @@ class UploadRows(StoreAccess):
         self._change(f"INSERT INTO uploads ({names}) VALUES ({marks})", row)
 
     def upload(self, upload_id: str, owner: str | None = None) -> Upload:
-        """One upload; somebody else's is as unknown as none. Raises: UploadNotFound."""
+        """One upload. Raises: UploadNotFound: unknown, or another owner's."""
         row = self._one("SELECT * FROM uploads WHERE id = ?", (upload_id,))
         if row is None or (owner is not None and row["owner"] != owner):
             raise UploadNotFound()
         return upload_of(row)
 
     def note_faces(self, upload_id: str, faces: int) -> None:
-        """So many people were found in a video. Without effect when it was deleted meanwhile."""
+        """Store how many people a video shows. Does nothing when the video was deleted meanwhile."""
         self._change("UPDATE uploads SET faces = ? WHERE id = ?", (faces, upload_id))
 
     def has_upload(self, upload_id: str) -> bool:
@@ -39,14 +43,18 @@ class UploadRows(StoreAccess):
     def unused_uploads(self, older_than_s: float) -> list[Upload]:
         """Uploads of that age which no job refers to."""
         rows = self._all(
-            "SELECT * FROM uploads WHERE created_at < ? "
-            "AND NOT EXISTS (SELECT 1 FROM jobs WHERE source_file = uploads.id) "
-            "AND NOT EXISTS (SELECT 1 FROM jobs WHERE target_file = uploads.id) "
-            "AND NOT EXISTS (SELECT 1 FROM jobs, json_each(jobs.face_mappings) AS face "
-            "WHERE face.value = uploads.id)",
+            f"SELECT * FROM uploads WHERE created_at < ? AND {_UNUSED}",
             (self._clock() - older_than_s,),
         )
         return [upload_of(row) for row in rows]
 
+    @urgent
+    def delete_unused_upload(self, upload_id: str) -> bool:
+        """Delete the row of an upload unless a job uses it. Returns whether no row is left."""
+        with self._write() as db:
+            db.execute(f"DELETE FROM uploads WHERE id = ? AND {_UNUSED}", (upload_id,))
+            return not db.execute("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)).fetchall()
+
+    @urgent
     def delete_upload(self, upload_id: str) -> None:
         self._change("DELETE FROM uploads WHERE id = ?", (upload_id,))

@@ -1,4 +1,4 @@
-"""The page for the one at the machine: health, jobs, every state change, log lines, and simulated jobs.
+"""The diagnostics page of a single local user: health, jobs, state changes, log lines and simulated jobs.
 
 A simulated job goes through the same store, dispatcher and panel as any other, without media.
 """

@@ -1,4 +1,4 @@
-"""Choosing the engine, and what there is to know of the user's own models."""
+"""The choice of the engine, and what the page says about the user's own models."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def engine_choice(site: Site, frame: Frame) -> tuple[gr.Radio, gr.Checkbox]:
 
 
 def model_terms(site: Site, frame: Frame) -> None:
-    """The models that are there and their terms: for where everybody sees it who starts a swap."""
+    """Lists the models that are there with their terms, where everybody who starts a swap sees them."""
     _told(site, frame, "fs-terms", _terms)
 
 
 def _told(site: Site, frame: Frame, element: str, write: Callable[[Site, Language], str]) -> None:
-    """Markup that is written each time the page is opened."""
+    """A place whose markup `write` makes each time the page is opened."""
     shown = markup("", elem_id=element)
 
     def tell(token: object, request: gr.Request) -> str:
@@ -71,7 +71,7 @@ def _missing(site: Site, language: Language) -> str:
         if found.missing:
             names = "、" if language == "zh" else ", "
             missing = names.join(texts.value(role, language) for role in found.missing)
-            # On a server for many, where its files lie is nobody's business.
+            # On a server for several users the path of the folder is not shown to them.
             shared = texts.words("models_folder", language)
             folder = shared if settings.multi_user else str(settings.neural_models_dir)
             lines.append(texts.words("models_where", language, missing=missing, folder=folder))

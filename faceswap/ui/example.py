@@ -47,8 +47,11 @@ def example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
 
 
 def group_example(site: Site, frame: Frame, target: Slot) -> Dependency:
-    """Two people who get each other's face. After what is returned the target is another one, and the browser
-    keeps which face gets which picture, as if each had been chosen."""
+    """A picture of two people who get each other's face.
+
+    After the returned event the slot holds the example's target. The browser remembers which face gets which
+    picture, as if the visitor had chosen them.
+    """
     kept = gr.Textbox(visible="hidden", elem_id="fs-example-faces")
 
     def fill(token: object, request: gr.Request) -> list[Any]:

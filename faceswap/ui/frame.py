@@ -1,16 +1,14 @@
 """The frame of every page: head, docked panel of tasks, and the timer that refreshes it.
 
-The panel's table is a Dataframe; everything else in it is drawn by `static/pages.js` into elements that are
+The panel's table is a Dataframe; `static/scripts/panel.js` draws everything else in it into elements that are
 made here once. The timer's tick runs in the browser only: it fetches `/api/tasks` and costs no event.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
@@ -45,8 +43,6 @@ i18n = gr.I18n(
     **{"en": texts.for_gradio("en"), "zh-CN": texts.for_gradio("zh"), "zh-TW": texts.for_gradio("zh")}
 )
 
-_STATIC = Path(__file__).parent / "static"
-
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -56,15 +52,6 @@ class Frame:
     """Changes when a task began, ended or vanished: its `change` event is the time to draw a list anew."""
     opened: Dependency
     """The page is there and `token` names somebody: `opened.then(…)` is where a page's own loading begins."""
-
-
-def head_of_document() -> str:
-    """Styles and script of all pages, for `launch(head=…)`."""
-    words = json.dumps(texts.for_browser(), ensure_ascii=False).replace("</", "<\\/")
-    script = (_STATIC / "pages.js").read_text(encoding="utf-8").replace("/*TEXTS*/ {}", words)
-    storage = (_STATIC / "storage.js").read_text(encoding="utf-8")
-    style = (_STATIC / "pages.css").read_text(encoding="utf-8")
-    return f"<style>{style}</style><script>{storage}</script><script>{script}</script>"
 
 
 @contextmanager
@@ -81,9 +68,9 @@ def frame(site: Site, page: gr.Blocks, name: PageName) -> Generator[Frame]:
         opened = page.load(None, js="() => []", **quiet)
     yield Frame(token, signature, opened)
     with gr.Column(elem_id="fs-dock"):
-        markup(
-            render("pill", limit_mb=site.service.settings.max_upload_mb), js_on_load="window.faceswap.start()"
-        )
+        settings = site.service.settings
+        pill = render("pill", limit_mb=settings.max_upload_mb, debug=settings.log_level == "DEBUG")
+        markup(pill, js_on_load="window.faceswap.start()")
         with gr.Column(elem_id="fs-body"):
             markup('<p class="fs-notice" id="fs-notice" role="status" hidden></p>')
             with gr.Row(elem_id="fs-active"):

@@ -1,4 +1,4 @@
-"""How the pages look: a Gradio theme; what is ours alone is in `static/pages.css`."""
+"""How the pages look: a Gradio theme; what is ours alone is in `static/styles`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def theme() -> Any:
         input_shadow_focus="none",
         input_placeholder_color="*neutral_500",
         input_placeholder_color_dark="*neutral_400",
-        checkbox_border_color="*neutral_400",
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
         checkbox_label_shadow="none",
         checkbox_label_border_width="1px",
         checkbox_label_border_color="*neutral_300",

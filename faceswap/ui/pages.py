@@ -1,4 +1,4 @@
-"""All pages put together, and the one way to serve them."""
+"""Puts all pages together and serves them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import gradio as gr
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.ui import texts
+from faceswap.ui.assets import assets
 from faceswap.ui.diagnostics import diagnostics_page
-from faceswap.ui.frame import frame, head_of_document, i18n
+from faceswap.ui.frame import frame, i18n
+from faceswap.ui.gradio_internals import launch_on
 from faceswap.ui.history import history_page
 from faceswap.ui.look import theme
 from faceswap.ui.receipt import receipt_page
@@ -74,15 +76,15 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
         "max_file_size": settings.max_upload_mb * 10**6,
         "quiet": True,
     } | options
-    return demo.launch(
-        _app=Server.for_app(service, owners, settings),
-        ssr_mode=False,
+    return launch_on(
+        Server.for_app(service, owners, settings),
+        demo,
         mcp_server=require_mcp(settings),
         run_history=False,
         share=False,
         footer_links=["settings"],
         i18n=i18n,
         theme=theme(),
-        head=head_of_document(),
+        head=assets().head(),
         **chosen,
     )

@@ -1,7 +1,7 @@
 """The faces of a target, cut out and numbered, each with a place for the picture that goes onto it.
 
-The places are native file inputs; `static/pages.js` sends their files to /api/upload and keeps which goes
-where, so that there may be any number of them.
+The places are native file inputs, so that there may be any number of them. `static/scripts/mapping.js` sends
+their files to /api/upload and keeps which picture goes onto which face.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _HINT = nothing(both("faces_hint"))
 
 
 def people(site: Site, frame: Frame, target: Slot, *others: Dependency) -> None:
-    """Looks at the target again after each of its changes, and after `others`."""
+    """Finds the faces of the target after each of its changes, and after `others`."""
     shown = markup(_HINT, elem_id="fs-people-part")
 
     def look(token: object, target_id: object, request: gr.Request) -> Generator[str]:
-        """First that it looks, then what it found."""
+        """First a line that says it is looking, then the faces."""
         if not target_id or not isinstance(target_id, str):
             yield _HINT
             return

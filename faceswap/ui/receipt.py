@@ -1,4 +1,4 @@
-"""The receipt of one task on a page that can be read and printed, and the list of those that are left."""
+"""The page that shows and prints the receipt of one task, and the list of the receipts of deleted tasks."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def receipt_page(site: Site, frame: Frame) -> None:
         language = language_of(request)
         with in_words(language):
             owner = site.owner_of(token)
+            if not job_id:
+                return _none_asked(language)
             try:
                 receipt = site.service.receipt(job_id if isinstance(job_id, str) else "", owner=owner)
             except JobNotFound:
@@ -45,7 +47,7 @@ def receipt_page(site: Site, frame: Frame) -> None:
 
 
 def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]) -> None:
-    """Links to what is left of deleted tasks, drawn anew at these events."""
+    """Links to the receipts of deleted tasks. Drawn anew after each of `events`."""
     shown = markup("", elem_id="fs-receipts")
 
     def show(token: object, request: gr.Request) -> str:
@@ -60,6 +62,11 @@ def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]
         drawn.then(None, js=LOCAL_TIMES, api_visibility="private")
 
 
+def _none_asked(language: Language) -> str:
+    text, link_text = (texts.words(key, language) for key in ("receipt_none_asked", "all_tasks"))
+    return nothing(text, link=PATHS["tasks"], link_text=link_text)
+
+
 def _list(receipts: list[Receipt], language: Language) -> str:
     return render("receipts", language, receipts=receipts, page=PATHS["receipt"]) if receipts else ""
 
@@ -72,10 +79,10 @@ def receipt_markup(receipt: Receipt, language: Language) -> str:
         language,
         receipt=receipt,
         licences=[_licence(file, language) for file in receipt.weights],
-        options=", ".join(f"{name}: {json.dumps(value)}" for name, value in chosen.items()),
+        options=[_option(name, value, language) for name, value in chosen.items()],
         remarks=[said.notes[note] for note in receipt.notes if note in said.notes],
         statement=(receipt.consent.statement or {}).get(texts.HTML_LANG[language]),
-        marks=_named(receipt.marks or {}, language),
+        marks=receipt.marks or {},
     )
 
 
@@ -85,9 +92,17 @@ def _licence(file: Mapping[str, str | bool], language: Language) -> str:
     return texts.words(known if texts.has_words(known) else "licence_unknown", language)
 
 
-def _named(marks: Mapping[str, object], language: Language) -> dict[str, object]:
-    """Marks under our words where there are some; the fields of a standard keep their names."""
-    return {
-        texts.words(f"mark_{name}", language) if texts.has_words(f"mark_{name}") else name: value
-        for name, value in marks.items()
-    }
+_OPTION_WORDS = {
+    "use_face_enhancer": "enhancer",
+    "execution_provider": "option_execution_provider",
+    "visible_label": "mark_label",
+}
+"""Options whose sentence on the pages has another key."""
+
+
+def _option(name: str, value: object, language: Language) -> str:
+    """An option and what was chosen, in the words of the form; an unknown one by its name in the API."""
+    key = _OPTION_WORDS.get(name, name)
+    label = texts.words(key, language) if texts.has_words(key) else name
+    told = texts.value(value if isinstance(value, str) else json.dumps(value), language)
+    return texts.words("option", language, name=label, value=told)

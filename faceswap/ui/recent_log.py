@@ -21,7 +21,7 @@ class Line:
 
 
 class RecentLog(logging.Handler):
-    """Only where the one user is at the machine: lines name the jobs of everybody."""
+    """Use it for one local user only: the lines name every user's jobs."""
 
     def __init__(self, length: int = LENGTH) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class RecentLog(logging.Handler):
 
     @classmethod
     def attached(cls) -> Self:
-        """The one that listens already, or a new one."""
+        """The handler that is attached already, or else a new one, attached."""
         logger = logging.getLogger(_LOGGER)
         for handler in logger.handlers:
             if isinstance(handler, cls):
@@ -45,7 +45,7 @@ class RecentLog(logging.Handler):
             self._lines.append(line)
 
     def about(self, job_id: str, most: int) -> list[Line]:
-        """Of one job, newest first."""
+        """At most `most` lines that name the job, newest first."""
         with self._reading:
             lines = list(self._lines)
         return [line for line in reversed(lines) if job_id in line.text][:most]

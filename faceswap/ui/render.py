@@ -24,9 +24,9 @@ def render(template: str, language: Language | None = None, **values: object) ->
     """The markup of `templates/{template}.html`.
 
     With a language the template has `word(key, **values)`, `said` (the catalogue), `value(name)` and
-    `event(reason, details)` in that language; `both(key)` is there always.
+    `event(reason, details)` in that language; `both(key)` and `has_words(key)` are there always.
     """
-    known: dict[str, object] = {"both": both}
+    known: dict[str, object] = {"both": both, "has_words": texts.has_words}
     if language is not None:
         known |= {
             "word": partial(texts.words, language=language),

@@ -1,13 +1,13 @@
 """The web server: our API and Gradio's pages behind one guard.
 
-Gradio's own CORS rules answer any origin on a public host, with credentials, and know nothing of our routes:
-they are replaced. What guards the door, in this order:
+On a public host Gradio's own CORS rules allow any origin, with credentials, and they cover our routes, too.
+This server replaces them. It checks each request in this order:
 
-1. Host (one user only): a name that some other site could own is refused, so that a page of that site cannot
-   reach an app on this machine by pointing its name here (DNS rebinding).
-2. Origin: a request that changes something, sent by a page of another site, is refused unless its origin is
-   allowed. Loopback origins are; more come from `FACESWAP_CORS_ORIGINS`.
-3. CORS: pages of allowed origins may read answers. Never with credentials: no route relies on a cookie.
+1. Host (one user only): the server refuses a name that another site could own. Otherwise a page of that site
+   could reach an app on this machine by pointing its name here (DNS rebinding).
+2. Origin: the server refuses a request that changes something when a page of another site sent it, unless
+   that origin is allowed. Loopback origins are allowed; `FACESWAP_CORS_ORIGINS` adds more.
+3. CORS: pages of allowed origins may read answers, but never with credentials: no route relies on a cookie.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from faceswap.api.answers import refusal
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
+from faceswap.ui.assets import assets
+from faceswap.ui.gradio_internals import without_cors
 
 _LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
 _LOOPBACK_FRAMES = "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
 _NOTEBOOK_FRAMES = "vscode-webview:"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_GRADIOS_CORS = "CustomCORSMiddleware"
-"""By name: there is no public place to import it from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ class Policy:
     def knows_host(self, host: str) -> bool:
         """Whether the Host header may name this machine.
 
-        Rebinding needs a name that an attacker can register: an address is none, nor is a name without dots.
+        Rebinding needs a name that an attacker can register. Nobody can register an address or a name
+        without dots.
         """
         if not self.own_machine:
             return True
@@ -73,8 +74,8 @@ class Policy:
     def allows_change(self, headers: Headers) -> bool:
         """Whether a request that changes something comes from our own page, an allowed one, or no page.
 
-        `Sec-Fetch-Site` cannot be set by a page and is right behind any proxy; where a browser leaves it out
-        (plain http, not loopback), Origin is compared with Host.
+        A page cannot set `Sec-Fetch-Site`, and no proxy changes it. Browsers leave it out on plain http that
+        is not loopback; then Origin is compared with Host.
         """
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site in ("same-origin", "none"):
@@ -86,9 +87,10 @@ class Policy:
 
     @property
     def frame_ancestors(self) -> str | None:
-        """Who may show our pages in a frame, where a click could be stolen: notebooks on this machine.
+        """Who may show our pages in a frame, where a click can be stolen: notebooks on this machine.
 
-        None: anyone. A Space is shown in a frame, and its tokens are not reachable from another site's page.
+        None means anyone. A Space is always shown in a frame, and a page of another site cannot reach its
+        tokens.
         """
         if not self.own_machine or "*" in self.origins:
             return None
@@ -147,7 +149,7 @@ class Guard:
 
 
 class Server(gr.Server):
-    """Pass it to `demo.launch(_app=…, ssr_mode=False)`; make it with `for_app`."""
+    """Make it with `for_app`, and serve it with `gradio_internals.launch_on`."""
 
     policy: Policy
 
@@ -156,27 +158,28 @@ class Server(gr.Server):
         server = cls(title="faceswap", openapi_url=None, docs_url=None, redoc_url=None)
         server.policy = Policy.of(settings)
         server.include_router(router(service, owners))
+        server.router.routes.append(assets().route())
         return server
 
     def build_middleware_stack(self) -> ASGIApp:
-        ours = [
-            Middleware(Guard, policy=self.policy),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=self.policy.origins,
-                allow_origin_regex=_LOOPBACK_ORIGIN.pattern,
-                allow_methods=["GET", "HEAD", "POST", "DELETE"],
-                allow_headers=["Authorization", "If-None-Match", "Range", CONSENT_HEADER],
-                expose_headers=[
-                    "ETag",
-                    "Content-Disposition",
-                    "Content-Range",
-                    "Accept-Ranges",
-                    "Retry-After",
-                ],
-            ),
-        ]
-        replaced = {_GRADIOS_CORS, *(getattr(item.cls, "__name__", "") for item in ours)}
-        rest = [item for item in self.user_middleware if getattr(item.cls, "__name__", "") not in replaced]
-        self.user_middleware = ours + rest
-        return super().build_middleware_stack()
+        """Ours outermost, and Gradio's CORS rules left out."""
+        given = self.user_middleware
+        self.user_middleware = [*_outermost(self.policy), *without_cors(given)]
+        try:
+            return super().build_middleware_stack()
+        finally:
+            self.user_middleware = given  # it may be built again
+
+
+def _outermost(policy: Policy) -> list[Middleware]:
+    return [
+        Middleware(Guard, policy=policy),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=policy.origins,
+            allow_origin_regex=_LOOPBACK_ORIGIN.pattern,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "If-None-Match", "Range", CONSENT_HEADER],
+            expose_headers=["ETag", "Content-Disposition", "Content-Range", "Accept-Ranges", "Retry-After"],
+        ),
+    ]

@@ -11,6 +11,7 @@ from faceswap.errors import FaceSwapError
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
+from faceswap.ui.gradio_internals import is_port_in_use
 from faceswap.ui.pages import build, launch
 from faceswap.ui.zero_gpu import declare
 
@@ -31,13 +32,13 @@ def serve(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, on_signal)
     with Service(settings) as service:
         owners = Owners.load(settings.data_dir, settings.multi_user)  # after a restore, which brings its key
-        threading.Thread(target=_fetch_weights, args=(service,), name="faceswap-weights", daemon=True).start()
+        threading.Thread(target=_fetch_landmark_model, args=(service,), daemon=True).start()
         demo = build(service, owners)
         declare()
         try:
             launch(demo, service, owners, prevent_thread_lock=True)
         except OSError as error:
-            if error.errno is not None:  # the system's own; Gradio's, about the port, has no number
+            if not is_port_in_use(error):
                 raise
             print(
                 f"Port {settings.server_port} of {settings.server_name} is in use. "
@@ -52,8 +53,8 @@ def serve(settings: Settings) -> int:
     return 0
 
 
-def _fetch_weights(service: Service) -> None:
-    """Before the first task needs them; without them that task fails with a sentence of its own."""
+def _fetch_landmark_model(service: Service) -> None:
+    """Before the first task needs it. Without it that task fails with a sentence of its own."""
     try:
         service.fetch_landmark_model()
     except FaceSwapError as error:

@@ -1,4 +1,4 @@
-"""What every page shares: who asks, in which language, and errors in words."""
+"""What every page needs: who asks, in which language, and how an error is shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from faceswap.ui.texts import Language
 
 log = logging.getLogger(__name__)
 
-UNCHANGED: dict[str, str] = {"__type__": "update"}
+UNCHANGED: dict[str, str] = cast(Any, gr).skip()
 """What an event returns for a component that it leaves alone."""
 
 
@@ -57,7 +57,7 @@ class EventOutcome:
 
 @contextmanager
 def in_words(language: Language) -> Generator[EventOutcome]:
-    """Turn what is raised inside into a sentence and a toast: the one place where the pages meet errors."""
+    """Turn an exception into a sentence and a toast. The only place where the pages handle errors."""
     outcome = EventOutcome()
     try:
         yield outcome

@@ -1,4 +1,4 @@
-"""A place for one file: choose it, see at once whether it can be used, keep it over a reload.
+"""A slot for one file: choose it, see at once whether it can be used, find it again after a reload.
 
 The file is taken into the service as soon as it is chosen; from then on only its upload id is known here.
 """
@@ -11,11 +11,11 @@ from typing import Any, Literal, cast
 
 import gradio as gr
 from gradio.events import Dependency
-from gradio.utils import get_upload_folder
 
 from faceswap.errors import FaceSwapError, NoFaceFound, UploadNotFound
 from faceswap.store import Upload
 from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
+from faceswap.ui.gradio_internals import upload_folder
 from faceswap.ui.render import render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message
 from faceswap.ui.texts import Language
@@ -142,6 +142,6 @@ def arrived(sent: object) -> tuple[Path, str]:
     if not isinstance(path, str):
         raise UploadNotFound()
     file = Path(path).resolve()
-    if not file.is_relative_to(Path(get_upload_folder()).resolve()) or not file.is_file():
+    if not file.is_relative_to(upload_folder().resolve()) or not file.is_file():
         raise UploadNotFound()
     return file, name if isinstance(name, str) and name else file.name

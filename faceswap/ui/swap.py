@@ -1,5 +1,5 @@
-"""The pages that start a swap: faces, a target, a statement of consent, one frame to see, and a button that
-only queues."""
+"""The pages that start a swap. They take faces, a target and a statement of consent, show a preview of one
+frame, and queue a task."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from faceswap.ui.viewer import viewer
 Kind = Literal["image", "video", "multi"]
 
 _FROM_PAGE = (
-    "(token, target, faces, at, ...rest) => "
-    "[token, target, window.faceswap.mapping() || faces, window.faceswap.moment(), ...rest]"
+    "async (token, target, faces, at, ...rest) => "
+    "[token, target, (await window.faceswap.mapping()) || faces, await window.faceswap.moment(), ...rest]"
 )
 
 
@@ -78,7 +78,7 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
 
 
 class _Page:
-    """What a browser sent, of which nothing is certain."""
+    """What a browser sent. Nothing of it has been checked yet."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class _Events:
         self._kind = kind
 
     def start(self, request: gr.Request, *sent: object) -> list[Any]:
-        """Answers at once, and takes back what is to be chosen for each task anew."""
+        """Queue a task and answer at once. Clears what has to be chosen anew for each task."""
 
         def queue(page: _Page, order: SwapOrder) -> list[Any]:
             job = self._site.service.submit_order(order)
@@ -114,7 +114,7 @@ class _Events:
         return self._answer(_Page(language_of(request), *sent), queue, [UNCHANGED] * 2)
 
     def preview(self, request: gr.Request, *sent: object) -> list[Any]:
-        """One frame, within a second or two; nothing is queued or kept."""
+        """One swapped frame, within a second or two. Nothing is queued or kept."""
 
         def look(page: _Page, order: SwapOrder) -> list[Any]:
             at = page.moment

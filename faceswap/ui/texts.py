@@ -147,7 +147,9 @@ def remarks(job: Job, language: Language) -> list[str]:
 
 def made_with(generator: str, engine: str, source_type: str, language: Language) -> str:
     """How a file was made, as its marks say; "" when they do not."""
-    said = [generator, words("engine_named", language, engine=engine) if engine else ""]
+    kind, _, model = engine.partition(":")
+    name = value(kind, language) + (f" ({model})" if model else "")
+    said = [generator, words("engine_named", language, engine=name) if engine else ""]
     if has_words(f"made_{source_type}"):
         said.append(words(f"made_{source_type}", language))
     return " · ".join(filter(None, said))
@@ -166,8 +168,8 @@ def for_gradio(language: Language) -> dict[str, str]:
     return _WORDS[language] | status
 
 
-def for_browser() -> dict[str, Any]:
-    """What the pages' script says by itself, in both languages. `errors` are templates."""
+def for_browser() -> dict[Language, dict[str, Any]]:
+    """What the pages' scripts say by themselves, in both languages. `errors` are templates."""
     return {
         language: {
             "words": _WORDS[language],

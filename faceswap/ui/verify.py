@@ -1,4 +1,4 @@
-"""The page that tells where a file comes from. What is sent here is looked at and removed at once."""
+"""The page that says where a file comes from. An uploaded file is checked and removed at once."""
 
 from __future__ import annotations
 

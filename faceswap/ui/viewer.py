@@ -1,4 +1,4 @@
-"""Shows a finished job's result beside what it was made from. Only its owner gets the links."""
+"""Shows the result of a finished job beside its target. Only the job's owner gets the links."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEND = "window.faceswap.lendViewer((id) => trigger('select', {job: id}))"
 
 
 def viewer(site: Site, frame: Frame, *, offers: bool) -> gr.HTML:
-    """`offers`: a new result is shown by itself. `faceswap.view(id)` in the browser shows any other."""
+    """`offers`: show a new result as soon as it is there. The script's `view(id)` shows any result."""
     shown = markup(
         render("viewer", offers=offers, job=None),
         js_on_load=_LEND,

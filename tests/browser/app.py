@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -28,8 +31,7 @@ class App:
         self._code = code
         self.data_dir = folder / "data"
         self.log = folder / "app.log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RUNPOD_")}
         self._environment = {
@@ -91,3 +93,20 @@ class App:
     def tasks(self, scope: str = "all") -> list[dict[str, Any]]:
         """Newest first."""
         return self.api.get("/api/tasks", params={"scope": scope}).json()["data"]
+
+
+@contextmanager
+def app_starter(
+    tmp_path_factory: pytest.TempPathFactory, landmark_model: Path
+) -> Generator[Callable[..., App]]:
+    """`start(NAME="value")` starts an app over a new data folder. All end with the `with` statement."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> App:
+            settings["FACESWAP_FACE_LANDMARKER"] = str(landmark_model)
+            app = App(tmp_path_factory.mktemp("app"), **settings)
+            stack.callback(app.close)
+            app.start()
+            return app
+
+        yield start

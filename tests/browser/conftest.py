@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from faceswap.engine.face.models import landmarker_path
-from tests.browser.app import App
+from tests.browser.app import App, app_starter
 from tests.browser.chromium import find_chromium
 from tests.browser.pages import VideoPage
-from tests.downloads import CACHE
 from tests.waiting import PATIENCE
 
 FLAGS = [
@@ -42,23 +39,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def landmark_model() -> Path:
-    """The model in the user's cache."""
-    return landmarker_path(CACHE)
-
-
-@pytest.fixture(scope="session")
 def start_app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) -> Iterator[Callable[..., App]]:
-    """`start_app(NAME="value")`: an app over a fresh data folder."""
-    with ExitStack() as stack:
-
-        def start(**settings: str) -> App:
-            settings["FACESWAP_FACE_LANDMARKER"] = str(landmark_model)
-            app = App(tmp_path_factory.mktemp("app"), **settings)
-            stack.callback(app.close)
-            app.start()
-            return app
-
+    """`start_app(NAME="value")`: an app over a new data folder, until all browser tests are over."""
+    with app_starter(tmp_path_factory, landmark_model) as start:
         yield start
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 ACCESS_KEY, SECRET_KEY = "AKIDFACESWAPTEST", "secret-of-the-test-server"
@@ -21,9 +22,7 @@ class S3Server:
         self._folder = folder
         self.bucket = folder / "buckets" / BUCKET
         self.bucket.mkdir(parents=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.start()
 

@@ -7,16 +7,11 @@ import signal
 import subprocess
 from pathlib import Path
 
-from faceswap.engine.face.models import landmarker_path
-from tests.downloads import CACHE
+from tests.downloads import landmark_model_path
 from tests.emulator.server import Emulator
 from tests.environments import WORKER
 
 ROOT = Path(__file__).parents[2]
-
-
-def weights_dir() -> Path:
-    return landmarker_path(CACHE / "weights").parent
 
 
 class SdkWorker:
@@ -43,7 +38,7 @@ class SdkWorker:
             "RUNPOD_ENDPOINT_ID": endpoint,
             "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
             "RUNPOD_SKIP_GPU_CHECK": "true",
-            "FACESWAP_WORKER_WEIGHTS_DIR": str(weights_dir()),
+            "FACESWAP_WORKER_WEIGHTS_DIR": str(landmark_model_path().parent),
             "FACESWAP_WORKER_ALLOW_HOSTS": "127.0.0.1",
             **extra,
         }

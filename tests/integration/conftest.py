@@ -9,22 +9,24 @@ from typing import Any
 
 import pytest
 
-from faceswap.engine.face.models import landmarker_path
-from tests.downloads import CACHE
+from tests.browser.app import App, app_starter
+from tests.downloads import landmark_model_path
 from tests.integration.serving import Serving
-
-
-@pytest.fixture(scope="session")
-def landmark_model() -> Path:
-    return landmarker_path(CACHE)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _landmark_model_for_engines() -> Iterator[None]:
     """Every engine uses the model in the user's cache, so that no data folder fetches its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FACESWAP_FACE_LANDMARKER", str(landmarker_path(CACHE)))
+        patch.setenv("FACESWAP_FACE_LANDMARKER", str(landmark_model_path()))
         yield
+
+
+@pytest.fixture(scope="module")
+def start_app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) -> Iterator[Callable[..., App]]:
+    """`start_app(NAME="value")`: an app over a new data folder, until the tests of its module are over."""
+    with app_starter(tmp_path_factory, landmark_model) as start:
+        yield start
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,12 +81,8 @@ class Material:
 
 
 @pytest.fixture(scope="module")
-def app(landmark_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with ExitStack() as stack:
-        app = App(tmp_path_factory.mktemp("app"), FACESWAP_FACE_LANDMARKER=str(landmark_model))
-        stack.callback(app.close)
-        app.start()
-        yield app
+def app(start_app: Callable[..., App]) -> App:
+    return start_app()
 
 
 @pytest.mark.parametrize("verb", ["delete", "revoke"])

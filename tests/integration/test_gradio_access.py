@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,28 +49,26 @@ class Victim:
 
 @pytest.fixture(scope="module")
 def victim(
-    tmp_path_factory: pytest.TempPathFactory, landmark_model: Path, portrait: Path, other_portrait: Path
-) -> Iterator[Victim]:
-    folder = tmp_path_factory.mktemp("app")
-    app = App(folder, FACESWAP_MULTI_USER="1", FACESWAP_FACE_LANDMARKER=str(landmark_model))
-    try:
-        app.start()
-        token: str = app.api.post("/api/session").json()["data"]["token"]
-        app.api.headers["Authorization"] = f"Bearer {token}"
-        picture = folder / PRIVATE_NAME
-        picture.write_bytes(portrait.read_bytes())
-        job = finish(app, queue(app, other_portrait, picture, kind="image"))
-        assert job["status"] == "completed"
-        del app.api.headers["Authorization"]
-        owner = token.partition(".")[0]
-        marks = [
-            PRIVATE_NAME,
-            owner,
-            *(f"download/{job[name]}" for name in ("id", "source_file", "target_file")),
-        ]
-        yield Victim(app, token, job, marks)
-    finally:
-        app.close()
+    start_app: Callable[..., App],
+    tmp_path_factory: pytest.TempPathFactory,
+    portrait: Path,
+    other_portrait: Path,
+) -> Victim:
+    app = start_app(FACESWAP_MULTI_USER="1")
+    token: str = app.api.post("/api/session").json()["data"]["token"]
+    app.api.headers["Authorization"] = f"Bearer {token}"
+    picture = tmp_path_factory.mktemp("private") / PRIVATE_NAME
+    picture.write_bytes(portrait.read_bytes())
+    job = finish(app, queue(app, other_portrait, picture, kind="image"))
+    assert job["status"] == "completed"
+    del app.api.headers["Authorization"]
+    owner = token.partition(".")[0]
+    marks = [
+        PRIVATE_NAME,
+        owner,
+        *(f"download/{job[name]}" for name in ("id", "source_file", "target_file")),
+    ]
+    return Victim(app, token, job, marks)
 
 
 def called(app: App, event: dict[str, Any], data: list[Any], event_data: object) -> str:

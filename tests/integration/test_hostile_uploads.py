@@ -227,6 +227,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory, portrait: Path, face_video: 
     return folder
 
 
+@pytest.mark.long
 def test_ten_thousand_damaged_files_end_in_our_errors(seeds: Path, portrait: Path, tmp_path: Path) -> None:
     """Inspected one after the other in one limited process, as uploads are: see `mutants.py`."""
     work = tmp_path / "work"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 from uv import find_uv_bin
 
 import faceswap
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -25,7 +25,8 @@ from importlib.resources import files
 import faceswap
 from faceswap import Service, Settings
 from faceswap.engine.marks.label import _FONT
-assert (files(faceswap) / "ui" / "static" / "pages.css").read_bytes()
+assert (files(faceswap) / "ui" / "static" / "styles" / "page.css").read_bytes()
+assert (files(faceswap) / "ui" / "static" / "scripts" / "main.js").read_bytes()
 assert (files(faceswap) / "py.typed").is_file()
 assert _FONT.is_file()
 with Service(Settings()) as service:
@@ -83,6 +84,16 @@ def test_the_service_and_the_files_of_the_package_are_there(
     assert Path(told.stdout.strip()).is_relative_to(installed.parent)
 
 
+def test_every_file_of_the_package_is_installed(installed: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "faceswap"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    (package,) = installed.parent.glob("lib/python*/site-packages/faceswap")
+    tracked = [Path(name) for name in listed.stdout.split("\0") if name and (REPOSITORY / name).is_file()]
+    assert len(tracked) > 150
+    assert [str(name) for name in tracked if not (package.parent / name).is_file()] == []
+
+
 def test_the_engine_starts_in_a_folder_with_modules_of_its_own(
     installed: Path, elsewhere: Path, environment: dict[str, str], portrait: Path
 ) -> None:
@@ -94,9 +105,7 @@ def test_the_engine_starts_in_a_folder_with_modules_of_its_own(
 
 @pytest.fixture
 def served(installed: Path, elsewhere: Path, environment: dict[str, str]) -> Iterator[httpx.Client]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [installed / "faceswap", "serve"],
         cwd=elsewhere,

@@ -29,11 +29,16 @@ def test_no_outputs_are_kept_in_git() -> None:
                 assert cell.execution_count is None, path.name
 
 
-def run(folder: Path, landmark_model: Path, **environment: str) -> list[Any]:
-    """Run a copy of the notebook with `pytest --nbmake`. Returns its code cells with their outputs."""
+def run(folder: Path, landmark_model: Path, *, done: bool = False, **environment: str) -> list[Any]:
+    """Run a copy of the notebook with `pytest --nbmake`. Returns its code cells with their outputs.
+
+    `done` is set in its last cell, which then deletes what the notebook made.
+    """
     copy = folder / "notebooks" / NOTEBOOK.name
     copy.parent.mkdir()
-    copy.write_bytes(NOTEBOOK.read_bytes())
+    written = NOTEBOOK.read_text(encoding="utf-8")
+    assert written.count('"done = False\\n"') == 1
+    copy.write_text(written.replace('"done = False\\n"', f'"done = {done}\\n"'), encoding="utf-8")
     for name in ("faceswap", "tests", "requirements.txt"):
         (folder / name).symlink_to(REPOSITORY / name)
     (folder / "pytest.ini").write_text("[pytest]\n")
@@ -70,17 +75,20 @@ def judge(cells: list[Any], backend: str) -> None:
     assert f"new tasks run on: {backend}" in shown(cells, "settings = Settings()")
     assert re.search(r"kept.*\n.*cancelled", shown(cells, "first = service.submit"))
     assert "cancelled" not in shown(cells, "service.cancel(second.id)")
-    assert "completed 100.0" in shown(cells, "def show_while_active")
+    watched = shown(cells, "def show_while_active")
+    assert "completed 100.0" in watched
+    assert re.search(r"kept\s+completed\s+100", watched), "the table ends with the finished task"
     history = shown(cells, "service.history")
     assert re.search(r"kept\s+completed\s+100", history)
     assert re.search(r"cancelled\s+failed\s.*任务已被用户取消", history)
     assert shown(cells, "def beside").count("data:video/mp4;base64,") == 2
+    assert shown(cells, "def beside").count("data:image/png;base64,") == 1
     assert '<iframe src="http://' in shown(cells, "launch(app")
 
 
 @pytest.mark.notebook
 def test_it_runs_from_top_to_bottom(tmp_path: Path, landmark_model: Path) -> None:
-    cells = run(tmp_path, landmark_model)
+    cells = run(tmp_path, landmark_model, done=True)
     judge(cells, "local")
     assert "RunPod is not configured." in shown(cells, "runpod_configured")
     store = JobStore(tmp_path / "data" / "jobs.sqlite3")
@@ -107,3 +115,7 @@ def test_it_runs_on_a_cloud_endpoint_where_one_is_configured(
     assert KEY not in NOTEBOOK.read_text(encoding="utf-8") + "".join(
         shown(cells, cell.source) for cell in cells
     )
+    store = JobStore(tmp_path / "data" / "jobs.sqlite3")
+    titles = {job.title for job in store.history("local")}
+    store.close()
+    assert titles == {"kept", "cancelled", "in the cloud"}, "nothing is deleted unless that is asked for"

@@ -6,12 +6,18 @@ import random
 import stat
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image, PngImagePlugin
 
 from faceswap.engine.marks.label import Shown, opening_stamp, short_stamp
@@ -22,6 +28,7 @@ from faceswap.folders import Folders
 from faceswap.media import VideoReader, aigc_text, read_aigc, write_png, xmp_packet
 from faceswap.media.manifest import is_sealed, read_manifest
 from faceswap.provenance import Ingredient, Provenance, Verdict, judged, marking_of, verify
+from faceswap.service import Service
 from faceswap.settings import Settings
 from faceswap.signing import SigningKey
 from faceswap.terms import Terms
@@ -118,6 +125,7 @@ class TestEachKindOfFile:
         assert (found.engine, found.source_type) == ("neural", "compositeWithTrainedAlgorithmicMedia")
 
 
+@pytest.mark.long
 def test_every_changed_bit_of_a_jpeg_shows(
     make: Callable[..., Path], key: SigningKey, tmp_path: Path
 ) -> None:
@@ -371,11 +379,45 @@ class TestTheKey:
         with pytest.raises(SigningKeyUnusable):
             SigningKey.load(tmp_path / "other")
 
+    @pytest.mark.engine
+    def test_one_whose_certificate_does_not_fit_is_found_at_the_start(
+        self, key: SigningKey, tmp_path: Path
+    ) -> None:
+        good = Settings(data_dir=tmp_path / "data", signing_key=key.key, signing_cert=key.chain)
+        Provenance(good, Folders(good.data_dir)).require_key()
+        private = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "for a web server")])
+        moment = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(private.public_key())
+            .serial_number(1)
+            .not_valid_before(moment - timedelta(days=1))
+            .not_valid_after(moment + timedelta(days=9))
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .sign(private, hashes.SHA256())
+        )
+        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        chain = certificate.public_bytes(Encoding.PEM).decode()
+        bad = Settings(data_dir=tmp_path / "other", signing_key=pem, signing_cert=chain)
+        with pytest.raises(SigningKeyUnusable):
+            Service(bad)
+        with Service(bad, dispatch=False) as service:
+            assert service.history() == [], "what signs nothing needs no key"
+
     def test_the_engine_gets_it_from_no_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from faceswap.engine.child.process import _environment
 
-        monkeypatch.setenv("FACESWAP_SIGNING_KEY", "secret")
-        assert "FACESWAP_SIGNING_KEY" not in _environment()
+        secrets = ("FACESWAP_SIGNING_KEY", "RUNPOD_API_KEY", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "X")
+        for name in secrets:
+            monkeypatch.setenv(name, "secret")
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        passed = _environment()
+        assert "secret" not in passed.values()
+        assert passed["OMP_NUM_THREADS"] == "2"
+        assert passed["PATH"]
 
 
 def test_ingredients_have_a_role_and_a_hash_only() -> None:

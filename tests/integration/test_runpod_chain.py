@@ -21,9 +21,10 @@ from faceswap.errors import SubmissionUnknown
 from faceswap.jobs import Job, JobType
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
+from tests.downloads import landmark_model_path
 from tests.emulator.fixtures import settings_for
 from tests.emulator.s3 import S3Server
-from tests.emulator.sdk import SdkWorker, weights_dir
+from tests.emulator.sdk import SdkWorker
 from tests.emulator.server import EmulatedJob, Emulator, Faults
 from tests.factories import make_job
 from tests.waiting import wait_until
@@ -103,7 +104,7 @@ def test_a_video_comes_back_as_good_as_from_the_local_engine(
             result=local,
             options=Options.of(job.options.for_engine()),
             marking=marking_of(job, Settings(data_dir=tmp_path)),
-            weights_dir=weights_dir(),
+            weights_dir=landmark_model_path().parent,
         )
     )
     assert engine.wait(120).error is None

@@ -76,7 +76,7 @@ def test_a_dry_run_lists_what_would_be_uploaded_and_needs_no_network() -> None:
     *files, summary, rest = told.stdout.splitlines()
     needed = {"README.md", "app.py", "requirements.txt", "packages.txt", "LICENSE", "faceswap/ui/pages.py"}
     assert needed <= set(files)
-    assert "faceswap/ui/static/pages.js" in files
+    assert {"faceswap/ui/static/scripts/main.js", "faceswap/ui/static/styles/page.css"} <= set(files)
     assert not [name for name in files if name.startswith(("tests/", ".venv", ".git/"))]
     assert summary.startswith(f"someone/faceswap: {len(files)} files, ")
     assert rest == "Secrets: RUNPOD_API_KEY. Bucket: none."

@@ -30,15 +30,9 @@ FIELDS = {
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) -> Iterator[App]:
+def app(start_app: Callable[..., App]) -> App:
     """An app for several users, with MCP."""
-    environment = {"FACESWAP_MULTI_USER": "1", "FACESWAP_MCP": "1"}
-    app = App(tmp_path_factory.mktemp("app"), FACESWAP_FACE_LANDMARKER=str(landmark_model), **environment)
-    try:
-        app.start()
-        yield app
-    finally:
-        app.close()
+    return start_app(FACESWAP_MULTI_USER="1", FACESWAP_MCP="1")
 
 
 @pytest.fixture

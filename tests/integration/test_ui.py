@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,6 @@ from tests.marked import marked
 from tests.waiting import PATIENCE, wait_until
 
 SIGNED_OUT = "会话已失效，请刷新页面后再试。"
-
-
-@pytest.fixture(scope="module")
-def start_app(tmp_path_factory: pytest.TempPathFactory, landmark_model: Path) -> Iterator[Callable[..., App]]:
-    apps: list[App] = []
-
-    def start(**settings: str) -> App:
-        app = App(tmp_path_factory.mktemp("app"), FACESWAP_FACE_LANDMARKER=str(landmark_model), **settings)
-        apps.append(app)
-        app.start()
-        return app
-
-    yield start
-    for app in apps:
-        app.close()
 
 
 @pytest.fixture(scope="module")

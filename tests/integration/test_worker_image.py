@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.sdk import weights_dir
+from tests.downloads import landmark_model_path
 from tests.environments import WORKER
 from tests.waiting import PATIENCE
 from tests.worker_image import HUB, OWN, Image
@@ -32,7 +32,7 @@ def test_the_image_swaps_its_own_test_input(image: Image, tmp_path: Path) -> Non
             **image.environment(),
             "PATH": "/usr/bin:/bin",
             "HOME": str(home),
-            "FACESWAP_WORKER_WEIGHTS_DIR": str(weights_dir()),
+            "FACESWAP_WORKER_WEIGHTS_DIR": str(landmark_model_path().parent),
             "PYTHONDONTWRITEBYTECODE": "1",
             "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
             "RUNPOD_SKIP_GPU_CHECK": "true",

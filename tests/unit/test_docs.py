@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -112,6 +113,32 @@ def test_every_command_and_option_is_described_and_no_other() -> None:
     }
     described_ones = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", document))
     assert described_ones == {option for option in options if option.startswith("--")}
+
+
+def rooms_of(table: str) -> list[set[str]]:
+    return [names_in([cell]) for cell in first_cells(table)]
+
+
+def layers(container: str) -> list[set[str]]:
+    """The layers that import-linter checks, the highest first."""
+    linter = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]
+    (found,) = [each for each in linter["contracts"] if each.get("containers") == [container]]
+    return [set(layer.split(" | ")) for layer in found["layers"]]
+
+
+def test_the_rooms_are_the_layers_that_are_checked() -> None:
+    app, _, engine = text("ARCHITECTURE.md").partition("The rooms of `engine`")
+    assert rooms_of(app) == layers("faceswap")
+    assert rooms_of(engine.partition("\n## ")[0]) == layers("faceswap.engine")
+
+
+def test_an_option_is_named_in_the_four_places_that_are_listed() -> None:
+    walk = text("ARCHITECTURE.md").partition("## Adding an option")[2]
+    listed = tuple(names_in(walk.splitlines(), r"`(faceswap/[^`]+)`"))
+    files = [path for path in (REPOSITORY / "faceswap").rglob("*") if path.suffix in (".py", ".json", ".js")]
+    named = [path.relative_to(REPOSITORY) for path in files if "mouth_mask" in path.read_text("utf-8")]
+    assert [name for name in named if not str(name).startswith(listed)] == []
+    assert len(re.findall(r"^\d\. ", walk, re.M)) == 4
 
 
 def test_every_script_and_benchmark_that_is_named_exists() -> None:

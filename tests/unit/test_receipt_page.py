@@ -13,12 +13,12 @@ from faceswap.consent import STATEMENT, VERSION, Consent, statement_hash
 from faceswap.jobs import Result, Status, SwapOptions
 from faceswap.receipt import Receipt, receipt_of
 from faceswap.store import Event
-from faceswap.ui.receipt import _list, receipt_markup
-from faceswap.ui.texts import Language
+from faceswap.ui import texts
+from faceswap.ui.receipt import _list, _none_asked, receipt_markup
+from faceswap.ui.texts import LANGUAGES, Language
 from tests.factories import NOON, make_job, make_upload
 
 HOSTILE = '<img src=x onerror="hurt()">'
-OPTIONS = "many_faces: true, video_quality: 55"
 MARKS = {"c2pa": {"signed": True, "ingredients": ["a" * 64]}, HOSTILE: HOSTILE}
 
 
@@ -50,8 +50,29 @@ def made(**changes: object) -> Receipt:
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("zh", ["回执", STATEMENT["zh-CN"], "1 分 15 秒", "共 72 帧，70 帧换了脸", "原样保留", "开始运行"]),
-        ("en", ["Receipt", STATEMENT["en"], "1 min 15 s", "72, of which 70 were swapped", "Kept as it was"]),
+        (
+            "zh",
+            [
+                "回执",
+                STATEMENT["zh-CN"],
+                "1 分 15 秒",
+                "共 72 帧，70 帧换了脸",
+                "原样保留",
+                "开始运行",
+                "替换画面中的所有人脸：是; 画质：55",
+            ],
+        ),
+        (
+            "en",
+            [
+                "Receipt",
+                STATEMENT["en"],
+                "1 min 15 s",
+                "72, of which 70 were swapped",
+                "Kept as it was",
+                "Swap every face in the target: yes; Quality: 55",
+            ],
+        ),
     ],
 )
 def test_a_receipt_is_told_in_ones_own_language(language: Language, words: list[str]) -> None:
@@ -65,7 +86,6 @@ def test_a_receipt_is_told_in_ones_own_language(language: Language, words: list[
         "c" * 64,
         "2.6 MB",
         "clip.mp4",
-        OPTIONS,
     ]:
         assert word in shown, word
     assert "host:1:ab" not in shown
@@ -131,3 +151,10 @@ def test_a_receipt_names_the_engine_and_the_terms_of_each_model() -> None:
     assert "d" * 64 in shown
     assert "<img" not in shown
     assert "Engine" not in receipt_markup(made(), "en"), "a task that made nothing has none"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_without_a_task_leads_to_the_tasks(language: Language) -> None:
+    shown = _none_asked(language)
+    assert 'href="tasks"' in shown
+    assert texts.words("all_tasks", language) in shown

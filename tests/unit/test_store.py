@@ -398,6 +398,17 @@ def test_unused_uploads_are_those_no_job_refers_to(store: JobStore, clock: Clock
         store.upload(used.id, "bob")
 
 
+def test_an_upload_that_a_job_uses_meanwhile_is_not_deleted(store: JobStore) -> None:
+    used, unused = make_upload(), make_upload()
+    for upload in (used, unused):
+        store.add_upload(upload)
+    add_job(store, target_file=used.id)
+    assert not store.delete_unused_upload(used.id)
+    assert store.delete_unused_upload(unused.id)
+    assert store.upload(used.id) == used
+    assert not store.has_upload(unused.id)
+
+
 def test_how_many_people_a_video_shows_is_noted_once_it_is_known(store: JobStore) -> None:
     video, other = (make_upload(kind="video", faces=None) for _ in range(2))
     for upload in (video, other):

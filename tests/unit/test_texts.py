@@ -61,7 +61,7 @@ def sources() -> str:
 def test_every_sentence_of_the_pages_is_used_and_none_is_missing() -> None:
     """Whether the code uses the key: whole, or built from a prefix and a name."""
     code = sources()
-    prefixes = tuple(re.findall(r"""["'`]([a-z]+_)(?:\{|\$\{|["'] ~)""", code))
+    prefixes = tuple(re.findall(r"""["'`]([a-z_]+_)(?:\{|\$\{|["'] ~)""", code))
     said = set(CATALOGUES["en"].words())
     unused = {
         key for key in said if not re.search(rf"""["'`]{key}["'`]""", code) and not key.startswith(prefixes)

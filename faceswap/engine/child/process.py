@@ -27,7 +27,22 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-_SECRETS = ("RUNPOD_", "FACESWAP_S3_", "FACESWAP_SIGNING_", "HF_", "AWS_")
+_PASSED_ON = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "PWD", "VIRTUAL_ENV"),
+        *("TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA"),
+        *("LOCALAPPDATA", "PROGRAMDATA", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LD_PRELOAD"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("FACESWAP_FACE_LANDMARKER", "FACESWAP_LOG_LEVEL"),
+    }
+)
+"""What an engine needs of the app's environment, in capitals. Everything else may be a secret."""
+_PASSED_ON_PREFIXES = (
+    *("LC_", "PYTHON", "XDG_", "PIP_", "UV_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "ORT_"),
+    *("COV_CORE_", "COVERAGE_", "FACESWAP_GATE_"),
+)
+"""`FACESWAP_GATE_*` is for content gates that need settings of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +188,20 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without secrets, and with this package importable from any working directory.
+    """What the engine needs of ours, with this package importable from any working directory.
+
+    It is a list of what passes, not of what does not: the engine decodes files of strangers, and nobody knows
+    what secrets the environment of an app holds.
 
     An installed package is importable already. Its folder on PYTHONPATH would come before the standard
     library, whose modules other packages there could hide.
     """
     home = str(Path(__file__).parents[3])
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper() in _PASSED_ON or name.upper().startswith(_PASSED_ON_PREFIXES)
+    }
     if home not in {*site.getsitepackages(), site.getusersitepackages()}:
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     return kept

@@ -1,0 +1,140 @@
+/* What the buttons with `data-do` do. */
+
+import { ask } from "./ask.js";
+import { inspect } from "./diagnostics.js";
+import { find, make, nearest } from "./dom.js";
+import { log } from "./journal.js";
+import { unmap } from "./mapping.js";
+import { toggle } from "./panel.js";
+import { call } from "./server.js";
+import { jobOf, refresh } from "./tasks.js";
+import { toast } from "./toasts.js";
+import { view } from "./viewer.js";
+import { errorText, refusalOf, word } from "./words.js";
+
+/** @param {HTMLElement} button */
+const titleOf = (button) => button.dataset.title || jobOf(button.dataset.job)?.title || word("unnamed");
+
+/** @param {HTMLElement} button */
+const idOf = (button) => button.dataset.job ?? "";
+
+/** @param {HTMLElement} button */
+const encodedIdOf = (button) => encodeURIComponent(idOf(button));
+
+const redrawList = () => find("fs-reload")?.click();
+
+const failed = () => toast(word("action_failed"), "bad");
+
+/** @type {Record<string, (button: HTMLElement) => unknown>} */
+const actions = {
+  toggle,
+  unmap,
+  cancel,
+  delete: remove,
+  revoke,
+  receipt,
+  retry,
+  print: () => window.print(),
+  view: (button) => view(idOf(button)),
+  inspect: (button) => inspect(idOf(button)),
+};
+
+/** @param {HTMLElement} button */
+async function cancel(button) {
+  const sure = await ask({
+    question: word("cancel_ask"),
+    reason: word("cancel_why", { title: titleOf(button) }),
+    yes: word("cancel_yes"),
+    no: word("cancel_no"),
+    mood: "bad",
+  });
+  if (!sure) return;
+  log(idOf(button), "cancel asked for");
+  const answer = await call("POST", `/api/cancel/${encodedIdOf(button)}`);
+  log(idOf(button), answer.ok ? "cancelled" : `not cancelled: HTTP ${answer.status}`);
+  if (answer.status === 400) toast(word("cancel_late"), "bad");
+  else if (answer.status === 404) toast(errorText("job_not_found"), "bad");
+  else if (!answer.ok) failed();
+}
+
+/** @param {HTMLElement} button */
+async function remove(button) {
+  const sure = await ask({
+    question: word("delete_ask", { title: titleOf(button) }),
+    reason: word("delete_why"),
+    yes: word("delete_yes"),
+    no: word("dismiss"),
+    mood: "bad",
+  });
+  if (!sure) return;
+  const answer = await call("DELETE", `/api/jobs/${encodedIdOf(button)}`);
+  if (answer.ok) toast(word("deleted"), "good");
+  else failed();
+  redrawList();
+}
+
+/** @param {HTMLElement} button */
+async function revoke(button) {
+  const sure = await ask({
+    question: word("revoke_ask", { title: titleOf(button) }),
+    reason: word("revoke_why"),
+    yes: word("revoke_yes"),
+    no: word("dismiss"),
+    mood: "bad",
+  });
+  if (!sure) return;
+  const answer = await call("POST", `/api/jobs/${encodedIdOf(button)}/revoke`);
+  if (answer.ok) {
+    const count = answer.data.still_used_by.length;
+    toast(word(count ? "revoked_shared" : "revoked", { count }), "good");
+  } else failed();
+  redrawList();
+}
+
+/**
+ * Save a receipt as JSON. Its address needs the token, which a link cannot carry.
+ *
+ * @param {HTMLElement} button
+ */
+async function receipt(button) {
+  const answer = await call("GET", `/api/receipt/${encodedIdOf(button)}`);
+  if (!answer.ok) return failed();
+  const text = JSON.stringify(answer.data, null, 2);
+  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  make("a", { href: url, download: `receipt-${idOf(button)}.json` }).click();
+  URL.revokeObjectURL(url);
+}
+
+/** @param {HTMLElement} button */
+async function retry(button) {
+  const stated = await ask({
+    question: word("retry_ask", { title: titleOf(button) }),
+    reason: word("consent"),
+    yes: word("retry_yes"),
+    no: word("dismiss"),
+    mood: "good",
+  });
+  if (!stated) return;
+  const known = await call("GET", `/api/status/${encodedIdOf(button)}`);
+  if (!known.ok) return failed();
+  const { type, source_file, target_file, face_mappings, options } = known.data;
+  const body = { source_file, target_file, face_mappings, options, consent: true };
+  const answer = await call("POST", `/api/process/${type}`, { body });
+  if (answer.ok) toast(word("retried"), "good");
+  else if (answer.status === 429) toast(refusalOf(answer), "bad");
+  else failed();
+}
+
+export function watchButtons() {
+  document.addEventListener("click", async (event) => {
+    const button = nearest(event, "button[data-do]");
+    if (!(button instanceof HTMLButtonElement) || button.disabled) return;
+    try {
+      await actions[button.dataset.do ?? ""](button);
+    } catch (error) {
+      console.error(error);
+      failed();
+    }
+    refresh();
+  });
+}

@@ -1,0 +1,55 @@
+/* Tells the end of each task once, also when the task ended while this tab was on another page. */
+
+import { jobs, live, refresh } from "./tasks.js";
+import { toast } from "./toasts.js";
+import { offer } from "./viewer.js";
+import { reasonOf, word } from "./words.js";
+
+/** @import {Job} from "./tasks.js" */
+
+const WATCHED = "faceswap-watched";
+
+/** Tasks that this tab saw alive. */
+let watched = new Set(/** @type {string[]} */ (JSON.parse(sessionStorage.getItem(WATCHED) || "[]")));
+
+/**
+ * Tasks that a form of this page has just queued, and how many answers without them to wait for: the next
+ * answer may have been on its way before the task was queued.
+ *
+ * @type {Map<string, number>}
+ */
+const fresh = new Map();
+
+export function announce() {
+  for (const job of jobs) {
+    if (!live(job) && watched.has(job.id)) tell(job);
+  }
+  for (const [id, answers] of fresh) {
+    if (answers === 0 || jobs.some((job) => job.id === id)) fresh.delete(id);
+    else fresh.set(id, answers - 1);
+  }
+  watched = new Set([...jobs.filter(live).map((job) => job.id), ...fresh.keys()]);
+  sessionStorage.setItem(WATCHED, JSON.stringify([...watched]));
+}
+
+/** @param {Job} job */
+function tell(job) {
+  const { title } = job;
+  if (job.status === "completed") {
+    toast(word("done_toast", { title }), "good");
+    offer(job);
+  } else if (job.error_code === "cancelled") toast(word("cancelled_toast", { title }), "bad");
+  else toast(`${word("failed_toast", { title })} ${reasonOf(job)}`, "bad");
+}
+
+/** A form of this page has queued tasks and shows their ids: a task that is over within a second is told, too. */
+export function queued() {
+  for (const message of document.querySelectorAll("[data-queued]")) {
+    for (const id of (message.getAttribute("data-queued") ?? "").split(" ")) {
+      fresh.set(id, 1);
+      watched.add(id);
+    }
+    message.removeAttribute("data-queued");
+  }
+  refresh();
+}

@@ -1,0 +1,28 @@
+/* Whether the server answers, and what the panel says when it does not. */
+
+import { part } from "./dom.js";
+import { onLostConnection } from "./gradio.js";
+import { toast } from "./toasts.js";
+import { word } from "./words.js";
+
+const LOST = "faceswap-lost"; // kept over a reload: Gradio reloads the page when the server is back
+
+/** @typedef {"offline" | "session_lost"} Problem the key of the sentence that tells it */
+
+let connected = !sessionStorage.getItem(LOST);
+
+/** @param {Problem | null} problem */
+export function connection(problem) {
+  const notice = part("fs-notice");
+  notice.textContent = problem ? word(problem) : "";
+  notice.hidden = !problem;
+  part("fs-dock").dataset.offline = String(Boolean(problem));
+  if (!problem && !connected) toast(word("online"), "good");
+  connected = !problem;
+  if (problem) sessionStorage.setItem(LOST, problem);
+  else sessionStorage.removeItem(LOST);
+}
+
+export function watchConnection() {
+  onLostConnection({ title: word("attention"), text: word("offline") }, () => connection("offline"));
+}

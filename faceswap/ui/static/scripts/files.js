@@ -1,0 +1,57 @@
+/* Files that somebody chooses or drops, before a byte of them is sent. */
+
+import { find, nearest } from "./dom.js";
+import { toast } from "./toasts.js";
+import { errorText } from "./words.js";
+
+/**
+ * The sentence that refuses these files, or null: what is empty or larger than the server takes.
+ *
+ * @param {FileList} files
+ * @returns {string | null}
+ */
+export function problemOf(files) {
+  const limitMb = Number(find("fs-dock")?.dataset.limit || Infinity);
+  for (const file of files) {
+    if (file.size === 0) return errorText("empty_file");
+    if (file.size > limitMb * 1e6) return errorText("too_large", { limit_mb: limitMb });
+  }
+  return null;
+}
+
+/**
+ * The files of a `drop`, or of a file input's `change`.
+ *
+ * @param {Event} event
+ * @returns {FileList | null}
+ */
+export function filesOf(event) {
+  if (event instanceof DragEvent) return event.dataTransfer?.files ?? null;
+  return event.target instanceof HTMLInputElement ? event.target.files : null;
+}
+
+/**
+ * So that the same file can be chosen again.
+ *
+ * @param {Event} event
+ */
+export function forgetChoice(event) {
+  if (event.type === "change" && event.target instanceof HTMLInputElement) event.target.value = "";
+}
+
+/** Gradio's file inputs send whatever they get: stop what would be refused. */
+export function guardSlots() {
+  document.addEventListener("change", guard, true);
+  document.addEventListener("drop", guard, true);
+}
+
+/** @param {Event} event */
+function guard(event) {
+  const files = nearest(event, ".fs-slot") && filesOf(event);
+  const problem = files?.length ? problemOf(files) : null;
+  if (!problem) return;
+  event.stopImmediatePropagation();
+  event.preventDefault();
+  forgetChoice(event);
+  toast(problem, "bad");
+}

@@ -1,0 +1,59 @@
+/* What every page does by itself, put together. The pages' Python calls the functions that are exported here
+ * as `window.faceswap.NAME(…)`; see `doors.js`.
+ */
+
+import { watchButtons } from "./actions.js";
+import { announce } from "./announce.js";
+import { watchResults } from "./compare.js";
+import { watchConnection } from "./connection.js";
+import { inspectAgain } from "./diagnostics.js";
+import { guardSlots } from "./files.js";
+import { UNCHANGED, speak } from "./gradio.js";
+import { watchFaces } from "./mapping.js";
+import { render, startPanel, table } from "./panel.js";
+import { signIn } from "./server.js";
+import { stayInSight } from "./space.js";
+import { look, signature } from "./tasks.js";
+import { localise } from "./times.js";
+import { language, word } from "./words.js";
+
+export { queued } from "./announce.js";
+export { lendInspector } from "./diagnostics.js";
+export { example, moment } from "./form.js";
+export { keepFaces, mapping, restoreMapping } from "./mapping.js";
+export { localise } from "./times.js";
+export { lendViewer, view } from "./viewer.js";
+
+/**
+ * The panel's timer calls this. It fetches the tasks; no event reaches the server.
+ *
+ * @param {unknown} token
+ * @returns {Promise<unknown[]>} the values of the panel's table and of the signature's component
+ */
+export async function tick(token) {
+  signIn(token);
+  localise();
+  const known = await look();
+  if (known === "changed") {
+    announce();
+    inspectAgain();
+  }
+  if (known !== "unknown") render();
+  return known === "changed" ? [table(), signature()] : [UNCHANGED, UNCHANGED];
+}
+
+/** Gradio calls this once, when the page's elements are there. */
+export function start() {
+  const page = document.querySelector("[data-page]")?.getAttribute("data-page") || "start";
+  document.title = page === "start" ? word("title_start") : `${word(`title_${page}`)} · ${word("title_start")}`;
+  startPanel();
+  stayInSight();
+}
+
+document.documentElement.lang = language;
+speak(language);
+watchConnection();
+watchButtons();
+watchResults();
+guardSlots();
+watchFaces();

@@ -1,0 +1,139 @@
+/* The page of several faces: which picture goes onto which face. */
+
+import { find, inside, make, nearest } from "./dom.js";
+import { filesOf, forgetChoice, problemOf } from "./files.js";
+import { call, upload } from "./server.js";
+import { toast } from "./toasts.js";
+import { refusalOf, word } from "./words.js";
+
+const KEPT = "faceswap-faces"; // in this tab: {target, mapped} as JSON
+
+/**
+ * A chosen picture.
+ *
+ * @typedef {object} Source
+ * @property {string} file the upload's id
+ * @property {string} name
+ * @property {string} preview the face in it: a JPEG in base64
+ */
+
+/** @type {Record<string, Source>} by the id of a face of the target that is shown */
+let mapped = {};
+
+/** A refusal whose message is a sentence for the page. */
+class Refused extends Error {}
+
+const targetShown = () => document.querySelector(".fs-people")?.getAttribute("data-target");
+
+/** @returns {NodeListOf<HTMLElement>} */
+const faces = () => document.querySelectorAll(".fs-people li");
+
+/** For the start and the preview: JSON of face id to upload id, or "" on a page that maps no faces. */
+export function mapping() {
+  if (!find("fs-mapping")) return "";
+  return JSON.stringify(Object.fromEntries(Object.entries(mapped).map(([face, { file }]) => [face, file])));
+}
+
+function keep() {
+  const target = targetShown();
+  if (target) sessionStorage.setItem(KEPT, JSON.stringify({ target, mapped }));
+}
+
+/**
+ * Of an example: {target, mapped} as JSON, or "" when there was none to be had.
+ *
+ * @param {string} kept
+ */
+export function keepFaces(kept) {
+  if (kept) sessionStorage.setItem(KEPT, kept);
+}
+
+/** The faces of a target were drawn: show what was chosen for that target before. */
+export function restoreMapping() {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) || "{}");
+  const target = targetShown();
+  mapped = target && kept.target === target ? kept.mapped : {};
+  for (const face of faces()) show(face);
+}
+
+/** @param {HTMLElement} item */
+function show(item) {
+  const chosen = mapped[item.dataset.face ?? ""];
+  inside(item, ".fs-drop-picture").replaceChildren(
+    ...(chosen ? [make("img", { src: `data:image/jpeg;base64,${chosen.preview}`, alt: "" })] : []),
+  );
+  item.dataset.mapped = String(Boolean(chosen));
+  inside(item, ".fs-drop-hint").textContent = word(chosen ? "replace" : "face_drop");
+  inside(item, ".fs-drop-state").textContent = chosen ? chosen.name : word("face_kept");
+  inside(item, "[data-do=unmap]").hidden = !chosen;
+}
+
+/** @param {HTMLElement} button inside a face's item */
+export function unmap(button) {
+  const item = button.closest("li");
+  if (!item) return;
+  delete mapped[item.dataset.face ?? ""];
+  keep();
+  show(item);
+  inside(item, "input").focus();
+}
+
+/**
+ * @param {HTMLElement} item
+ * @param {File} file
+ */
+async function mapFace(item, file) {
+  const state = inside(item, ".fs-drop-state");
+  const target = targetShown();
+  state.textContent = word("face_busy");
+  item.dataset.problem = "false";
+  try {
+    const chosen = await takeFace(file);
+    if (targetShown() !== target) return;
+    mapped[item.dataset.face ?? ""] = chosen;
+    keep();
+    show(item);
+  } catch (problem) {
+    show(item);
+    item.dataset.problem = "true";
+    state.textContent = problem instanceof Refused ? problem.message : word("action_failed");
+  }
+}
+
+/**
+ * Upload a picture and find the face in it that would be used.
+ *
+ * @param {File} file
+ * @returns {Promise<Source>}
+ */
+async function takeFace(file) {
+  const sent = await upload(file);
+  if (!sent.ok) throw new Refused(refusalOf(sent));
+  const taken = sent.data;
+  if (!taken.type.startsWith("image/")) throw new Refused(word("need_picture"));
+  const looked = await call("POST", "/api/detect-faces", { body: { fileId: taken.fileId } });
+  if (!looked.ok) throw new Refused(refusalOf(looked));
+  /** @type {{width: number, height: number, preview: string}[]} */
+  const found = looked.data.faces;
+  if (!found.length) throw new Refused(word("no_face_here"));
+  const largest = found.reduce((one, other) => (other.width * other.height > one.width * one.height ? other : one));
+  return { file: taken.fileId, name: taken.fileName, preview: largest.preview.split(",")[1] };
+}
+
+/** @param {Event} event */
+function chooseForFace(event) {
+  const item = nearest(event, ".fs-drop")?.closest("li");
+  if (!item) return;
+  if (event.type === "dragover") return event.preventDefault();
+  const files = filesOf(event);
+  if (!files?.length) return;
+  event.preventDefault();
+  const problem = problemOf(files);
+  if (problem) toast(problem, "bad");
+  else mapFace(item, files[0]);
+  forgetChoice(event);
+}
+
+export function watchFaces() {
+  for (const name of ["change", "drop", "dragover"]) document.addEventListener(name, chooseForFace);
+}

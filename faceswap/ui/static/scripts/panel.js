@@ -1,0 +1,148 @@
+/* The docked panel: a table of live tasks with a cancel button for each, and the last ones that ended.
+ *
+ * The table is a Dataframe of Gradio's, which takes the value of `table()`; the rest is drawn here.
+ */
+
+import { find, make, part } from "./dom.js";
+import { dataframe, rowsOf } from "./gradio.js";
+import { address } from "./server.js";
+import { jobs, live } from "./tasks.js";
+import { catalogue, left, reasonOf, remoteStopOf, statusOf, word } from "./words.js";
+
+/** @import {Job} from "./tasks.js" */
+
+const OPEN = "faceswap-panel"; // remembered by the browser: "open" or "closed"
+const OPEN_FROM_WIDTH = "(min-width: 900px)";
+
+export function table() {
+  const headers = ["column_title", "column_status", "column_progress", "column_eta"].map((key) => word(key));
+  const rows = jobs.filter(live).map((job) => [job.title, statusOf(job), bar(job), left(job)]);
+  return dataframe(headers, rows);
+}
+
+/**
+ * Markup of numbers only: these cells are HTML, while those with titles and words are plain text.
+ *
+ * @param {Job} job
+ */
+function bar(job) {
+  const done = Math.floor(Number(job.progress));
+  return `<span class="fs-bar"><i style="width:${done}%"></i></span><span class="fs-percent">${done}%</span>`;
+}
+
+export function render() {
+  const active = jobs.filter(live);
+  const counts = { running: active.filter((job) => job.status === "processing").length, live: active.length };
+  const pill = part("fs-pill");
+  part("fs-count").textContent = active.length ? word("tasks_count", counts) : word("tasks");
+  pill.title = active.length ? word("tasks_hint", counts) : "";
+  pill.dataset.running = String(counts.running > 0);
+  part("fs-dock").dataset.active = String(active.length);
+  renderCancels(active);
+  align();
+  renderFinished(jobs.filter((job) => !live(job)));
+  for (const job of active) {
+    for (const meter of document.querySelectorAll(`progress[data-job="${CSS.escape(job.id)}"]`)) {
+      if (meter instanceof HTMLProgressElement) meter.value = job.progress;
+    }
+  }
+}
+
+/**
+ * A button stays the same element while its task lives, so that focus and clicks survive a refresh.
+ *
+ * @param {Job[]} active
+ */
+function renderCancels(active) {
+  const list = part("fs-cancels");
+  const items = /** @type {HTMLElement[]} */ ([...list.children]);
+  const present = new Map(items.map((item) => [item.dataset.job, item]));
+  const wanted = active.map((job) => present.get(job.id) || cancelButton(job));
+  for (const [id, item] of present) {
+    if (active.some((job) => job.id === id)) continue;
+    const focused = item.contains(document.activeElement);
+    item.remove();
+    if (focused) (list.querySelector("button") || part("fs-pill")).focus();
+  }
+  wanted.forEach((item, index) => {
+    if (list.children[index] !== item) list.insertBefore(item, list.children[index] || null);
+  });
+}
+
+/** @param {Job} job */
+function cancelButton(job) {
+  const label = word("cancel_named", { title: job.title });
+  const button = make("button", { type: "button", ariaLabel: label, title: label }, "✕");
+  button.dataset.do = "cancel";
+  button.dataset.job = job.id;
+  const item = make("li", {}, button);
+  item.dataset.job = job.id;
+  return item;
+}
+
+/**
+ * Put each cancel button beside its row, whatever the table's own measures are. It moves nothing that it
+ * measures: the dock's observer calls it whenever the dock's size changes.
+ */
+function align() {
+  const rows = rowsOf("fs-table");
+  const column = find("fs-cancels");
+  if (!rows || !column) return;
+  column.style.top = `${rows.top - part("fs-active").getBoundingClientRect().top}px`;
+}
+
+/** @param {Job[]} finished */
+function renderFinished(finished) {
+  const list = part("fs-finished");
+  part("fs-finished-head").hidden = finished.length === 0;
+  const shown = finished.map((job) => `${job.id} ${job.status} ${job.remote_stop} ${job.result_url}`).join("|");
+  if (list.dataset.shown === shown) return;
+  list.dataset.shown = shown;
+  list.replaceChildren(...finished.map(finishedItem));
+}
+
+/** @param {Job} job */
+function finishedItem(job) {
+  const state = make("span", { className: "fs-status" }, catalogue.status[job.status]);
+  state.dataset.status = job.status;
+  const item = make("li", {}, make("span", { className: "fs-title", title: job.title }, job.title), state);
+  item.dataset.job = job.id;
+  const remarks = [reasonOf(job), remoteStopOf(job)].filter(Boolean).join(" · ");
+  if (remarks) item.append(make("span", { className: "fs-why" }, remarks));
+  if (job.result_url) {
+    const play = make("button", { type: "button" }, word(job.type.endsWith("video") ? "play" : "view"));
+    play.dataset.do = "view";
+    play.dataset.job = job.id;
+    play.ariaLabel = `${play.textContent}: ${job.title}`;
+    const save = make("a", { href: address(job.result_url), download: "" }, word("download"));
+    save.ariaLabel = `${word("download")}: ${job.title}`;
+    item.append(make("span", { className: "fs-acts" }, play, save));
+  }
+  return item;
+}
+
+export function toggle() {
+  const open = part("fs-dock").dataset.open !== "true";
+  localStorage.setItem(OPEN, open ? "open" : "closed");
+  show(open);
+}
+
+/** @param {boolean} open */
+function show(open) {
+  part("fs-dock").dataset.open = String(open);
+  part("fs-pill").ariaExpanded = String(open);
+}
+
+/** Called once, when the dock is on the page. */
+export function startPanel() {
+  const dock = part("fs-dock");
+  dock.setAttribute("role", "region");
+  dock.setAttribute("aria-label", word("panel"));
+  dock.dataset.limit = part("fs-pill").dataset.limit;
+  const remembered = localStorage.getItem(OPEN);
+  show(remembered ? remembered === "open" : window.matchMedia(OPEN_FROM_WIDTH).matches);
+  new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--fs-dock-height", `${dock.offsetHeight}px`);
+    align();
+  }).observe(dock);
+}

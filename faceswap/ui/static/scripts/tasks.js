@@ -1,0 +1,78 @@
+/* The tasks of this owner as the server last told them. */
+
+import { connection } from "./connection.js";
+import { find } from "./dom.js";
+import { note } from "./journal.js";
+import { call } from "./server.js";
+
+/**
+ * A task as /api/tasks shows it: the fields that these scripts use.
+ *
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {string} type
+ * @property {"pending" | "processing" | "completed" | "failed"} status
+ * @property {number} progress 0 to 100
+ * @property {string} stage
+ * @property {number} attempt
+ * @property {number | null} eta_s
+ * @property {number | null} position in the queue, from 1
+ * @property {string} title what somebody typed: it goes into text nodes, never into markup
+ * @property {string | null} error_code
+ * @property {Record<string, unknown>} error_details
+ * @property {string | null} error_message in English
+ * @property {string | null} result_url
+ * @property {string} remote_stop
+ */
+
+/** @type {Job[]} newest first */
+export let jobs = [];
+
+/** @type {string | null} */
+let etag = null;
+let busy = false;
+let wanted = false;
+
+/** @param {Job} job */
+export const live = (job) => job.status === "pending" || job.status === "processing";
+
+/** @param {string} [id] */
+export const jobOf = (id) => jobs.find((job) => job.id === id);
+
+/** Changes exactly when a list of tasks must be drawn again. */
+export const signature = () => jobs.map((job) => `${job.id}:${job.status}:${job.remote_stop}`).join(" ");
+
+/** Ask for the tasks now instead of at the timer's next tick. */
+export const refresh = () => find("fs-refresh")?.click();
+
+/**
+ * Ask the server for the tasks. At most one request is under way, and none in a hidden tab.
+ *
+ * @returns {Promise<"changed" | "same" | "unknown">} what is known of the tasks after it
+ */
+export async function look() {
+  if (busy || document.hidden) {
+    wanted ||= busy;
+    return "unknown";
+  }
+  busy = true;
+  try {
+    const known = etag ? { "If-None-Match": etag } : undefined;
+    const answer = await call("GET", "/api/tasks?scope=recent", { headers: known });
+    connection(answer.status === 401 ? "session_lost" : answer.status >= 500 ? "offline" : null);
+    if (answer.status === 304) return "same";
+    if (!answer.ok) return "unknown";
+    note(jobs, answer.data, etag === null);
+    jobs = answer.data;
+    etag = answer.headers.get("ETag");
+    return "changed";
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
+    connection("offline");
+    return "unknown";
+  } finally {
+    busy = false;
+    if (wanted) setTimeout(refresh);
+    wanted = false;
+  }
+}
