@@ -17,6 +17,7 @@ FaceSwapError
 ├── BadMedia
 │   ├── EmptyFile
 │   ├── UnsupportedMedia
+│   │   ├── UnsupportedCodec
 │   │   └── WrongKind
 │   ├── TooLarge
 │   │   ├── BucketNeeded
@@ -33,6 +34,7 @@ FaceSwapError
 │   ├── WeightsMissing
 │   ├── ExampleMissing
 │   ├── EngineCrashed
+│   ├── EngineOutOfMemory
 │   ├── NeuralUnavailable
 │   │   ├── NeuralNotInstalled
 │   │   ├── NeuralWeightsMissing
@@ -178,6 +180,13 @@ class UnsupportedMedia(BadMedia):
     code = "unsupported_media"
 
 
+class UnsupportedCodec(UnsupportedMedia):
+    """This video is encoded as {codec}, which is not accepted here. Convert it to H.264 in an MP4 file
+    first."""
+
+    code = "unsupported_codec"
+
+
 class WrongKind(UnsupportedMedia):
     """This is the wrong kind of file ({found} instead of {expected}). Choose another one."""
 
@@ -279,6 +288,13 @@ class EngineCrashed(BackendUnavailable):
     """The engine stopped unexpectedly while processing this task. Try another file or export it again."""
 
     code = "engine_crashed"
+
+
+class EngineOutOfMemory(BackendUnavailable):
+    """This computer ran out of memory, and the system ended the engine twice. Close other programs, or try a
+    smaller file."""
+
+    code = "engine_out_of_memory"
 
 
 class NeuralUnavailable(BackendUnavailable):

@@ -15,7 +15,8 @@ import numpy as np
 from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mesh import FaceMesh, Pose
 from faceswap.engine.face.sampling import spread_frames
-from faceswap.engine.face.tracking import Tracked, smoothed
+from faceswap.engine.face.smoothing import steadied
+from faceswap.engine.face.tracking import Tracked
 from faceswap.engine.mesh.shape import resting_shape
 from faceswap.engine.planes import F32, Planes
 from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
@@ -27,6 +28,9 @@ _REACH = 3
 _SEEN_AT_LEAST = _REACH + 1
 """Frames within that reach in which a face must be seen: other things look like one for a moment only. A face
 that just came is seen in so many, if it stays."""
+_AHEAD_AT_MOST = 2 * _REACH
+"""Frames held back until there are so many distinct ones ahead: pictures that stand still for longer end the
+wait."""
 _HELD_AT_MOST = 16
 """Frames held back until there are enough faces for a swapper that likes several."""
 _SAMPLES = 24
@@ -60,6 +64,15 @@ class _Seen:
     faces: dict[int, Tracked]
     moment: int
     audio: list[AudioPacket] = field(default_factory=list[AudioPacket])
+
+
+@dataclass(slots=True)
+class _Moment:
+    """The faces of a distinct picture, and in how many frames it was shown."""
+
+    moment: int
+    faces: dict[int, Tracked]
+    frames: int = 1
 
 
 class RestingShapes:
@@ -244,7 +257,8 @@ class _Swapping:
     ) -> None:
         self._swapper, self._shapes, self._on_frame = swapper, shapes, on_frame
         self._at_once = swapper.at_once if isinstance(swapper, BatchSwapper) else 1
-        self._past: deque[tuple[int, dict[int, Tracked]]] = deque()
+        self._past: deque[_Moment] = deque()
+        self._settled: tuple[tuple[int, set[int]], dict[int, F32]] | None = None
         self._waiting: deque[_Seen] = deque()
         self._due: list[_Due] = []
         self._gone: set[int] = set()
@@ -261,26 +275,35 @@ class _Swapping:
                     out.put(item)
             elif isinstance(item, _Seen):
                 self._waiting.append(item)
-                if len(self._waiting) > _REACH:
+                while self._knows_enough():
                     self._settle(out, reader)
         while self._waiting:
             self._settle(out, reader)
         self._finish(out)
         out.end()
 
+    def _knows_enough(self) -> bool:
+        """Whether the frames that smoothing looks ahead to are there."""
+        if not self._waiting:
+            return False
+        ahead = self._waiting[-1].moment - self._waiting[0].moment
+        return ahead >= _REACH or len(self._waiting) > _AHEAD_AT_MOST
+
     def _settle(self, out: _Pipe, reader: VideoReader) -> None:
         seen = self._waiting.popleft()
-        faces = self._smoothed(seen)
+        faces = self._faces_of(seen)
         due = _Due(seen, [])
         if faces:
             seen.frame.make_writable()
             planes = Planes(*seen.frame.planes(), reader.colour)
             due.faces.extend(self._met(planes, track, landmarks) for track, landmarks in faces.items())
         self._due.append(due)
-        if not self._past or self._past[-1][0] != seen.moment:
-            self._past.append((seen.moment, seen.faces))
-        while self._past and self._past[0][0] < seen.moment - _REACH:
-            gone = set(self._past.popleft()[1])
+        if not self._past or self._past[-1].moment != seen.moment:
+            self._past.append(_Moment(seen.moment, seen.faces))
+        else:
+            self._past[-1].frames += 1
+        while self._past and self._past[0].moment < seen.moment - _REACH:
+            gone = set(self._past.popleft().faces)
             self._gone |= gone - self._in_view()
         if self._at_once == 1 or len(self._due) >= _HELD_AT_MOST or self._faces_due() >= self._at_once:
             self._finish(out)
@@ -307,27 +330,40 @@ class _Swapping:
         return FaceInFrame(planes, track, landmarks)
 
     def _in_view(self) -> set[int]:
-        tracks = {track for _, faces in self._past for track in faces}
+        tracks = {track for one in self._past for track in one.faces}
         return tracks | {track for seen in self._waiting for track in seen.faces}
 
+    def _faces_of(self, seen: _Seen) -> dict[int, F32]:
+        """The faces of a frame, smoothed over time; a repeated picture has those of the one before it."""
+        if self._settled is not None and self._settled[0] == (seen.moment, set(seen.faces)):
+            return self._settled[1]
+        faces = self._smoothed(seen)
+        self._settled = (seen.moment, set(seen.faces)), faces
+        return faces
+
     def _smoothed(self, seen: _Seen) -> dict[int, F32]:
-        """The faces of a frame, smoothed over time. One that was missed or not measured, but measured before
-        and after, is filled in; one that is seen for a frame or two only was no face.
+        """One that was missed or not measured, but measured before and after, is filled in; one that is seen
+        for a frame or two only was no face.
         """
-        views = dict(self._past)
-        views[seen.moment] = seen.faces
-        for later in self._waiting:
-            views.setdefault(later.moment, later.faces)
-        near = sorted(moment for moment in views if abs(moment - seen.moment) <= _REACH)
+        views = {one.moment: _Moment(one.moment, one.faces, one.frames) for one in self._past}
+        for one in (seen, *self._waiting):
+            if one.moment in views:
+                views[one.moment].frames += 1
+            else:
+                views[one.moment] = _Moment(one.moment, one.faces)
+        near = [view for view in views.values() if abs(view.moment - seen.moment) <= _REACH]
+        frames = sum(view.frames for view in near)
         result: dict[int, F32] = {}
-        for track in sorted({track for moment in near for track in views[moment]}):
-            moments = [moment for moment in near if track in views[moment]]
-            if len(moments) < min(_SEEN_AT_LEAST, len(near)):
+        for track in sorted({track for view in near for track in view.faces}):
+            times = sum(view.frames for view in near if track in view.faces)
+            if times < min(_SEEN_AT_LEAST, frames):
                 continue
-            measured = [moment for moment in moments if views[moment][track].measured]
+            measured = sorted(
+                view.moment for view in near if track in view.faces and view.faces[track].measured
+            )
             if measured and measured[0] <= seen.moment <= measured[-1]:
-                points = [views[moment][track].found.landmarks for moment in measured]
-                result[track] = smoothed(measured, points, seen.moment, _REACH)
+                points = [views[moment].faces[track].found.landmarks for moment in measured]
+                result[track] = steadied(measured, points, seen.moment, _REACH)
             elif track in seen.faces:
                 result[track] = seen.faces[track].found.landmarks
         return result

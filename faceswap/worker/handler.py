@@ -24,6 +24,7 @@ from faceswap.engine.face.models import landmarker_path
 from faceswap.engine.options import Options
 from faceswap.errors import EngineCrashed, NoFaceFound
 from faceswap.media import Limits
+from faceswap.worker.queue_watch import QueueWatch
 from faceswap.worker.run import Config, WorkerRun
 
 R = TypeVar("R")
@@ -63,6 +64,17 @@ class EarlyStops:
         early = job_id in self._ids
         self._ids.pop(job_id, None)
         return early
+
+
+def watch_queue() -> None:
+    """Make the SDK pause after a failed request, and end this worker when its queue stays out of reach."""
+    original = JobScaler.__init__
+
+    def watched_init(self: JobScaler, config: dict[str, Any]) -> None:
+        original(self, config)
+        self.jobs_fetcher = QueueWatch(self.kill_worker).watched(self.jobs_fetcher)
+
+    JobScaler.__init__ = watched_init
 
 
 class Worker:
@@ -148,6 +160,7 @@ def main() -> None:
     config = Config.from_env()
     early_stops = EarlyStops()
     early_stops.watch()
+    watch_queue()
 
     def engine_is_fit() -> None:
         check_fitness(config)

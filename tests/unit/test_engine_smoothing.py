@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from faceswap.engine.face.tracking import smoothed
+from faceswap.engine.face.smoothing import smoothed
 
 
 def face(value: float) -> np.ndarray:

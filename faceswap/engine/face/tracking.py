@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from faceswap.engine.face.landmarks import Found, Landmarker, same_face
-from faceswap.engine.planes import F32, U8, Planes, Region, as_u8
+from faceswap.engine.planes import U8, Planes, Region, as_u8
 
 _PRESENCE_TO_BEGIN = 0.97
 """Of real faces all but one in 150 reach it; a wood or a cloud passes 0.9 for a moment."""
@@ -21,13 +21,24 @@ _LARGER = 1.4
 """A face that is this much larger than the only one tracked takes its place."""
 _MEMORY_FRAMES = 10
 """A face that comes back within so many frames, where it was, is the same."""
-_CUT_LUMA = 28.0
-"""Mean change of luma between two frames that have nothing in common."""
+_SEARCHED_FRAMES = 45
+"""A face that was lost is looked for so long around the place where it was."""
+_SEARCHED_AROUND = 3.0
+"""Side of that place, over the side of the face's region."""
+_CHANGE_LUMA = 28.0
+"""Mean change of luma from which on two frames may be those of two shots: or the camera moves fast."""
+_SAME_LOOK = 0.75
+"""Correlation of two thumbnails of a face from which on it is the same face in the same shot."""
+_SAME_SIZE = 1.25
+"""Ratio of a face's sizes in two frames of one shot, at most."""
+_PRESENCE_AFTER_CHANGE = 0.9
 _REPEAT_LUMA = 0.6
 _STILL_LUMA = 5.0
 _UNMEASURED_AT_MOST = 2
 """So that smoothing, which looks three frames far, finds measured ones on both sides."""
 _THUMBNAIL = (48, 48)
+_FACE_IN_VIEW = np.hypot(*np.meshgrid((np.arange(48) - 23.5) / 17, (np.arange(48) - 23.5) / 21)) < 1
+"""(48, 48) bool: the part of a thumbnail that the face itself fills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +87,50 @@ class Tracker:
         the landmarks are the same, so that smoothing does not take the pause for a stop.
         """
         self._frame += 1
-        if self._is_cut(planes):
-            self._followed, self._lost = [], []
-        repeat = bool(self._followed) and self._is_repeat(planes)
+        changed = self._has_changed(planes)
+        if changed:
+            self._followed = self._recognised(planes)
+            self._lost = []
+        repeat = bool(self._followed) and not changed and self._is_repeat(planes)
         if not repeat:
-            self._follow(planes)
+            self._follow(planes, closely=changed)
             self._previous = self._first_view(planes)
         faces = [Tracked(one.track, one.found, one.unmeasured == 0) for one in self._followed]
         return faces, repeat
 
-    def _follow(self, planes: Planes) -> None:
+    def _recognised(self, planes: Planes) -> list[_Followed]:
+        """Those of the followed faces that are still there although the picture has changed: then the camera
+        moved. After a cut there are none, or they look different.
+        """
+        if not self._followed:
+            return []
+        regions = [region for _, region in self._landmarker.detect(planes, self._upright)]
+        kept: list[_Followed] = []
+        for one in self._followed:
+            for region in (one.found.region, *regions):
+                found = self._landmarker.find(planes, region)
+                if found.presence < _PRESENCE_TO_STAY:
+                    continue
+                found = self._landmarker.find(planes, found.region)  # fits better than where it was before
+                view = _view(planes, found.region)
+                if (
+                    found.presence >= _PRESENCE_AFTER_CHANGE
+                    and 1 / _SAME_SIZE < found.height / one.found.height < _SAME_SIZE
+                    and _look_alike(view, one.view)
+                    and not any(same_face(found.region, other.found.region) for other in kept)
+                ):
+                    kept.append(_Followed(one.track, found, view))
+                    break
+        return kept
+
+    def _follow(self, planes: Planes, closely: bool) -> None:
+        """`closely`: the picture has changed, and those that are followed were found again in this frame."""
         kept: list[_Followed] = []
         before = len(self._followed)
         for one in self._followed:
+            if closely:  # was measured in this frame already
+                kept.append(one)
+                continue
             if one.unmeasured < _UNMEASURED_AT_MOST and self._is_still(planes, one):
                 one.unmeasured += 1
                 kept.append(one)
@@ -99,8 +141,9 @@ class Tracker:
                 kept.append(_Followed(one.track, found, _view(planes, found.region)))
             else:
                 self._lost.append((self._frame, one.track, one.found.region))
-        self._lost = [entry for entry in self._lost if self._frame - entry[0] <= _MEMORY_FRAMES]
-        self._followed = self._look(planes, kept) if self._must_look(len(kept), before) else kept
+        self._lost = [entry for entry in self._lost if self._frame - entry[0] <= _SEARCHED_FRAMES]
+        must = closely or self._lost or self._must_look(len(kept), before)
+        self._followed = self._look(planes, kept, closely) if must else kept
 
     def _must_look(self, followed: int, before: int) -> bool:
         if followed == 0 or followed < before:
@@ -108,10 +151,12 @@ class Tracker:
         every = _LOOK_EVERY if followed < self._most else _LOOK_CLOSELY_EVERY
         return self._frame % every == 0
 
-    def _look(self, planes: Planes, kept: list[_Followed]) -> list[_Followed]:
-        closely = self._frame % _LOOK_CLOSELY_EVERY == 0 and len(kept) < self._most
+    def _look(self, planes: Planes, kept: list[_Followed], closely: bool) -> list[_Followed]:
+        closely = len(kept) < self._most and (closely or self._frame % _LOOK_CLOSELY_EVERY == 0)
         detect = self._landmarker.detect_small if closely else self._landmarker.detect
         regions = [region for _, region in detect(planes, self._upright)]
+        if len(kept) < self._most and not closely:
+            regions += self._around_lost(planes, regions)
         for region in sorted(regions, key=lambda region: -region.side):
             if any(same_face(region, one.found.region) for one in kept):
                 continue
@@ -128,21 +173,35 @@ class Tracker:
                 kept = [*kept, _Followed(self._number_of(found.region), found, view)]
         return kept
 
+    def _around_lost(self, planes: Planes, seen: list[Region]) -> list[Region]:
+        """Faces too small for the detector in the whole frame, around the places of lost ones."""
+        found: list[Region] = []
+        for _, _, place in self._lost:
+            if any(same_face(place, region) for region in seen):
+                continue
+            around = replace(place, side=_SEARCHED_AROUND * place.side, angle=self._upright)
+            found += [region for _, region in self._landmarker.detect_within(planes, around)]
+        return found
+
     def _number_of(self, region: Region) -> int:
+        """That of the lost face which was here, or a new one."""
         for entry in self._lost:
             if same_face(entry[2], region):
                 self._lost.remove(entry)
-                return entry[1]
+                if self._frame - entry[0] <= _MEMORY_FRAMES:
+                    return entry[1]
+                break
         self._next += 1
         return self._next - 1
 
-    def _is_cut(self, planes: Planes) -> bool:
+    def _has_changed(self, planes: Planes) -> bool:
+        """Whether the picture has little in common with the one before it."""
         step_y, step_x = max(1, planes.height // 32), max(1, planes.width // 32)
         scene = planes.y[::step_y, ::step_x].copy()
         before, self._scene = self._scene, scene
         if before is None or before.shape != scene.shape:
             return False
-        return float(cv2.absdiff(scene, before).mean()) > _CUT_LUMA
+        return float(cv2.absdiff(scene, before).mean()) > _CHANGE_LUMA
 
     def _is_repeat(self, planes: Planes) -> bool:
         view, before = self._first_view(planes), self._previous
@@ -178,23 +237,11 @@ def _view(planes: Planes, region: Region) -> U8:
     return as_u8(cv2.resize(planes.y[y0:y1, x0:x1], _THUMBNAIL, interpolation=cv2.INTER_AREA))
 
 
-def smoothed(times: list[int], landmarks: list[F32], now: int, reach: int) -> F32:
-    """Landmarks at `now`, from those of the frames around it: a weighted quadratic (linear with few frames)
-    fit through time. It has no lag, unlike a causal filter, which trails fast motion.
-
-    Args:
-        times: of distinct frames, up to `reach` away from `now`; need not contain it.
-        landmarks: (478, 3) each.
-    """
-    offsets = np.asarray(times, np.float64) - now
-    if len(times) < 3:
-        return landmarks[int(np.argmin(np.abs(offsets)))]
-    offsets = offsets / reach
-    weights = np.exp(-0.5 * (offsets / 0.75) ** 2)
-    powers = np.vander(offsets, 3 if len(times) >= 5 else 2, increasing=True)
-    weighted = powers * weights[:, None]
-    shares = np.linalg.solve(powers.T @ weighted, weighted.T)[0].astype(np.float32)
-    result = landmarks[0] * shares[0]
-    for share, one in zip(shares[1:], landmarks[1:], strict=True):
-        result += one * share
-    return result
+def _look_alike(one: U8, other: U8) -> bool:
+    """Whether two thumbnails show the same face, whatever is around it and however bright it is."""
+    if not one.size or not other.size:
+        return False
+    first, second = (view.astype(np.float32)[_FACE_IN_VIEW] for view in (one, other))
+    first, second = first - first.mean(), second - second.mean()
+    strength = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(first @ second) > _SAME_LOOK * strength
