@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
+from faceswap.errors import EngineOutOfMemory, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
@@ -212,7 +212,7 @@ class Driver:
         )
         if done is not None:
             log.debug("job %s: completed by %s", run.job.id, report.swap.engine)
-            run.backend.forget(handle)
+            run.backend.clean_up(handle)
             return
         result.unlink(missing_ok=True)  # the file is this run's own: nobody else can have put it there
         log.debug("job %s: a result came too late and was deleted", run.job.id)
@@ -231,15 +231,17 @@ class Driver:
 
     def give_back(self, run: DrivenRun) -> None:
         """Let another dispatcher go on with a run, or start the job again if nothing was sent."""
-        if run.backend.survives_restart and run.job.submitted_at is not None:
-            self._store.end_lease(run.job)
-        else:
-            self._store.release(run.job, "given back: the app was stopped", spent=False)
+        if self._store.release(run.job, "given back: the app was stopped", spent=False) is None:
+            self._store.end_lease(run.job)  # it was submitted, perhaps just now
 
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
+        if isinstance(error, EngineOutOfMemory) and run.job.attempt == 1 and not run.backend.survives_restart:
+            # What used the memory may be over by the next attempt; the file is not at fault.
+            self._store.release(run.job, "restarted: out of memory", spent=True)
+            return
         self.fail(run.job, error, stop_remote=run.remote)
         if not run.remote:
-            run.backend.forget(handle_of(run.job))
+            run.backend.clean_up(handle_of(run.job))
             # A cancel that came meanwhile asked for the stop of this run, which never began or is over. After
             # a takeover the stop is that of another run, and not ours to confirm.
             self._store.stopped(run.job.id, RemoteStop.CONFIRMED, run.job.run)
@@ -254,7 +256,7 @@ class Driver:
     def clean_up_remotely(self, job: Job, backend: Backend) -> None:
         """Delete what a dead run had uploaded. Its place in the bucket is its own: no other run is hurt."""
         try:
-            backend.forget(handle_of(job))
+            backend.clean_up(handle_of(job))
         except Exception:  # the bucket's own expiry is the last resort
             log.exception("job %s: what its dead run had uploaded could not be deleted", job.id)
 

@@ -17,6 +17,7 @@ FaceSwapError
 ├── BadMedia
 │   ├── EmptyFile
 │   ├── UnsupportedMedia
+│   │   ├── UnsupportedCodec
 │   │   └── WrongKind
 │   ├── TooLarge
 │   │   ├── BucketNeeded
@@ -33,12 +34,14 @@ FaceSwapError
 │   ├── WeightsMissing
 │   ├── ExampleMissing
 │   ├── EngineCrashed
+│   ├── EngineOutOfMemory
 │   ├── NeuralUnavailable
 │   │   ├── NeuralNotInstalled
 │   │   ├── NeuralWeightsMissing
 │   │   ├── NeuralWeightsDamaged
 │   │   ├── NeuralWeightsWrong
 │   │   ├── NeuralWeightsUnsuitable
+│   │   ├── NeuralWeightsAmbiguous
 │   │   ├── NeuralWithoutGpu
 │   │   ├── NeuralOutOfMemory
 │   │   └── NeuralFailed
@@ -177,6 +180,13 @@ class UnsupportedMedia(BadMedia):
     code = "unsupported_media"
 
 
+class UnsupportedCodec(UnsupportedMedia):
+    """This video is encoded as {codec}, which is not accepted here. Convert it to H.264 in an MP4 file
+    first."""
+
+    code = "unsupported_codec"
+
+
 class WrongKind(UnsupportedMedia):
     """This is the wrong kind of file ({found} instead of {expected}). Choose another one."""
 
@@ -280,6 +290,13 @@ class EngineCrashed(BackendUnavailable):
     code = "engine_crashed"
 
 
+class EngineOutOfMemory(BackendUnavailable):
+    """This computer ran out of memory, and the system ended the engine twice. Close other programs, or try a
+    smaller file."""
+
+    code = "engine_out_of_memory"
+
+
 class NeuralUnavailable(BackendUnavailable):
     """The neural engine cannot be used. Choose the mesh engine."""
 
@@ -319,6 +336,13 @@ class NeuralWeightsUnsuitable(NeuralUnavailable):
     another one into the models folder, or choose the mesh engine."""
 
     code = "neural_weights_unsuitable"
+
+
+class NeuralWeightsAmbiguous(NeuralUnavailable):
+    """{file} could be one of several models that need different input. Name its model in a file {sidecar}
+    beside it, or choose the mesh engine."""
+
+    code = "neural_weights_ambiguous"
 
 
 class NeuralWithoutGpu(NeuralUnavailable):

@@ -22,10 +22,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from faceswap.engine.child.contract import MarksSpec, SealSpec, Spec
-from faceswap.engine.child.process import EngineProcess
+from faceswap.engine.child.process import EngineProcess, retried_without_memory
 from faceswap.engine.marks.found import FoundMarks
 from faceswap.engine.marks.marking import Label, Marking, Words
-from faceswap.engine.neural.weights import Role
+from faceswap.engine.neural.contracts import Role
 from faceswap.errors import BadMedia, FaceSwapError, JobTimeout, MarksMissing, SigningKeyUnusable
 from faceswap.folders import Folders
 from faceswap.jobs import Job, isoformat, terms_of
@@ -195,7 +195,7 @@ class Provenance:
             anchors=signing.anchor,
             label=marking.label,
         )
-        sealing = _asked(spec, _SEALING_LIMIT_S, wanted)
+        sealing = retried_without_memory(lambda: _asked(spec, _SEALING_LIMIT_S, wanted))
         return None if sealing is None else _require_marks(sealing.marks, marking, now)
 
     def require_key(self) -> None:
@@ -245,7 +245,7 @@ class Provenance:
             path=path.absolute(),
             anchors=own + anchors,
         )
-        looking = _asked(spec, _LOOKING_LIMIT_S)
+        looking = retried_without_memory(lambda: _asked(spec, _LOOKING_LIMIT_S))
         assert looking  # it is always wanted
         return judged(looking.marks)
 

@@ -1,6 +1,6 @@
-"""The intake of an untrusted file: limited while it is copied, judged by its content, kept under our name.
+"""Takes in an untrusted file: limits its size while copying it, judges its content, stores it by our name.
 
-What comes out of here is an `Upload` in the store; what does not pass leaves nothing behind.
+An accepted file is an `Upload` in the store. A refused file leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from faceswap.engine.child.contract import (
     PreviewSpec,
     Spec,
 )
-from faceswap.engine.child.process import EngineProcess
+from faceswap.engine.child.process import EngineProcess, retried_without_memory
 from faceswap.engine.face.found import DetectedFace
 from faceswap.engine.marks.marking import Label
 from faceswap.engine.options import Options
@@ -34,6 +34,7 @@ from faceswap.errors import (
     DiskFull,
     EmptyFile,
     EngineCrashed,
+    EngineOutOfMemory,
     GateUnavailable,
     JobTimeout,
     TooLarge,
@@ -93,7 +94,7 @@ class Intake:
             folder.mkdir(parents=True)
             raw = folder / "raw"
             size, digest = self._copy(file, raw)
-            sniff(raw)  # what has no signature that we know costs no child process
+            sniff(raw)  # a file of no known signature needs no child process
             clip = folder / "media.mp4" if expected == "video" else None
             upload = self._inspect(
                 raw, upload_id, Path(name).name[-120:] or "file", owner, size, digest, clip
@@ -177,7 +178,7 @@ class Intake:
                 refused = self._ask_engine(
                     GateSpec(limits=limits, gate=gate, path=self._media(upload))
                 ).refused
-            except (EngineCrashed, JobTimeout) as error:
+            except (EngineCrashed, EngineOutOfMemory, JobTimeout) as error:
                 raise GateUnavailable(reason="it broke off") from error
             if refused is not None:
                 log.info("upload %s: refused as %s: %s", upload.id, role, refused)
@@ -296,13 +297,16 @@ class Intake:
 
     def _ask_engine(self, spec: Spec[R]) -> R:
         """The result of one child process, within `inspections_at_once` of them. Raises: its error."""
-        with self._slots:
+
+        def ask() -> R:
             child = EngineProcess(spec)
             try:
-                report = child.wait(_INSPECTION_LIMIT_S)
+                return child.wait(_INSPECTION_LIMIT_S).result_or_raise()
             finally:
                 child.kill()
-        return report.result_or_raise()
+
+        with self._slots:
+            return retried_without_memory(ask)
 
 
 def people_path(video: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from faceswap.backends.simulated import SimulatedBackend
 from faceswap.disks import network_file_system
 from faceswap.dispatcher import Dispatcher
 from faceswap.driving import Seal
+from faceswap.engine.child import confinement
 from faceswap.engine.gate import require as require_gate
 from faceswap.engine.neural.weights import WeightsCache
 from faceswap.erasure import Eraser
@@ -156,6 +158,7 @@ class Parts:
             "threads": {loop.name: loop.state for loop in self._loops if loop.started},
             "backends": sorted(self.backends.keys() - {"simulated"}),
             "default_backend": self._settings.backend_name,
+            "confinement": asdict(confinement.available()),
             "queue": {
                 "pending": waiting,
                 "processing": len(live) - waiting,

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from faceswap.engine.marks.label import Labeller, Shown, opening_stamp
+from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.marks.seal import seal
 from faceswap.engine.planes import Planes
@@ -53,7 +53,7 @@ def mark_video(source: Path, path: Path, marking: Marking, crf: int = 20) -> Pat
         labeller: Labeller | None = None
         for frame in reader.frames():
             if marking.label:
-                labeller = labeller or Labeller(marking.label, Shown.of(reader), reader.colour)
+                labeller = labeller or Labeller(marking.label, LabelLook.of(reader), reader.colour)
                 frame.make_writable()
                 labeller.stamp(Planes(*frame.planes(), reader.colour), frame.time_s)
             writer.write(frame)
@@ -65,7 +65,7 @@ def marked_picture(path: Path, size: tuple[int, int], marking: Marking) -> Path:
     """A PNG or JPEG, chosen by the suffix of `path`."""
     picture = np.full((size[1], size[0], 3), 120, np.uint8)
     if marking.label:
-        opening_stamp(marking.label, Shown(*size)).on_rgb(picture)
+        opening_stamp(marking.label, LabelLook(*size)).on_rgb(picture)
     if path.suffix == ".png":
         write_png(path, picture, marking.aigc)
     else:

@@ -333,6 +333,14 @@ class QueueView(BaseModel):
     limit: int = Field(ge=1)
 
 
+class ConfinementView(BaseModel):
+    """What this machine takes from the processes that decode files. Not from those that use a GPU, nor from
+    a content gate."""
+
+    files: bool = Field(description="They can open no file but their own (Landlock).")
+    network: bool = Field(description="They can open no socket (seccomp).")
+
+
 class HealthView(BaseModel):
     store: Literal["ok"]
     snapshot: Literal["off", "ok", "failing"]
@@ -342,4 +350,5 @@ class HealthView(BaseModel):
     )
     backends: list[str]
     default_backend: str
+    confinement: ConfinementView
     queue: QueueView

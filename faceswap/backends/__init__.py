@@ -1,4 +1,4 @@
-"""Where a job runs. A backend moves one job's pixels; it decides nothing about states."""
+"""Where a job runs. A backend runs the swap; the dispatcher decides about the job's state."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Backend(Protocol):
         """Put the result of a SUCCEEDED run at `path`, whole or not at all."""
         ...
 
-    def forget(self, handle: Handle) -> None:
+    def clean_up(self, handle: Handle) -> None:
         """Delete what a run that is over left outside this machine: media, result, marker.
 
         Call it once the job is terminal in the store and its run has ended (when `stop` says True it is done

@@ -208,7 +208,7 @@ class Bucket:
         """
         self._delete_where(prefix, lambda meta: keep not in (meta["path"], meta["path"].rpartition("/")[2]))
 
-    def expire(self, prefix: str, before: datetime) -> None:
+    def delete_older_than(self, prefix: str, before: datetime) -> None:
         """Delete every object under `prefix` that was written before a time."""
         self._delete_where(prefix, lambda meta: meta["last_modified"] < before)
 

@@ -89,7 +89,7 @@ class LocalBackend:
             raise
         self.stop(handle)
 
-    def forget(self, handle: Handle) -> None:
+    def clean_up(self, handle: Handle) -> None:
         """Nothing of a local run is anywhere but in its work folder."""
 
     def erase(self, handle: Handle) -> bool:

@@ -25,7 +25,7 @@ import httpx
 
 from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.backends.bucket import Bucket
-from faceswap.backends.carrier import Carrier
+from faceswap.backends.bucket_media import BucketMedia
 from faceswap.backends.runpod_wire import (
     Fields,
     Remote,
@@ -73,7 +73,7 @@ RUN_BASE_S, RUN_PER_VIDEO_S = 300.0, 20.0
 what the slowest machine measured needs for three faces in 1080p."""
 MARGIN_S = 60.0
 """For clocks that differ and answers under way."""
-EXPIRE_EVERY_S, EXPIRE_AFTER_S = 3600.0, 86_400.0
+OLD_OBJECTS_EVERY_S, OLD_OBJECTS_AFTER_S = 3600.0, 86_400.0
 """How often, and how long after the end of any run, objects are deleted whose app died before it could."""
 MAX_ANSWER_BYTES = 32_000_000
 
@@ -156,7 +156,7 @@ class RunPodBackend:
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
-        self._carrier = Carrier(
+        self._media = BucketMedia(
             bucket or Bucket.from_settings(settings), self._stream, 4 * settings.max_upload_mb * 1_000_000
         )
         self._base = f"{settings.runpod_base_url.rstrip('/')}/{settings.runpod_endpoint_id}"
@@ -166,7 +166,7 @@ class RunPodBackend:
         self._lock = threading.Lock()
         self._watches: dict[RunKey, _Watch] = {}
         self._submitting: dict[RunKey, _Submission] = {}
-        self._next_expiry = 0.0
+        self._next_removal = 0.0
         self._never_sent: set[RunKey] = set()
         self._told: set[RunKey] = set()
         """Runs that were stopped before RunPod gave them an id: they must not be sent any more."""
@@ -182,7 +182,7 @@ class RunPodBackend:
         Raises:
             BucketNeeded: the media do not fit into a request and no bucket is configured.
         """
-        self._carrier.check(source_bytes + target_bytes)
+        self._media.check(source_bytes + target_bytes)
 
     def submit(self, job: Job, media: Media) -> Handle:
         terms, run = terms_of(job, self._settings), job.run
@@ -192,7 +192,7 @@ class RunPodBackend:
         expires_in = timedelta(seconds=UPLOAD_S + SEND_FOR_S + terms.remote_limit_s)
         ttl_s = terms.runpod_wait_s + execution_s
         with self._on_its_way(run) as submission:
-            sent = self._carrier.hand_over(run, media, expires_in, submission.go_on)
+            sent = self._media.hand_over(run, media, expires_in, submission.go_on)
             submission.go_on()
             media.sending()
             now = self._clock()
@@ -206,7 +206,7 @@ class RunPodBackend:
                 options=Options.of(job.options.for_engine()),
                 limits=engine_limits(terms).media,
                 marking=marking_of(job, self._settings),
-                **self._carrier.return_addresses(run, expires_in),
+                **self._media.return_addresses(run, expires_in),
             )
             policy = {"executionTimeout": int(execution_s * 1000), "ttl": int(ttl_s * 1000)}
             remote_id = self._run({"input": request.as_input(), "policy": policy}, submission)
@@ -225,7 +225,7 @@ class RunPodBackend:
             if not submission.may_exist:
                 with self._lock:
                     self._never_sent.add(run)
-                self._carrier.clean(run, keep_marker=False)
+                self._media.clean(run, keep_marker=False)
             raise
         finally:
             with self._lock:
@@ -317,7 +317,7 @@ class RunPodBackend:
     def _running(self, handle: Handle, watch: _Watch, fields: Fields, now: float) -> Report:
         if now >= watch.next_receipt:
             watch.next_receipt = now + RECEIPT_EVERY_S
-            if receipt := self._carrier.receipt(handle.run):
+            if receipt := self._media.receipt(handle.run):
                 log.info("job %s: RunPod missed its end, the receipt has it", handle.job_id)
                 self._call("POST", f"/cancel/{handle.remote_id}")  # else RunPod may run it once more
                 return _final(receipt)
@@ -330,11 +330,11 @@ class RunPodBackend:
 
         `over` says that the worker itself has reported the end; otherwise only the receipt proves it.
         """
-        if outcome.error and (receipt := self._carrier.receipt(handle.run)):
+        if outcome.error and (receipt := self._media.receipt(handle.run)):
             over = True
             knows_more = isinstance(outcome.error, _VAGUE) and not isinstance(receipt.error, JobStopped)
             outcome = receipt if knows_more or receipt.error is None else outcome
-        elif isinstance(outcome.error, _VAGUE) and self._carrier.has_result(handle.run):
+        elif isinstance(outcome.error, _VAGUE) and self._media.has_result(handle.run):
             outcome = WorkerResult(stored=True)
         return _final(outcome, stop_needed=not over)
 
@@ -360,19 +360,19 @@ class RunPodBackend:
             never_sent = handle.remote_id is None and certain
         if never_sent or now >= self._over_at(handle, watch):
             return self._over(handle, keep_marker=False)
-        marked = self._carrier.mark(handle.run)
+        marked = self._media.mark(handle.run)
         if handle.remote_id is None:
-            return bool(self._carrier.receipt(handle.run)) and self._over(handle, keep_marker=True)
+            return bool(self._media.receipt(handle.run)) and self._over(handle, keep_marker=True)
         self._call("POST", f"/cancel/{handle.remote_id}")  # whatever it answers, only /status counts
         answer = self._call("GET", f"/status/{handle.remote_id}")
         state = Remote.COMPLETED if answer.oversized else state_of(answer.fields) if answer.ok else None
         watch.denied_since = (watch.denied_since or now) if answer.denied else None
-        if marked or (not self._carrier.has_bucket and answer.status is not None):
+        if marked or (not self._media.has_bucket and answer.status is not None):
             watch.told_at = watch.told_at or now
         gone = watch.denied_since is not None and now - watch.denied_since >= GONE_AFTER_S
         if not gone and not (state and state.ended):
             return False
-        if state in (Remote.COMPLETED, Remote.FAILED) or self._carrier.receipt(handle.run):
+        if state in (Remote.COMPLETED, Remote.FAILED) or self._media.receipt(handle.run):
             return self._over(handle, keep_marker=False)
         if watch.told_at is None or now - watch.told_at < SETTLE_S:
             return False
@@ -381,7 +381,7 @@ class RunPodBackend:
     def _over(self, handle: Handle, *, keep_marker: bool) -> bool:
         """Clean up. The marker stays when no worker confirmed the end: it is tiny and may still be read."""
         log.info("job %s: its run in the cloud is over", handle.job_id)
-        self._carrier.clean(handle.run, keep_marker=keep_marker)
+        self._media.clean(handle.run, keep_marker=keep_marker)
         self._drop(handle)
         return True
 
@@ -393,20 +393,20 @@ class RunPodBackend:
             raise ResultMissing()
         for pause_s in (2.0, 5.0, 10.0):
             try:
-                self._carrier.fetch(handle.run, output, path)
+                self._media.fetch(handle.run, output, path)
                 return
             except (BucketUnavailable, ResultDamaged) as error:
                 log.info("job %s: fetching the result: %s, once more", handle.job_id, error.code)
                 self._sleep(pause_s)
-        self._carrier.fetch(handle.run, output, path)
+        self._media.fetch(handle.run, output, path)
 
-    def forget(self, handle: Handle) -> None:
-        self._carrier.clean(handle.run, keep_marker=False)
+    def clean_up(self, handle: Handle) -> None:
+        self._media.clean(handle.run, keep_marker=False)
         self._drop(handle)
         now = self._clock()
-        if now >= self._next_expiry:
-            self._next_expiry = now + EXPIRE_EVERY_S
-            self._carrier.expire(timedelta(seconds=self._longest_s + EXPIRE_AFTER_S))
+        if now >= self._next_removal:
+            self._next_removal = now + OLD_OBJECTS_EVERY_S
+            self._media.delete_older_than(timedelta(seconds=self._longest_s + OLD_OBJECTS_AFTER_S))
 
     def erase(self, handle: Handle) -> bool:
         """Empty the job's place in the bucket, until no URL that a worker may hold can fill it again.
@@ -415,8 +415,8 @@ class RunPodBackend:
         half an hour, and there is no way to delete it earlier.
         """
         over = self._clock() >= self._over_at(handle, _Watch(since=self._clock()))
-        gone = self._carrier.erase(handle.job_id, keep_marker=not over)
-        return gone and (over or not self._carrier.has_bucket)
+        gone = self._media.erase(handle.job_id, keep_marker=not over)
+        return gone and (over or not self._media.has_bucket)
 
     # -- what a run is known by --------------------------------------------------------------------------
 

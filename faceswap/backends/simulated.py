@@ -1,4 +1,4 @@
-"""Jobs that only pretend: to see queue, panel and states at work without media, on one's own machine."""
+"""Simulated jobs, which show the queue, the panel and the states at work without any media."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PICTURE = (180, 320)
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _SimulatedRun:
     started_s: float
     plan: Simulation
 
@@ -35,7 +35,7 @@ class SimulatedBackend:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._runs: dict[RunKey, _Run] = {}
+        self._runs: dict[RunKey, _SimulatedRun] = {}
         self._lock = threading.Lock()
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
@@ -45,7 +45,7 @@ class SimulatedBackend:
         if not isinstance(job.options, Simulation):
             raise InvalidRequest(reason="this job is no simulation")
         with self._lock:
-            self._runs[job.run] = _Run(self._monotonic(), job.options)
+            self._runs[job.run] = _SimulatedRun(self._monotonic(), job.options)
         return Handle(job.run)
 
     def poll(self, handle: Handle) -> Report:
@@ -71,7 +71,7 @@ class SimulatedBackend:
         write_png(path, picture)
         self.stop(handle)
 
-    def forget(self, handle: Handle) -> None:
+    def clean_up(self, handle: Handle) -> None:
         """Nothing of a run is anywhere."""
 
     def erase(self, handle: Handle) -> bool:

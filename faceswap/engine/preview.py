@@ -13,7 +13,7 @@ import numpy as np
 from faceswap.engine.engines import Engine
 from faceswap.engine.face.mapping import ONLY, chosen
 from faceswap.engine.face.people import People, who_is_who
-from faceswap.engine.marks.label import Shown, opening_stamp
+from faceswap.engine.marks.label import LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label
 from faceswap.engine.options import Options
 from faceswap.engine.planes import U8, Planes
@@ -106,7 +106,7 @@ def _jpeg(picture: U8, label: Label | None) -> bytes:
         )
     if label:
         picture = picture.copy()
-        opening_stamp(label, Shown(picture.shape[1], picture.shape[0])).on_rgb(picture)
+        opening_stamp(label, LabelLook(picture.shape[1], picture.shape[0])).on_rgb(picture)
     bgr = np.ascontiguousarray(picture[:, :, ::-1])
     _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     return jpeg.tobytes()

@@ -17,7 +17,7 @@ from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.people import People, PersonTracker, find_people
 from faceswap.engine.face.tracking import Tracker
 from faceswap.engine.files import whole_or_not_at_all
-from faceswap.engine.marks.label import Labeller, Shown, opening_stamp
+from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.mesh.mouth import OwnMouth
 from faceswap.engine.mesh.source import find_source_photo
@@ -131,7 +131,7 @@ def swap_image(
     picture = read_picture(target, limits)
     ready.swap_picture(picture, options)
     if marking and marking.label:
-        opening_stamp(marking.label, Shown(picture.shape[1], picture.shape[0])).on_rgb(picture)
+        opening_stamp(marking.label, LabelLook(picture.shape[1], picture.shape[0])).on_rgb(picture)
     with whole_or_not_at_all(result) as part:
         write_png(part, picture, marking.aigc if marking else None)
     return SwapResult(frames=1, swapped_frames=1, notes=tuple(ready.notes))
@@ -211,7 +211,7 @@ class _Labelling:
 
     def put_on(self, frame: Frame) -> None:
         if self._labeller is None:
-            self._labeller = Labeller(self._label, Shown.of(self._reader), self._reader.colour)
+            self._labeller = Labeller(self._label, LabelLook.of(self._reader), self._reader.colour)
         frame.make_writable()
         self._labeller.stamp(Planes(*frame.planes(), self._reader.colour), frame.time_s)
 

@@ -8,19 +8,20 @@ from typing import BinaryIO
 import av
 import av.container
 
-_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi"
+from faceswap.media.allowed import container_options
+
 _MAX_STREAMS = "64"
 _SEGMENT = b"\x18\x53\x80\x67"
 
 
 def opened(path: Path) -> av.container.InputContainer:
-    """Open a video. Playlists and scripts that name other files are not opened: the demuxers and the protocol
-    are fixed lists.
+    """Open a video. Playlists and scripts that name other files are not opened, and no decoder that is not on
+    the list of `allowed` is started, not even to find out what a stream is.
     """
     return av.open(
         str(path.absolute()),
         options={
-            "format_whitelist": _DEMUXERS,
+            **container_options(),
             "protocol_whitelist": "file",
             "max_streams": _MAX_STREAMS,
         },

@@ -18,6 +18,7 @@ import numpy as np
 from av.stream import Disposition
 
 from faceswap.errors import BadMedia, TooLong, TooManyFrames, UnsupportedMedia
+from faceswap.media.allowed import is_allowed_audio, require_allowed_video
 from faceswap.media.colour import Colour, ColourPlan, Tags
 from faceswap.media.container import is_cut_off, opened
 from faceswap.media.frames import AudioPacket, Frame
@@ -87,6 +88,7 @@ class VideoReader:
         self._last_pts = None
 
     def _set_up_decoder(self) -> None:
+        require_allowed_video(self.stream)
         codec = self.stream.codec_context
         stated_s = None if self._starts_late() else self._stated_s()
         self._limits.check_video(codec.width, codec.height, stated_s, self.stream.frames)
@@ -376,7 +378,11 @@ def _has_decoder(stream: Any) -> bool:
 
 def _is_usable(stream: av.audio.AudioStream) -> bool:
     """Whether an audio track can be decoded or copied."""
-    return _has_decoder(stream) and bool(stream.codec_context.sample_rate and stream.codec_context.channels)
+    return _has_decoder(stream) and is_allowed_audio(stream) and _has_sound(stream)
+
+
+def _has_sound(stream: av.audio.AudioStream) -> bool:
+    return bool(stream.codec_context.sample_rate and stream.codec_context.channels)
 
 
 def _drops_tracks(container: av.container.InputContainer) -> bool:

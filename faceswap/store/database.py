@@ -192,6 +192,8 @@ class Database:
         except sqlite3.OperationalError as error:
             if self._says_full(error):
                 raise DiskFull() from error
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise StoreUnavailable(reason="another program has locked it") from error
             raise
 
     def _says_full(self, error: sqlite3.OperationalError) -> bool:

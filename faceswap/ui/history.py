@@ -68,7 +68,7 @@ def history_page(site: Site, frame: Frame) -> None:
                 owner=owner,
             )
             return [_rows(site, jobs[:count], owner, language, bool(sought) or state != "all"),
-                    gr.Button(visible=len(jobs) > count)]  # fmt: skip
+                    gr.Button(visible=_can_grow(len(jobs), count))]  # fmt: skip
         return [UNCHANGED, UNCHANGED]
 
     deleted_tasks(site, frame, [frame.opened.then, frame.signature.change, reload.click])
@@ -84,6 +84,11 @@ def history_page(site: Site, frame: Frame) -> None:
         event(draw, inputs, [rows, more], **quiet).then(None, js=LOCAL_TIMES, api_visibility="private")
     grown = more.click(_grown, shown, shown, show_progress="hidden", api_visibility="private")
     grown.then(draw, inputs, [rows, more], **quiet).then(None, js=LOCAL_TIMES, api_visibility="private")
+
+
+def _can_grow(found: int, count: int) -> bool:
+    """Whether there are more tasks than are shown, and a click would show some of them."""
+    return found > count and _grown(count) > count
 
 
 def _grown(count: int) -> int:

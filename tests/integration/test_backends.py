@@ -154,8 +154,8 @@ def test_a_run_ends_with_its_result_in_one_piece(
     assert bench.house.backend.poll(handle) == report, "the last word stands"
     bench.house.backend.fetch(handle, report, tmp_path / "result.png")
     assert size_of(tmp_path / "result.png") == size_of(other_portrait)
-    bench.house.backend.forget(handle)
-    bench.house.backend.forget(handle)
+    bench.house.backend.clean_up(handle)
+    bench.house.backend.clean_up(handle)
     assert bench.house.left_behind(job) == []
     assert bench.house.engines() == []
 
@@ -168,7 +168,7 @@ def test_a_run_that_fails_says_why(bench: Bench, portrait: Path, no_face_picture
     assert (report.error.code, report.error.details) == ("no_face", {"role": "target"})
     assert not report.stop_needed
     bench.house.backend.stop(handle)
-    bench.house.backend.forget(handle)
+    bench.house.backend.clean_up(handle)
     assert bench.house.left_behind(job) == []
 
 

@@ -18,7 +18,7 @@ from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.dispatcher import LEASE_S, Dispatcher
 from faceswap.driving import Seal
 from faceswap.engine.marks.marking import Marking
-from faceswap.errors import DiskFull, EngineCrashed, FaceSwapError, SubmissionUnknown
+from faceswap.errors import DiskFull, EngineCrashed, EngineOutOfMemory, FaceSwapError, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import Job, JobType, RemoteStop, Stage, Status
 from faceswap.media import aigc_text
@@ -51,7 +51,7 @@ class ScriptedBackend:
         """Of each submission."""
         self.polled: list[Handle] = []
         self.stopped: list[Handle] = []
-        self.forgotten: list[Handle] = []
+        self.cleaned_up: list[Handle] = []
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
         pass
@@ -81,8 +81,8 @@ class ScriptedBackend:
     def fetch(self, handle: Handle, report: Report, path: Path) -> None:
         path.write_bytes(b"the result")
 
-    def forget(self, handle: Handle) -> None:
-        self.forgotten.append(handle)
+    def clean_up(self, handle: Handle) -> None:
+        self.cleaned_up.append(handle)
 
     def erase(self, handle: Handle) -> bool:
         return True
@@ -165,7 +165,7 @@ def test_a_job_runs_to_its_end_and_leaves_result_and_summary(house: House) -> No
     ]
     assert sorted(path.name for path in house.folders.job(job.id).iterdir()) == ["job.json", done.result_file]
     assert done.result_file == f"result-{done.run.name}.mp4"
-    assert backend.forgotten == [Handle(done.run)]
+    assert backend.cleaned_up == [Handle(done.run)]
 
 
 def test_progress_and_stage_reach_the_store(house: House) -> None:
@@ -204,6 +204,16 @@ def test_a_failed_run_ends_with_code_and_sentence(house: House) -> None:
     house.dispatch(backend)
     failed = house.until(job, Status.FAILED)
     assert (failed.error_code, failed.error_message) == ("engine_crashed", str(EngineCrashed()))
+
+
+def test_a_run_ended_for_want_of_memory_starts_once_more_and_then_says_so(house: House) -> None:
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.FAILED, error=EngineOutOfMemory())
+    job = house.add_job()
+    house.dispatch(backend)
+    failed = house.until(job, Status.FAILED)
+    assert (failed.error_code, failed.attempt) == ("engine_out_of_memory", 2)
+    assert backend.submissions == [job.id, job.id]
 
 
 def test_no_more_jobs_run_at_once_than_there_are_slots(house: House) -> None:
@@ -422,7 +432,7 @@ def test_a_failed_run_that_may_go_on_is_stopped_before_it_is_forgotten(house: Ho
     house.dispatch(backend)
     assert house.until(job, Status.FAILED).error_code == "engine_crashed"
     wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.CONFIRMED, "the stop is confirmed")
-    assert backend.forgotten == []
+    assert backend.cleaned_up == []
 
 
 def test_a_run_that_was_refused_leaves_nothing_to_stop(house: House) -> None:
@@ -431,7 +441,7 @@ def test_a_run_that_was_refused_leaves_nothing_to_stop(house: House) -> None:
     job = house.add_job()
     house.dispatch(backend)
     assert house.until(job, Status.FAILED).remote_stop is RemoteStop.NONE
-    wait_until(lambda: backend.forgotten, "what was uploaded is deleted")
+    wait_until(lambda: backend.cleaned_up, "what was uploaded is deleted")
     assert backend.stopped == []
 
 
@@ -670,7 +680,7 @@ def test_a_result_without_its_marks_is_not_handed_out(house: House, tmp_path: Pa
     failed = house.until(job, Status.FAILED)
     assert failed.error_code == "marks_missing"
     assert failed.marks is None
-    wait_until(lambda: backend.forgotten, "what lay elsewhere is deleted")
+    wait_until(lambda: backend.cleaned_up, "what lay elsewhere is deleted")
     wait_until(lambda: not list(house.folders.job(job.id).rglob("*.mp4")), "no file of it is left")
 
 

@@ -19,7 +19,7 @@ from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.topology import OVAL
 from faceswap.engine.face.tracking import Tracker
 from faceswap.engine.mesh.blend import Blender
-from faceswap.engine.mesh.source import find_source
+from faceswap.engine.mesh.source import SourceFace, find_source_photo
 from faceswap.engine.options import Options
 from faceswap.engine.planes import Planes
 from faceswap.engine.swap import swap_image, swap_video
@@ -113,7 +113,8 @@ class TestBeforeTheEncoder:
         self, other_portrait: Path, puppet_video: Path, landmark_model: Path
     ) -> None:
         mesh, landmarker = FaceMesh(landmark_model), Landmarker(landmark_model)
-        source, _ = find_source(read_picture(other_portrait, LIMITS), landmarker, mesh)
+        photo = find_source_photo(read_picture(other_portrait, LIMITS), landmarker)
+        source = SourceFace(photo.picture, photo.found, mesh)
         blender = Blender(source, mesh)
         with VideoReader(puppet_video, LIMITS) as reader:
             tracker = Tracker(landmarker)

@@ -58,7 +58,7 @@ def test_the_real_gate_sees_what_is_there(portrait: Path) -> None:
 def test_the_real_gate_refuses_by_the_names_and_scores_of_its_detector(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shown = gate.Shown(np.zeros((8, 8, 3), np.uint8))
+    shown = gate.SampledFrame(np.zeros((8, 8, 3), np.uint8))
     for label in sorted(nudity.EXPOSED):
         monkeypatch.setattr(
             nudity, "labels", lambda picture, label=label: [("FACE_MALE", 0.9), (label, 0.61)]

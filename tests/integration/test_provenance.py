@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image, PngImagePlugin
 
-from faceswap.engine.marks.label import Shown, opening_stamp, short_stamp
+from faceswap.engine.marks.label import LabelLook, opening_stamp, short_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.marks.seal import read_marks
 from faceswap.errors import BadMedia, MarksMissing, SigningKeyUnusable
@@ -238,7 +238,7 @@ def test_the_letters_of_decoded_frames_have_a_twentieth_of_the_short_side(
         luma = next(reader.frames()).planes()[0].copy()
         assert reader.rotation == rotation
     shown = np.rot90(luma, rotation // 90)
-    stamp = opening_stamp(Label(), Shown(shown.shape[1], shown.shape[0]))
+    stamp = opening_stamp(Label(), LabelLook(shown.shape[1], shown.shape[0]))
     chinese, capital = ink_px(shown, stamp.box)
     short = min(shown.shape)
     assert capital >= 0.05 * short, capital / short
@@ -252,7 +252,7 @@ def test_the_letters_of_decoded_frames_have_a_twentieth_of_the_short_side(
 def test_all_words_stay_for_two_seconds_and_the_mark_to_the_end(tmp_path: Path) -> None:
     plain = plain_video(tmp_path / "plain.mkv", (320, 240), 45, fps=10)
     result = mark_video(plain, tmp_path / "result.mp4", Marking(Label(opening_s=2), MARKING.aigc), 30)
-    shown = Shown(320, 240)
+    shown = LabelLook(320, 240)
     opening, mark = opening_stamp(Label(), shown), short_stamp(Label(), shown)
     with VideoReader(result, LIMITS) as reader:
         seen = [

@@ -161,9 +161,9 @@ def test_only_what_is_named_is_deleted(bucket: Bucket) -> None:
         1,
         1,
     ]
-    bucket.expire("test", datetime.now(UTC) - HOUR)
+    bucket.delete_older_than("test", datetime.now(UTC) - HOUR)
     assert bucket.size("test/ab/source-0") == 1
-    bucket.expire("test", datetime.now(UTC) + HOUR)
+    bucket.delete_older_than("test", datetime.now(UTC) + HOUR)
     assert bucket.size("test/ab/source-0") is None
 
 

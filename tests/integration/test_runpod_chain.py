@@ -113,7 +113,7 @@ def test_a_video_comes_back_as_good_as_from_the_local_engine(
     assert len(pairs) == 72
     assert max(float(np.abs(a.astype(int) - b).mean()) for a, b in pairs) < 0.5
 
-    backend.forget(handle)
+    backend.clean_up(handle)
     assert not list((s3_server.bucket / "jobs" / job.id).rglob("*"))
     percents = [update["progress"] for update in emulator.only_job.updates]
     assert percents == sorted(percents)

@@ -9,7 +9,7 @@ from faceswap import codec
 from faceswap.engine.marks.label import (
     LEAST_SHARE,
     Labeller,
-    Shown,
+    LabelLook,
     find_label,
     opening_stamp,
     short_stamp,
@@ -39,9 +39,9 @@ def noise(width: int, height: int, seed: int = 0) -> Planes:
 @pytest.mark.parametrize("words", WORDS)
 def test_a_label_is_found_where_it_was_put_and_nowhere_else(words: str, place: str, style: str) -> None:
     label, planes = Label(words, place, style), noise(640, 360)
-    assert find_label(planes.y, Shown(640, 360)) is None
-    Labeller(label, Shown(640, 360), Colour()).stamp(planes, 0.0)
-    found = find_label(planes.y, Shown(640, 360))
+    assert find_label(planes.y, LabelLook(640, 360)) is None
+    Labeller(label, LabelLook(640, 360), Colour()).stamp(planes, 0.0)
+    found = find_label(planes.y, LabelLook(640, 360))
     assert found is not None
     assert (found[0].words, found[0].place) == (words, place)
     assert found[1] > 0.9
@@ -54,7 +54,7 @@ def test_a_label_is_found_where_it_was_put_and_nowhere_else(words: str, place: s
 def test_no_sample_outside_the_box_changes(width: int, height: int, style: str) -> None:
     planes = noise(width, height)
     before = [plane.copy() for plane in (planes.y, planes.u, planes.v)]
-    label, shown = Label(style=style), Shown(width, height)
+    label, shown = Label(style=style), LabelLook(width, height)
     Labeller(label, shown, Colour()).stamp(planes, 0.0)
     rows, columns = opening_stamp(label, shown).box
     assert 0 <= rows.start < rows.stop <= height
@@ -73,15 +73,15 @@ def test_capitals_have_at_least_the_prescribed_share_of_the_short_side(height: i
     for width in (height * 16 // 9 & ~1, height, height * 9 // 16 & ~1):
         short = min(width, height)
         for stamp in (
-            opening_stamp(Label(words), Shown(width, height)),
-            short_stamp(Label(words), Shown(width, height)),
+            opening_stamp(Label(words), LabelLook(width, height)),
+            short_stamp(Label(words), LabelLook(width, height)),
         ):
             assert LEAST_SHARE * short <= stamp.ink_px < 0.08 * short + 4
 
 
 def test_wide_pixels_count_as_they_are_shown() -> None:
-    plain = opening_stamp(Label(), Shown(720, 1280))
-    wide = opening_stamp(Label(), Shown(720, 1280, aspect=1.5))
+    plain = opening_stamp(Label(), LabelLook(720, 1280))
+    wide = opening_stamp(Label(), LabelLook(720, 1280, aspect=1.5))
     assert wide.ink_px >= LEAST_SHARE * 720 * 1.5 > plain.ink_px
 
 
@@ -101,12 +101,12 @@ def test_it_stands_upright_in_the_same_corner_however_the_frame_is_stored(
     assert callable(upright)
     stored = np.full((360, 640), 90, np.uint8)
     chroma = np.full((180, 320), 128, np.uint8)
-    label, shown = Label(place=place), Shown(640, 360, matrix)
+    label, shown = Label(place=place), LabelLook(640, 360, matrix)
     Labeller(label, shown, Colour()).stamp(Planes(stored, chroma, chroma.copy()), 0.0)
     on_screen = upright(stored)
     plain = np.full_like(on_screen, 90)
     half = np.full((plain.shape[0] // 2, plain.shape[1] // 2), 128, np.uint8)
-    Labeller(label, Shown(plain.shape[1], plain.shape[0]), Colour()).stamp(
+    Labeller(label, LabelLook(plain.shape[1], plain.shape[0]), Colour()).stamp(
         Planes(plain, half, half.copy()), 0.0
     )
     assert (on_screen == plain).all()
@@ -114,7 +114,7 @@ def test_it_stands_upright_in_the_same_corner_however_the_frame_is_stored(
 
 
 def test_the_words_shrink_to_a_mark_after_the_opening() -> None:
-    shown, label = Shown(640, 360), Label(opening_s=2.5)
+    shown, label = LabelLook(640, 360), Label(opening_s=2.5)
     labeller = Labeller(label, shown, Colour())
     for time_s, stamp in (
         (7.0, opening_stamp),
@@ -133,7 +133,7 @@ def test_the_words_shrink_to_a_mark_after_the_opening() -> None:
 @pytest.mark.parametrize("style", STYLES)
 def test_letters_stand_out_from_any_background(background: int, style: str) -> None:
     picture = np.full((360, 640, 3), background, np.uint8)
-    stamp = opening_stamp(Label(style=style), Shown(640, 360))
+    stamp = opening_stamp(Label(style=style), LabelLook(640, 360))
     stamp.on_rgb(picture)
     letters, around = stamp.luma > 0.99, (stamp.keep < 0.4) & (stamp.luma < 0.01)
     box = picture[stamp.box][..., 0] / 255

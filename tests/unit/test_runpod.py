@@ -146,7 +146,7 @@ def test_what_is_known_of_the_people_travels_as_the_media_do_and_is_deleted_with
     assert run.input["sha256"]["people_file"] == hashlib.sha256(b"p" * 300).hexdigest()
     assert rig.bucket.size(f"{rig.place}/people") == 300
     rig.last(handle)
-    rig.backend.forget(handle)
+    rig.backend.clean_up(handle)
     assert rig.bucket.objects() == set()
 
 
@@ -257,7 +257,7 @@ def test_a_run_that_was_taken_over_during_its_upload_leaves_the_other_runs_media
     rig.media = replace(rig.media, sending=taken_over)
     with pytest.raises(JobStopped):
         rig.submit()
-    rig.backend.forget(Handle(rig.job.run))
+    rig.backend.clean_up(Handle(rig.job.run))
     assert rig.bucket.objects() == {theirs.target}
     assert rig.cloud.requests == 0
 
@@ -502,11 +502,11 @@ def test_what_a_dead_app_left_in_the_bucket_is_deleted_a_day_later(
     rig = make_rig()
     rig.bucket.store.put("jobs/old/run/target", b"left behind")
     rig.bucket.store.put("elsewhere/old", b"not ours")
-    rig.backend.forget(rig.unnamed)
+    rig.backend.clean_up(rig.unnamed)
     assert "jobs/old/run/target" in rig.bucket.objects(), "a run may still need it"
-    monkeypatch.setattr(runpod, "EXPIRE_AFTER_S", -10_000.0)
+    monkeypatch.setattr(runpod, "OLD_OBJECTS_AFTER_S", -10_000.0)
     rig.clock.now_s += 3601
-    rig.backend.forget(rig.unnamed)
+    rig.backend.clean_up(rig.unnamed)
     assert rig.bucket.objects() == {"elsewhere/old"}
 
 

@@ -141,7 +141,7 @@ class App:
             self.fail(error)
             self.stop_pending = isinstance(error, SubmissionUnknown)
             if not self.stop_pending:
-                self.backend.forget(self.handle)
+                self.backend.clean_up(self.handle)
 
     def poll(self) -> None:
         try:
@@ -150,14 +150,14 @@ class App:
                 self.fail(report.error)
                 self.stop_pending = report.stop_needed
                 if not self.stop_pending:
-                    self.backend.forget(self.handle)
+                    self.backend.clean_up(self.handle)
             elif report.state is RunState.SUCCEEDED:
                 self.backend.fetch(self.handle, report, self.result)
                 self.completed = True
-                self.backend.forget(self.handle)
+                self.backend.clean_up(self.handle)
         except FaceSwapError as error:  # `fetch` raised it: the run is over.
             self.fail(error)
-            self.backend.forget(self.handle)
+            self.backend.clean_up(self.handle)
 
     def try_to_stop(self) -> None:
         self.stop_pending = not self.backend.stop(self.handle)
@@ -257,7 +257,7 @@ def play(plan: Plan) -> None:
         app.clock.now_s += 2 * LONGEST_S
         assert not app.cloud.computing()
         assert [run.computed_until for run in app.cloud.runs.values()] == computed
-        app.backend.forget(app.handle)  # Once more, because the bucket may have been down the first time.
+        app.backend.clean_up(app.handle)  # Once more, because the bucket may have been down the first time.
         assert app.bucket is None or app.bucket.objects() <= {BucketPlace(app.job.run).cancel}
         app.backend.close()
 

@@ -50,10 +50,18 @@ class Spec(ABC, Generic[R]):
     @abstractmethod
     def result_type() -> type[R]: ...
 
+    confined: ClassVar[bool] = True
+    """Whether the child gives up every file but its own, and the network, before it opens one."""
+
     @property
     def media_path(self) -> Path | None:
         """The file whose size is reported when the child runs out of memory."""
         return None
+
+    @property
+    def read_paths(self) -> tuple[Path, ...]:
+        """The files and folders that a confined child may read beside `media_path` and what is installed."""
+        return ()
 
     @property
     def written_paths(self) -> tuple[Path, ...]:
@@ -92,6 +100,10 @@ class SwapSpec(Spec[SwapResult]):
         return self.target
 
     @property
+    def read_paths(self) -> tuple[Path, ...]:
+        return _present(*self.sources.values(), self.people, self.weights_dir, self.models_dir)
+
+    @property
     def written_paths(self) -> tuple[Path, ...]:
         return (self.result,)
 
@@ -127,6 +139,10 @@ class PreviewSpec(Spec[PreviewResult]):
     def media_path(self) -> Path:
         return self.target
 
+    @property
+    def read_paths(self) -> tuple[Path, ...]:
+        return _present(*self.sources.values(), self.people, self.weights_dir, self.models_dir)
+
 
 @dataclass(frozen=True, slots=True)
 class InspectResult:
@@ -158,8 +174,12 @@ class InspectSpec(Spec[InspectResult]):
         return self.path
 
     @property
+    def read_paths(self) -> tuple[Path, ...]:
+        return _present(self.weights_dir)
+
+    @property
     def written_paths(self) -> tuple[Path, ...]:
-        return tuple(path for path in (self.normalised, self.clip) if path)
+        return _present(self.normalised, self.clip)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +207,12 @@ class FacesSpec(Spec[FacesResult]):
         return self.path
 
     @property
+    def read_paths(self) -> tuple[Path, ...]:
+        return _present(self.weights_dir)
+
+    @property
     def written_paths(self) -> tuple[Path, ...]:
-        return (self.people,) if self.people else ()
+        return _present(self.people)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +223,13 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSpec(Spec[GateResult]):
-    """Ask a content gate about a picture or video, see `engine.gate`."""
+    """Ask a content gate about a picture or video, see `engine.gate`.
+
+    Not confined: a gate is the operator's own code, and loads and asks whom it likes.
+    """
 
     task: ClassVar[str] = "gate"
+    confined: ClassVar[bool] = False
     limits: EngineLimits
     gate: str
     path: Path
@@ -293,6 +321,14 @@ class ModelsSpec(Spec[ModelsResult]):
     @staticmethod
     def result_type() -> type[ModelsResult]:
         return ModelsResult
+
+    @property
+    def read_paths(self) -> tuple[Path, ...]:
+        return _present(self.models_dir)
+
+
+def _present(*paths: Path | None) -> tuple[Path, ...]:
+    return tuple(path for path in paths if path is not None)
 
 
 SPECS: Mapping[str, type[Spec[Any]]] = {

@@ -15,17 +15,19 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from faceswap import codec
 from faceswap.engine.child.contract import Spec, spec_to_json
-from faceswap.errors import EngineCrashed, FaceSwapError, JobTimeout, from_code
+from faceswap.errors import EngineCrashed, EngineOutOfMemory, FaceSwapError, JobTimeout, from_code
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 _PASSED_ON = frozenset(
     {
@@ -71,6 +73,7 @@ class EngineProcess(Generic[R]):
 
     def __init__(self, spec: Spec[R]) -> None:
         self._result_type = spec.result_type()
+        self._killed_by_us = False
         self._report: EngineReport[R] = EngineReport(done=False)
         self._last_words: deque[str] = deque(maxlen=40)
         self._process = subprocess.Popen(
@@ -119,6 +122,7 @@ class EngineProcess(Generic[R]):
     def kill(self) -> None:
         """End the whole process group and wait for it. Harmless after the end, and when called again."""
         if self._process.poll() is None:
+            self._killed_by_us = True
             if hasattr(os, "killpg"):
                 try:
                     os.killpg(self.pid, signal.SIGKILL)  # the child leads its session, so pid is the group
@@ -158,8 +162,16 @@ class EngineProcess(Generic[R]):
         if final is None or (status != 0 and final.error is None):
             self._readers[1].join()
             log.error("engine %d ended with status %s: %s", self.pid, status, " | ".join(self._last_words))
-            final = EngineReport(done=True, error=EngineCrashed())
+            final = EngineReport(done=True, error=self._crash(status))
         self._report = final
+
+    def _crash(self, status: int) -> FaceSwapError:
+        """The error for a child that ended without a final event. The system sends SIGKILL when memory runs
+        out, which says nothing about the file.
+        """
+        if not self._killed_by_us and hasattr(signal, "SIGKILL") and status == -signal.SIGKILL:
+            return EngineOutOfMemory()
+        return EngineCrashed()
 
     def _done(self, event: dict[str, Any]) -> EngineReport[R]:
         """The report of a `done` event. The child has read an untrusted file, so its words are checked."""
@@ -205,3 +217,12 @@ def _environment() -> dict[str, str]:
     if home not in {*site.getsitepackages(), site.getusersitepackages()}:
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     return kept
+
+
+def retried_without_memory(ask: Callable[[], T]) -> T:
+    """Ask once more after `EngineOutOfMemory`: what used the memory may be over by then. Raises: as `ask`."""
+    try:
+        return ask()
+    except EngineOutOfMemory:
+        log.warning("the system ended an engine for want of memory; it is started once more")
+        return ask()

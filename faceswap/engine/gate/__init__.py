@@ -1,13 +1,13 @@
-"""The content gate: somebody else's judgement of what may be swapped, asked before a job is accepted.
+"""The content gate: a function of the operator's that may refuse a file before a job is accepted.
 
 A gate is a function, named `module:function`, that is called once for each file:
 
-    def gate(pictures: Iterator[Shown]) -> str | None
+    def gate(pictures: Iterator[SampledFrame]) -> str | None
 
 It looks at the pictures for as long as it needs and returns None, or the reason for a refusal, for the log.
 Of a picture it gets that picture; of a video a frame each second, or fewer of a long one, the first included.
-It runs in the engine's child process, within its limits: it may load what it likes, and its crash costs one
-submission. Where it cannot judge, nothing is accepted.
+It runs in an engine's child process of its own, within its limits but not confined to its files, so it may
+load a model. When it crashes or cannot judge, the submission is refused.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _PICTURES = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class SampledFrame:
     picture: RGB
     """(H, W, 3) uint8 RGB, upright as shown."""
     time_s: float | None = None
     """Of a frame of a video."""
 
 
-Gate = Callable[[Iterator[Shown]], "str | None"]
+Gate = Callable[[Iterator[SampledFrame]], "str | None"]
 
 
 def require(name: str) -> None:
@@ -79,13 +79,13 @@ def judge(name: str, path: Path, limits: Limits) -> str | None:
     return reason
 
 
-def _pictures(path: Path, limits: Limits) -> Iterator[Shown]:
+def _pictures(path: Path, limits: Limits) -> Iterator[SampledFrame]:
     import numpy as np
 
     from faceswap.media import VideoReader, read_picture, sniff
 
     if sniff(path)[0] == "image":
-        yield Shown(read_picture(path, limits))
+        yield SampledFrame(read_picture(path, limits))
         return
     with VideoReader(path, limits) as reader:
         every_s = max(_EVERY_S, (reader.duration_s or limits.max_duration_s) / _PICTURES)
@@ -96,4 +96,4 @@ def _pictures(path: Path, limits: Limits) -> Iterator[Shown]:
             next_s = frame.time_s + every_s
             pixels = np.asarray(frame.video.to_ndarray(format="rgb24"), np.uint8)
             turned = np.rot90(pixels, round(reader.rotation / 90))
-            yield Shown(np.ascontiguousarray(turned), frame.time_s)
+            yield SampledFrame(np.ascontiguousarray(turned), frame.time_s)

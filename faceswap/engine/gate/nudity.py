@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from faceswap.engine.gate import Shown
+from faceswap.engine.gate import SampledFrame
 from faceswap.media import RGB
 
 EXPOSED = frozenset(
@@ -31,7 +31,7 @@ SURE = 0.5
 """Of the detector's scores, 0..1."""
 
 
-def gate(pictures: Iterator[Shown]) -> str | None:
+def gate(pictures: Iterator[SampledFrame]) -> str | None:
     for shown in pictures:
         for label, score in labels(shown.picture):
             if label in EXPOSED and score >= SURE:

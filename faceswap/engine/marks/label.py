@@ -51,7 +51,7 @@ Matrix = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class LabelLook:
     """How stored pixels are shown: `matrix` turns and mirrors them, `aspect` is the width of one."""
 
     width: int
@@ -61,7 +61,7 @@ class Shown:
     aspect: float = 1.0
 
     @classmethod
-    def of(cls, reader: VideoReader) -> Shown:
+    def of(cls, reader: VideoReader) -> LabelLook:
         """Known once the first frame is decoded."""
         aspect = reader.stream.sample_aspect_ratio
         return cls(reader.width, reader.height, reader.display_matrix, float(aspect) if aspect else 1.0)
@@ -150,7 +150,7 @@ class Stamp:
 class Labeller:
     """Puts a label on the frames of one video: `stamp` each of them, in order. One thread."""
 
-    def __init__(self, label: Label, shown: Shown, colour: Colour) -> None:
+    def __init__(self, label: Label, shown: LabelLook, colour: Colour) -> None:
         self._opening = _Fixed(opening_stamp(label, shown), colour)
         self._rest = _Fixed(short_stamp(label, shown), colour)
         self._until_s = label.opening_s
@@ -193,16 +193,16 @@ def _mix(plane: U8, keep: U16, add: U16) -> None:
     plane[:] = mixed
 
 
-def opening_stamp(label: Label, shown: Shown) -> Stamp:
+def opening_stamp(label: Label, shown: LabelLook) -> Stamp:
     """All the words, as far as the picture has room for them."""
     return _stamp(label, shown, (_FULL[label.words], _SHORT[label.words]))
 
 
-def short_stamp(label: Label, shown: Shown) -> Stamp:
+def short_stamp(label: Label, shown: LabelLook) -> Stamp:
     return _stamp(label, shown, (_SHORT[label.words],))
 
 
-def find_label(picture: U8, shown: Shown, label: Label | None = None) -> tuple[Label, float] | None:
+def find_label(picture: U8, shown: LabelLook, label: Label | None = None) -> tuple[Label, float] | None:
     """The label of an opening picture, (H, W) luma or (H, W, 3) as stored; None when there is none.
 
     Looks for `label`, or for each that could be.
@@ -225,7 +225,7 @@ def _every_label() -> Iterator[Label]:
                 yield Label(words, place, style)
 
 
-def _stamp(label: Label, shown: Shown, choices: Sequence[tuple[str, ...]]) -> Stamp:
+def _stamp(label: Label, shown: LabelLook, choices: Sequence[tuple[str, ...]]) -> Stamp:
     width, height = shown.size
     margin = _even(max(2.0, _MARGIN_SHARE * min(width, height))) if min(width, height) >= 16 else 0
     room = max(2, width - 2 * margin) & ~1, max(2, height - 2 * margin) & ~1

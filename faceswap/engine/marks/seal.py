@@ -1,6 +1,6 @@
 """The marks of a finished file: the last of them put on, all of them read back. For the child process.
 
-What is said here are facts; `faceswap.provenance` says what they mean.
+It reports what it finds; `faceswap.provenance` decides what that means.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.marks.found import FoundLabel, FoundMarks
-from faceswap.engine.marks.label import Shown, find_label
+from faceswap.engine.marks.label import LabelLook, find_label
 from faceswap.engine.marks.marking import Label
 from faceswap.errors import BadMedia, InvalidRequest
 from faceswap.media import FoundAigc, Limits, VideoReader, read_aigc, read_picture, sniff
@@ -67,16 +67,16 @@ def _said(manifest: Manifest) -> Label | None:
         return None
 
 
-def _opening(path: Path, kind: str, limits: Limits) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Shown]:
+def _opening(path: Path, kind: str, limits: Limits) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], LabelLook]:
     """The picture, or the first one of a video, as stored, and how it is shown."""
     if kind == "image":
         picture = read_picture(path, limits)
-        return picture, Shown(picture.shape[1], picture.shape[0])
+        return picture, LabelLook(picture.shape[1], picture.shape[0])
     with VideoReader(path, limits) as reader:
         first = next(reader.frames(), None)
         if first is None:
             raise BadMedia
-        return first.planes()[0].copy(), Shown.of(reader)
+        return first.planes()[0].copy(), LabelLook.of(reader)
 
 
 def _sha256(path: Path) -> str:

@@ -119,12 +119,6 @@ def _without_teeth(landmarks: F32) -> F32:
     return moved
 
 
-def find_source(picture: U8, landmarker: Landmarker, mesh: FaceMesh) -> tuple[SourceFace, int]:
-    """The largest face of a photo, (H, W, 3) RGB, and how many there are. Raises: NoFaceFound."""
-    photo = find_source_photo(picture, landmarker)
-    return SourceFace(photo.picture, photo.found, mesh), photo.faces
-
-
 def find_source_photo(picture: U8, landmarker: Landmarker) -> SourcePhoto:
     """A photo, (H, W, 3) RGB, as it shows its largest face best.
 

@@ -8,6 +8,7 @@ import { watchResults } from "./compare.js";
 import { watchConnection } from "./connection.js";
 import { inspectAgain } from "./diagnostics.js";
 import { guardSlots } from "./files.js";
+import { settle, watchStart } from "./form.js";
 import { UNCHANGED, speak } from "./gradio.js";
 import { watchFaces } from "./mapping.js";
 import { render, startPanel, table } from "./panel.js";
@@ -15,6 +16,7 @@ import { signIn } from "./server.js";
 import { stayInSight } from "./space.js";
 import { look, signature } from "./tasks.js";
 import { localise } from "./times.js";
+import { watchViewer } from "./viewer.js";
 import { language, word } from "./words.js";
 
 export { queued } from "./announce.js";
@@ -36,6 +38,7 @@ export async function tick(token) {
   const known = await look();
   if (known === "changed") {
     announce();
+    settle();
     inspectAgain();
   }
   if (known !== "unknown") render();
@@ -55,5 +58,7 @@ speak(language);
 watchConnection();
 watchButtons();
 watchResults();
+watchViewer();
 guardSlots();
 watchFaces();
+watchStart();

@@ -1,4 +1,4 @@
-"""How media reach a cloud worker and its result comes back: inside the messages, or through the bucket."""
+"""Carries media to a cloud worker and its result back: inside the messages, or through the bucket."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from faceswap.wire import MediaLocation, WorkerResult
 log = logging.getLogger(__name__)
 
 _TARGET, _PEOPLE = "\0target", "\0people"
-"""No face ids: those are printable."""
+"""Keys beside the face ids. A face id holds printable characters only, so these never meet one."""
 
 Download = Callable[[str], Iterable[bytes]]
 """Streams a URL. Raises `ResultMissing` when that fails."""
@@ -50,7 +50,7 @@ class Sent:
     people: MediaLocation | None
 
 
-class Carrier:
+class BucketMedia:
     """Without a bucket everything travels inside the messages, there is no marker, and there are no receipts.
 
     `result_limit_bytes` bounds what is accepted as a result.
@@ -195,12 +195,12 @@ class Carrier:
             return False
         return True
 
-    def expire(self, older_than: timedelta) -> None:
+    def delete_older_than(self, older_than: timedelta) -> None:
         """Delete what no run can need any more: what a process left that died before it could clean up."""
         if self._bucket is None:
             return
         try:
-            self._bucket.expire(JOBS, datetime.now(UTC) - older_than)
+            self._bucket.delete_older_than(JOBS, datetime.now(UTC) - older_than)
         except BucketUnavailable:
             log.warning("old objects stay in the bucket for now")
 
