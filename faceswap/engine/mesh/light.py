@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
-from faceswap.engine.planes import F32
+from faceswap.engine.planes import F32, as_f32
 
 _REACH = 0.12
 """Standard deviation of what counts as light rather than as a feature, of the height of the grid."""
@@ -83,7 +83,7 @@ def match_light(
     contrast = tone.contrast**0.7
 
     lift = (1 - contrast) * level
-    lift -= _too_shiny(contrast * around_source, around_target, weight, tone)
+    lift -= _too_shiny(as_f32(contrast * around_source), as_f32(around_target), weight, tone)
 
     source_u, source_v = (source_u - 128) * gain, (source_v - 128) * gain
     target_u, target_v = target_u - 128, target_v - 128
