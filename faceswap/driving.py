@@ -231,10 +231,8 @@ class Driver:
 
     def give_back(self, run: DrivenRun) -> None:
         """Let another dispatcher go on with a run, or start the job again if nothing was sent."""
-        if run.backend.survives_restart and run.job.submitted_at is not None:
-            self._store.end_lease(run.job)
-        else:
-            self._store.release(run.job, "given back: the app was stopped", spent=False)
+        if self._store.release(run.job, "given back: the app was stopped", spent=False) is None:
+            self._store.end_lease(run.job)  # it was submitted, perhaps just now
 
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
         if isinstance(error, EngineOutOfMemory) and run.job.attempt == 1 and not run.backend.survives_restart:

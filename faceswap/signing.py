@@ -1,11 +1,11 @@
 """The key that an installation signs its results with: a P-256 key with a certificate of its own authority.
 
-    signing/key.pem     the private key, for its owner's eyes only (0600)
+    signing/key.pem     the private key, readable by its owner only (0600)
     signing/chain.pem   its certificate and that of the authority
-    signing/ca.pem      the authority alone: give it to whoever shall vouch for this installation's results
+    signing/ca.pem      the authority's certificate alone: give it to those who should trust these results
 
-The authority's key is thrown away as soon as it has signed, so that nobody can issue another certificate. The
-names in the certificates are those of no person.
+The authority's key is deleted as soon as it has signed, so that nobody can issue another certificate. The
+certificates name no person.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ class SigningKey:
         try:
             if not folder.exists():
                 _make(folder)
-            return cls._checked((folder / KEY).read_text(), (folder / CHAIN).read_text())
+            return cls._checked((folder / KEY).read_text("utf-8"), (folder / CHAIN).read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise SigningKeyUnusable(reason=type(error).__name__) from error
 
     @staticmethod
     def anchor_of(folder: Path, chain: str = "") -> str:
-        """The authority of this installation, PEM; "" when there is none yet. Makes nothing."""
+        """The authority's certificate, PEM; "" when there is none yet. Creates nothing."""
         if chain:
             begin = chain.rfind(_PEM_BEGIN)
             return _lines(chain[begin:]) if begin >= 0 else ""
         try:
-            return (folder / ANCHOR).read_text()
+            return (folder / ANCHOR).read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             return ""
 
@@ -91,7 +91,7 @@ def _lines(pem: str) -> str:
 
 
 def _make(folder: Path) -> None:
-    """Whole or not at all; when two processes do it at once, one of them wins."""
+    """Create the folder with all its files at once. When two processes do so, the first folder stays."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 

@@ -1,6 +1,6 @@
-"""The intake of an untrusted file: limited while it is copied, judged by its content, kept under our name.
+"""Takes in an untrusted file: limits its size while copying it, judges its content, stores it by our name.
 
-What comes out of here is an `Upload` in the store; what does not pass leaves nothing behind.
+An accepted file is an `Upload` in the store. A refused file leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Intake:
             folder.mkdir(parents=True)
             raw = folder / "raw"
             size, digest = self._copy(file, raw)
-            sniff(raw)  # what has no signature that we know costs no child process
+            sniff(raw)  # a file of no known signature needs no child process
             clip = folder / "media.mp4" if expected == "video" else None
             upload = self._inspect(
                 raw, upload_id, Path(name).name[-120:] or "file", owner, size, digest, clip

@@ -1,4 +1,4 @@
-"""Where a job runs. A backend moves one job's pixels; it decides nothing about states."""
+"""Where a job runs. A backend runs the swap; the dispatcher decides about the job's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How media reach a cloud worker and its result comes back: inside the messages, or through the bucket."""
+"""Carries media to a cloud worker and its result back: inside the messages, or through the bucket."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from faceswap.wire import MediaLocation, WorkerResult
 log = logging.getLogger(__name__)
 
 _TARGET, _PEOPLE = "\0target", "\0people"
-"""No face ids: those are printable."""
+"""Keys beside the face ids. A face id holds printable characters only, so these never meet one."""
 
 Download = Callable[[str], Iterable[bytes]]
 """Streams a URL. Raises `ResultMissing` when that fails."""

@@ -1,4 +1,4 @@
-"""Jobs that only pretend: to see queue, panel and states at work without media, on one's own machine."""
+"""Simulated jobs, which show the queue, the panel and the states at work without any media."""
 
 from __future__ import annotations
 

@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-import numpy as np
-
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.mesh.blend import Blender
 from faceswap.engine.mesh.source import SourceFace, SourcePhoto
+from faceswap.engine.neural.contracts import Role
 from faceswap.engine.neural.graphs import Graph
-from faceswap.engine.neural.networks import Enhancing, Identity, Network, Repainter
+from faceswap.engine.neural.networks import Identity, Network
 from faceswap.engine.neural.onnx_file import NotOnnx
 from faceswap.engine.neural.providers import CPU, installed, provider_for
+from faceswap.engine.neural.repainting import Enhancing, Repainter
 from faceswap.engine.neural.weights import (
-    EMBEDDING,
     Fact,
-    Role,
     WeightsFile,
     WeightsFolder,
     fact_of,
@@ -32,6 +30,7 @@ from faceswap.errors import (
     NeuralNotInstalled,
     NeuralUnavailable,
     NeuralWeightsDamaged,
+    NeuralWeightsUnsuitable,
     NeuralWithoutGpu,
 )
 
@@ -72,17 +71,23 @@ class NeuralEngine:
         """Load what swapping needs. Raises: NeuralUnavailable."""
         if not installed():
             raise NeuralNotInstalled
-        swap, embed = weights.need(Role.SWAPPER), weights.need(Role.EMBEDDER)
-        convert = weights.need(Role.CONVERTER) if swap.model == "ghost_256" else None
+        swap = weights.need(Role.SWAPPER)
+        contract = swap.contract
+        if contract is None:
+            raise NeuralWeightsUnsuitable(file=swap.path.name)
+        embed = weights.embedder() if contract.source is None else None
+        convert = weights.converter(swap)
         self.facts: Sequence[Fact] = [fact_of(file) for file in (swap, embed, convert) if file is not None]
         self.name = f"neural:{self.facts[0].name}"
         for fact in self.facts:
             log.info("%s: %s, SHA-256 %s, licence: %s", fact.file, fact.name, fact.sha256, fact.licence)
-        self._network = Network(Graph(swap, provider), swap.model)
+        self._network = Network(Graph(swap, provider), contract)
         self._identity = Identity(
-            Graph(embed, provider),
+            contract.identity,
+            Graph(embed, provider) if embed else None,
             Graph(convert, provider) if convert else None,
-            _projection(swap) if swap.model == "inswapper_128" else None,
+            _projection(swap) if contract.identity == "projected" else None,
+            contract.source,
         )
         self.provider: str | None = self._network.graph.provider
 
@@ -91,7 +96,7 @@ class NeuralEngine:
 
     def try_out(self) -> None:
         """Raises: NeuralUnavailable."""
-        self._network.try_out(self._identity.from_embedding(np.ones(EMBEDDING, np.float32)))
+        self._network.try_out(self._identity.example())
 
 
 class EnhancingEngine:
@@ -102,7 +107,9 @@ class EnhancingEngine:
         self.name, self.samples_shapes = engine.name, engine.samples_shapes
         self.facts: Sequence[Fact] = [*engine.facts, fact_of(enhancer)]
         self._engine = engine
-        self._network = Network(Graph(enhancer, provider), enhancer.model)
+        if enhancer.contract is None:
+            raise NeuralWeightsUnsuitable(file=enhancer.path.name)
+        self._network = Network(Graph(enhancer, provider), enhancer.contract)
         self.provider: str | None = self._network.graph.provider
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:

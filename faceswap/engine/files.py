@@ -1,4 +1,4 @@
-"""Results that appear whole or not at all."""
+"""Writes result files so that an unfinished one never has the final name."""
 
 from __future__ import annotations
 

@@ -79,13 +79,14 @@ class StoreAccess:
         assignments: str,
         values: dict[str, Any],
         run_of: Job | None = None,
+        condition: str = "TRUE",
     ) -> Job | None:
         guards = ", ".join(f"'{state}'" for state in sources_of(destination))
         mine = "AND worker IS :run_worker AND attempt = :run_attempt" if run_of else ""
         run = {"run_worker": run_of.worker, "run_attempt": run_of.attempt} if run_of else {}
         rows = db.execute(
             f"UPDATE jobs SET status = :status, updated_at = :at, {assignments} "
-            f"WHERE id = :id AND status IN ({guards}) {mine} RETURNING *",
+            f"WHERE id = :id AND status IN ({guards}) AND {condition} {mine} RETURNING *",
             {"status": destination, "at": self._clock(), "id": job_id, **values, **run},
         ).fetchall()
         if not rows:

@@ -230,7 +230,10 @@ class JobLives(JobReads):
 
     @urgent
     def release(self, job: Job, reason: str, *, spent: bool) -> Job | None:
-        """Give a run of ours back to the queue; `spent` says whether the attempt counts."""
+        """Give a run of ours back to the queue; `spent` says whether the attempt counts.
+
+        None when the run is not ours any more, or was submitted: it must never be submitted a second time.
+        """
         with self._write() as db:
             return self._transition(
                 db,
@@ -241,6 +244,7 @@ class JobLives(JobReads):
                 "attempt = attempt - :unspent",
                 {"stage": Stage.QUEUED.value, "unspent": 0 if spent else 1},
                 run_of=job,
+                condition="submitted_at IS NULL",
             )
 
     @urgent

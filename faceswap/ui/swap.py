@@ -40,11 +40,13 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
         target = slot(site, frame, "target", "any", kind)
         people(site, frame, target, group_example(site, frame, target))
         faces: Any = gr.Textbox(visible="hidden", elem_id="fs-mapping")
+        slots = [target]
     else:
         with gr.Row():
             source = slot(site, frame, "source", "image", kind)
             target = slot(site, frame, "target", kind, kind)
         faces = source.chosen
+        slots = [source, target]
         example(site, frame, source, target)
     how = options(site, frame, kind)
     model_terms(site, frame)
@@ -62,6 +64,9 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
     events = _Events(site, kind)
     inputs = [frame.token, target.chosen, faces, moment, consent, *how]
     quiet: dict[str, Any] = {"api_visibility": "private", "js": _FROM_PAGE}
+    changes = [consent.input, *(change.then for one in slots for change in one.changes)]
+    for event in (go.click, look.click, *changes):  # what the form said is no longer about what it shows
+        event(None, None, said, js="() => ''", show_progress="hidden", api_visibility="private")
     each_time_anew = [consent, how[-1]]  # the statement, and whether to leave the label out
     go.click(
         events.start, inputs, [said, *each_time_anew], show_progress="hidden", concurrency_limit=None, **quiet

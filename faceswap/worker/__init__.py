@@ -1,4 +1,4 @@
-"""What runs in the cloud: one order in, a swapped picture or video out.
+"""The cloud worker: it gets one request and makes one swapped picture or video.
 
-It shares the engine and the errors with the app and nothing else; store, settings and pages stay at home.
+It shares the engine, the wire contract and the errors with the app. It has no store, settings or pages.
 """

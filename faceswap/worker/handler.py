@@ -38,9 +38,10 @@ _NETWORKS_FITNESS_S = 240.0
 
 
 class EarlyStops:
-    """Stop signals for jobs that the SDK has fetched but not started: it drops them, and the job would run.
+    """Remembers stop signals for jobs that the SDK has fetched but not started. The SDK drops such a signal,
+    and the job would run.
 
-    `watch` wraps the method that the SDK calls for each signal and remembers those that hit nothing.
+    `watch` wraps the method that the SDK calls for each signal, and keeps the ids that it did not find.
     """
 
     def __init__(self) -> None:
@@ -111,8 +112,8 @@ class Worker:
 
 
 def check_fitness(config: Config) -> None:
-    """Raise unless this machine can swap: the weights are right, the engine says that grey is no face, and
-    the user's networks, where there are any, run.
+    """Raise unless this machine can swap: the landmark model is right, the engine finds no face in a grey
+    picture, and the operator's networks, if there are any, run.
 
     The SDK ends a worker whose check raises, and RunPod starts another one elsewhere.
     """

@@ -1,8 +1,8 @@
-"""One order from its first byte to its answer, without RunPod's SDK.
+"""Carries out one request, from its first byte to its answer, without RunPod's SDK.
 
-The engine runs in a child process of its own, so that stopping is a kill: it takes no frame longer, whatever
-native code is doing. Three voices can stop a run: RunPod cancels the task, the marker appears in the bucket,
-the deadline passes. Each run that had a receipt address leaves a receipt there as its very last act.
+The engine runs in a child process, so a stop kills it at once, whatever native code is doing. Three things
+stop a run: RunPod cancels the task, the cancel marker appears in the bucket, or the deadline passes. A run
+whose request names a receipt URL writes its receipt there last.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ log = logging.getLogger(__name__)
 MARKER_EVERY_S = 2.0
 ENGINE_POLL_S = 0.05
 PROGRESS_EVERY_S = 1.0
-"""RunPod loses the order of faster updates."""
+"""RunPod may deliver faster updates in another order."""
 QUIET_S = 0.5
-"""Between the last update and the answer: an update that overtakes the answer would undo it."""
+"""Pause between the last update and the answer: an update that comes after the answer would replace it."""
 RECEIPT_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 7.0
-"""For what a stopped run has under way; longer than a cancelled upload waits for its answer."""
+"""How long a stopped run waits for its open transfers: longer than a cancelled upload waits for an answer."""
 INLINE_LIMIT_BYTES = 7_000_000
 """Of a result that goes back inside the answer, as base64, whose limit is 10 MB."""
 NETWORK_VOLUME = Path("/runpod-volume/faceswap-models")
@@ -76,7 +76,7 @@ class Config:
 
 
 def _models_dir(environ: Mapping[str, str], weights_dir: Path) -> Path:
-    """As told; else a folder of the network volume, if there is one; else where the image's own layer is."""
+    """`FACESWAP_WORKER_MODELS_DIR`, or the folder on the network volume, or that of the image's weights."""
     told = environ.get("FACESWAP_WORKER_MODELS_DIR")
     if told:
         return Path(told)
@@ -138,7 +138,7 @@ class WorkerRun:
             return {"error": json.dumps(described)}
 
     async def _carry_out(self, request: WorkerRequest, transfer: Transfer) -> dict[str, object]:
-        """Do the work unless and until a voice says stop; what is under way then ends at once."""
+        """Do the work until it is done or something stops the run. What is under way then ends at once."""
         if request.cancel_url and await transfer.exists(request.cancel_url):
             raise JobStopped()
         tasks = [
@@ -222,7 +222,7 @@ class WorkerRun:
     async def _leave_receipt(
         self, transfer: Transfer, url: str | None, content: Mapping[str, object]
     ) -> None:
-        """Once. A cancel that comes now must not cost the receipt: whoever stops the run waits for it."""
+        """Write the receipt, once. A cancel that comes now waits until it is written: the app needs it."""
         if url is None or self._receipt is not None:
             return
         data = json.dumps(content).encode()
@@ -235,7 +235,7 @@ class WorkerRun:
 
 
 class _ProgressSender:
-    """Throttled, because RunPod does not keep the order of updates that follow each other fast."""
+    """Sends at most one update a second, because RunPod may reorder faster ones."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
@@ -248,7 +248,7 @@ class _ProgressSender:
             self._tell(WorkerProgress(percent, stage).as_update())
 
     async def quiet(self) -> None:
-        """Wait until the last update must have arrived."""
+        """Wait long enough for the last update to have arrived."""
         await asyncio.sleep(max(0.0, self._last_s + QUIET_S - time.monotonic()))
 
 

@@ -1,8 +1,8 @@
 """Files into and out of the worker, over https to public addresses only.
 
-The addresses come from outside, and the worker stands inside a data centre: nothing here may be talked into
-reaching a neighbour or the cloud's metadata service. Names are checked after they were resolved and the
-connection goes to the address that was checked, so that a name cannot change its mind in between.
+The addresses come from outside and the worker runs inside a data centre, so it must not connect to a
+neighbour or to the cloud's metadata service. A name is checked after it was resolved, and the connection goes
+to the address that was checked, so that a second resolution cannot give another address.
 """
 
 from __future__ import annotations

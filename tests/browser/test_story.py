@@ -45,7 +45,7 @@ def test_a_video_is_swapped_watched_and_played(
     assert seen == sorted(seen)
     assert any(0 < shown < 100 for shown in seen), f"the progress was seen at {seen} only"
 
-    expect(page.panel.toasts).to_have_text(f"“{longer_video.name}”已完成✕")
+    expect(page.panel.toasts).to_have_text(f"“{longer_video.name}”已完成看结果✕")
     expect(page.panel.finished.first).to_contain_text("已完成")
     expect(page.result).to_be_visible()
     lead = page.result.locator("video[data-lead]")

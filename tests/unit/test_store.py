@@ -139,6 +139,13 @@ def test_a_run_given_back_in_order_does_not_count_as_an_attempt(store: JobStore)
     assert released.attempt == 0
 
 
+def test_a_run_that_was_submitted_is_never_given_back_to_be_submitted_again(store: JobStore) -> None:
+    job = claimed(store)
+    assert store.submitting(job) is not None
+    assert store.release(job, "the app was stopped", spent=False) is None, "whatever its thread knew of it"
+    assert store.get(job.id).status is Status.PROCESSING
+
+
 def test_completing_keeps_notes_and_fills_progress(store: JobStore) -> None:
     done = store.complete(claimed(store, notes=("a",)), ["b", "a"])
     assert done is not None

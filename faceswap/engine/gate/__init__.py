@@ -1,4 +1,4 @@
-"""The content gate: somebody else's judgement of what may be swapped, asked before a job is accepted.
+"""The content gate: a function of the operator's that may refuse a file before a job is accepted.
 
 A gate is a function, named `module:function`, that is called once for each file:
 
@@ -6,8 +6,8 @@ A gate is a function, named `module:function`, that is called once for each file
 
 It looks at the pictures for as long as it needs and returns None, or the reason for a refusal, for the log.
 Of a picture it gets that picture; of a video a frame each second, or fewer of a long one, the first included.
-It runs in the engine's child process, within its limits: it may load what it likes, and its crash costs one
-submission. Where it cannot judge, nothing is accepted.
+It runs in an engine's child process of its own, within its limits but not confined to its files, so it may
+load a model. When it crashes or cannot judge, the submission is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a result is marked with while it is made. Pure: whoever decides it needs no pixels."""
+"""What a result is marked with while it is encoded. Pure; imports nothing that decodes pixels."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """`label` None: its maker asked for none. `aigc` is the text of the metadata label."""
+    """`label` is None when the user asked for no visible label. `aigc` is the text of the metadata label."""
 
     label: Label | None
     aigc: str

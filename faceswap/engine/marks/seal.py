@@ -1,6 +1,6 @@
 """The marks of a finished file: the last of them put on, all of them read back. For the child process.
 
-What is said here are facts; `faceswap.provenance` says what they mean.
+It reports what it finds; `faceswap.provenance` decides what that means.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import { inspect } from "./diagnostics.js";
 import { find, make, nearest } from "./dom.js";
 import { log } from "./journal.js";
 import { unmap } from "./mapping.js";
-import { toggle } from "./panel.js";
+import { stepAside, toggle } from "./panel.js";
 import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
 import { toast } from "./toasts.js";
@@ -35,9 +35,15 @@ const actions = {
   receipt,
   retry,
   print: () => window.print(),
-  view: (button) => view(idOf(button)),
+  view: watch,
   inspect: (button) => inspect(idOf(button)),
 };
+
+/** @param {HTMLElement} button */
+function watch(button) {
+  stepAside();
+  view(idOf(button));
+}
 
 /** @param {HTMLElement} button */
 async function cancel(button) {

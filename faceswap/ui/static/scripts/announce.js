@@ -1,5 +1,7 @@
 /* Tells the end of each task once, also when the task ended while this tab was on another page. */
 
+import { make } from "./dom.js";
+import { answered, unsay } from "./form.js";
 import { jobs, live, refresh } from "./tasks.js";
 import { toast } from "./toasts.js";
 import { offer } from "./viewer.js";
@@ -34,22 +36,38 @@ export function announce() {
 
 /** @param {Job} job */
 function tell(job) {
+  unsay(job.id);
   const { title } = job;
   if (job.status === "completed") {
-    toast(word("done_toast", { title }), "good");
+    toast(word("done_toast", { title }), "good", job.result_url ? showButton(job) : undefined);
     offer(job);
   } else if (job.error_code === "cancelled") toast(word("cancelled_toast", { title }), "bad");
   else toast(`${word("failed_toast", { title })} ${reasonOf(job)}`, "bad");
 }
 
-/** A form of this page has queued tasks and shows their ids: a task that is over within a second is told, too. */
+/** @param {Job} job */
+function showButton(job) {
+  const button = make("button", { type: "button", className: "fs-small-button" }, word("show"));
+  button.dataset.do = "view";
+  button.dataset.job = job.id;
+  button.ariaLabel = `${word("show")}: ${job.title}`;
+  return button;
+}
+
+/**
+ * A start is answered. The message about tasks that it queued holds their ids, so that a task that is over within
+ * a second is told, too.
+ */
 export function queued() {
+  answered();
   for (const message of document.querySelectorAll("[data-queued]")) {
-    for (const id of (message.getAttribute("data-queued") ?? "").split(" ")) {
+    const ids = message.getAttribute("data-queued") ?? "";
+    for (const id of ids.split(" ")) {
       fresh.set(id, 1);
       watched.add(id);
     }
     message.removeAttribute("data-queued");
+    message.setAttribute("data-told", ids);
   }
   refresh();
 }

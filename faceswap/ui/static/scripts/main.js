@@ -8,6 +8,7 @@ import { watchResults } from "./compare.js";
 import { watchConnection } from "./connection.js";
 import { inspectAgain } from "./diagnostics.js";
 import { guardSlots } from "./files.js";
+import { settle, watchStart } from "./form.js";
 import { UNCHANGED, speak } from "./gradio.js";
 import { watchEmpty } from "./localise.js";
 import { watchFaces } from "./mapping.js";
@@ -15,6 +16,7 @@ import { render, startPanel, table } from "./panel.js";
 import { signIn } from "./server.js";
 import { stayInSight } from "./space.js";
 import { look, signature } from "./tasks.js";
+import { watchViewer } from "./viewer.js";
 import { language, word } from "./words.js";
 
 export { queued } from "./announce.js";
@@ -34,6 +36,7 @@ export async function tick(token) {
   const known = await look();
   if (known === "changed") {
     announce();
+    settle();
     inspectAgain();
   }
   if (known !== "unknown") render();
@@ -54,5 +57,7 @@ watchEmpty();
 watchConnection();
 watchButtons();
 watchResults();
+watchViewer();
 guardSlots();
 watchFaces();
+watchStart();

@@ -127,6 +127,11 @@ export function toggle() {
   show(open);
 }
 
+/** On a small screen the open panel covers the page: close it for now, when the page is to be looked at. */
+export function stepAside() {
+  if (!window.matchMedia(OPEN_FROM_WIDTH).matches) show(false);
+}
+
 /** @param {boolean} open */
 function show(open) {
   part("fs-dock").dataset.open = String(open);

@@ -6,13 +6,16 @@ import { word } from "./words.js";
 /**
  * @param {string} text
  * @param {"good" | "bad"} mood
+ * @param {HTMLElement} [action] a button after the text; the notice is gone once it was pressed
  */
-export function toast(text, mood) {
+export function toast(text, mood, action) {
   const note = make("div", { className: "fs-toast" }, make("span", {}, text));
   note.dataset.mood = mood;
   const close = make("button", { type: "button", ariaLabel: word("close") }, "✕");
-  close.addEventListener("click", () => note.remove());
-  note.append(close);
+  for (const button of action ? [action, close] : [close]) {
+    button.addEventListener("click", () => note.remove());
+    note.append(button);
+  }
   part("fs-toasts").append(note);
   note.addEventListener("animationend", (event) => {
     if (event.animationName === "fs-leave") note.remove();

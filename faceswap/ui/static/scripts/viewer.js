@@ -8,6 +8,9 @@ import { address } from "./server.js";
 /** @type {((id: string) => void) | null} asks the server for a result and shows it */
 let show = null;
 
+/** The task whose result somebody asked to see and that is not on the page yet. */
+let wanted = "";
+
 /**
  * The viewer's component calls this with the function that asks the server for a result.
  *
@@ -16,17 +19,48 @@ let show = null;
 export function lendViewer(given) {
   show = given;
   const asked = new URLSearchParams(location.search).get("job");
-  if (asked) show(asked);
-}
-
-/** @param {string} id */
-export function view(id) {
-  if (show) show(id);
-  else location.href = address(`/tasks?job=${encodeURIComponent(id)}`);
+  if (asked) view(asked);
 }
 
 /**
- * A new result takes the viewer unless somebody is watching another one.
+ * Show a result because somebody asked for it: bring it into sight, play it, and give it the focus.
+ *
+ * @param {string} id
+ */
+export function view(id) {
+  if (!show) {
+    location.href = address(`/tasks?job=${encodeURIComponent(id)}`);
+    return;
+  }
+  const shown = resultOf(id);
+  if (shown) return reveal(shown);
+  wanted = id;
+  show(id);
+}
+
+/** @param {string} id */
+const resultOf = (id) => document.querySelector(`#fs-viewer .fs-result[data-job="${CSS.escape(id)}"]`);
+
+/** @param {Element} result */
+function reveal(result) {
+  wanted = "";
+  result.scrollIntoView({ block: "start" });
+  const player = result.querySelector("video[data-lead], input[type=range]");
+  if (player instanceof HTMLElement) player.focus({ preventScroll: true });
+  if (player instanceof HTMLVideoElement) player.play().catch(() => player.pause()); // a browser may refuse
+}
+
+/** A result that was asked for arrives some time later, when the server has answered. */
+export function watchViewer() {
+  new MutationObserver(() => {
+    const result = wanted && resultOf(wanted);
+    if (result) reveal(result);
+  }).observe(document.documentElement, { childList: true, subtree: true });
+}
+
+/**
+ * A new result takes the viewer unless somebody is watching another one. Nobody asked for it: the page stays
+ * where it is.
  *
  * @param {Job} job
  */
