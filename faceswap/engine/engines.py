@@ -1,4 +1,5 @@
-"""Which engine swaps: the mesh engine, always there, or the neural one, where weights and a runtime are."""
+"""Chooses the engine of a job: the mesh engine, which always works, or the neural engine, which needs the
+user's weights and onnxruntime."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ class Engine(Protocol):
     """Whether `meet` needs the resting shapes of a video's faces, sampled beforehand."""
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
-        """What puts this face onto others. Several of one engine share its networks."""
+        """Make a swapper that puts this face onto others. Swappers of one engine share its networks."""
         ...
 
 
@@ -100,7 +101,7 @@ class NeuralEngine:
 
 
 class EnhancingEngine:
-    """Another engine, whose work a face enhancer repaints."""
+    """Another engine whose faces a face enhancer repaints."""
 
     def __init__(self, engine: Engine, enhancer: WeightsFile, provider: str) -> None:
         """Raises: NeuralUnavailable."""
@@ -162,10 +163,10 @@ class EngineOutcome(Generic[R]):
 
 
 def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOutcome[R]:
-    """`run` with the engine that was wished for.
+    """Call `run` with the engine that was asked for.
 
-    `auto` is the neural engine where weights and a GPU are there. When that fails, in a way of its own, the
-    mesh engine does the work, and a note says why. An enhancer that is not there is a note, too.
+    `auto` means the neural engine if weights and a GPU are there. If it raises `NeuralUnavailable`, the mesh
+    engine does the work, and a note says why. A missing enhancer is a note, too.
 
     Raises:
         NeuralUnavailable: `neural` was asked for and cannot be used.
@@ -207,7 +208,7 @@ def _on_gpu(engine: NeuralEngine) -> NeuralEngine:
 
 
 def check(models_dir: Path | None) -> EngineOutcome[None]:
-    """Load every graph that would be used and run it once, on nothing that anybody knows.
+    """Load every graph that a job would use, and run each once on a grey picture.
 
     Raises: NeuralUnavailable.
     """

@@ -177,8 +177,8 @@ class WeightsFolder:
 
     @property
     def worth_a_try(self) -> bool:
-        """Whether all is there, or a file that could be what is missing and can not be used: then a try says
-        why."""
+        """Whether an attempt makes sense: everything is there, or a file is there that cannot be used: then
+        the attempt raises the reason."""
         return not self.missing or bool(self.damaged or self.unsuitable or self.ambiguous)
 
     @property
