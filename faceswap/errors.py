@@ -41,6 +41,7 @@ FaceSwapError
 │   │   ├── NeuralWeightsDamaged
 │   │   ├── NeuralWeightsWrong
 │   │   ├── NeuralWeightsUnsuitable
+│   │   ├── NeuralWeightsAmbiguous
 │   │   ├── NeuralWithoutGpu
 │   │   ├── NeuralOutOfMemory
 │   │   └── NeuralFailed
@@ -335,6 +336,13 @@ class NeuralWeightsUnsuitable(NeuralUnavailable):
     another one into the models folder, or choose the mesh engine."""
 
     code = "neural_weights_unsuitable"
+
+
+class NeuralWeightsAmbiguous(NeuralUnavailable):
+    """{file} could be one of several models that need different input. Name its model in a file {sidecar}
+    beside it, or choose the mesh engine."""
+
+    code = "neural_weights_ambiguous"
 
 
 class NeuralWithoutGpu(NeuralUnavailable):

@@ -25,7 +25,7 @@ from faceswap.engine.child.contract import MarksSpec, SealSpec, Spec
 from faceswap.engine.child.process import EngineProcess, retried_without_memory
 from faceswap.engine.marks.found import FoundMarks
 from faceswap.engine.marks.marking import Label, Marking, Words
-from faceswap.engine.neural.weights import Role
+from faceswap.engine.neural.contracts import Role
 from faceswap.errors import BadMedia, FaceSwapError, JobTimeout, MarksMissing, SigningKeyUnusable
 from faceswap.folders import Folders
 from faceswap.jobs import Job, isoformat, terms_of

@@ -24,6 +24,10 @@ def _sized(own: _T, shared: _T) -> Callable[[], _T]:
     return lambda: shared if _on_a_space() else own
 
 
+_PASTED_ALONG = " \t\r\n\u00a0\u200b\ufeff\"'`\u2018\u2019\u201c\u201d\u300c\u300d"
+"""Blanks that can be seen or not, and straight, curly and Chinese quotes."""
+
+
 class Settings(BaseSettings):
     """All that can be configured. `Settings(name=value)` overrides the environment, for tests and notebooks.
 
@@ -119,6 +123,22 @@ class Settings(BaseSettings):
     @classmethod
     def _none_if_empty(cls, value: object) -> object:
         return value or None
+
+    @field_validator(
+        "runpod_api_key",
+        "runpod_endpoint_id",
+        "runpod_base_url",
+        "s3_endpoint",
+        "s3_bucket",
+        "s3_access_key",
+        "s3_secret_key",
+        "s3_region",
+        mode="before",
+    )
+    @classmethod
+    def _as_meant(cls, value: object) -> object:
+        """Without what comes along when a key is copied from a page: blanks, line ends and quotes."""
+        return value.strip(_PASTED_ALONG) if isinstance(value, str) else value
 
     @field_validator("snapshot_dir")
     @classmethod

@@ -50,7 +50,7 @@ class SigningKey:
         try:
             if not folder.exists():
                 _make(folder)
-            return cls._checked((folder / KEY).read_text(), (folder / CHAIN).read_text())
+            return cls._checked((folder / KEY).read_text("utf-8"), (folder / CHAIN).read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise SigningKeyUnusable(reason=type(error).__name__) from error
 
@@ -61,7 +61,7 @@ class SigningKey:
             begin = chain.rfind(_PEM_BEGIN)
             return _lines(chain[begin:]) if begin >= 0 else ""
         try:
-            return (folder / ANCHOR).read_text()
+            return (folder / ANCHOR).read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             return ""
 

@@ -30,7 +30,9 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
     path = folders.job(job_id) / "job.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{secrets.token_hex(4)}")
-    draft.write_text(json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2) + "\n")
+    draft.write_text(
+        json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+    )
     draft.chmod(0o444)
     draft.replace(path)
     if not store.has_job(job_id):  # deleted while the file was written: whoever deleted it may have missed it

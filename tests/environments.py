@@ -55,7 +55,9 @@ class Environment:
 
     def python(self) -> Path:
         """Fails where `scripts/setup` has not run."""
-        assert self._complete.exists(), f"the environment {self.name} is missing: run scripts/test"
+        assert self._complete.exists(), (
+            f"the environment {self.name} is missing: run scripts/setup requirements-dev.txt"
+        )
         return self.folder / "bin" / "python"
 
     @property

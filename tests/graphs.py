@@ -112,8 +112,15 @@ def inswapper(path: Path, **options: Any) -> Path:
     return swapper(path, 128, last=projection(), **options)
 
 
+def named(path: Path, model: str, **more: str) -> Path:
+    """Write the sidecar that says which model a graph is."""
+    lines = [f'{name} = "{value}"\n' for name, value in {"model": model, **more}.items()]
+    path.with_suffix(".toml").write_text("".join(lines), encoding="utf-8")
+    return path
+
+
 def ghost(path: Path, **options: Any) -> Path:
-    return swapper(path, 256, **options)
+    return named(swapper(path, 256, **options), "ghost_256")
 
 
 def hyperswap(path: Path, **options: Any) -> Path:
@@ -127,7 +134,7 @@ def crossface(path: Path) -> Path:
         helper.make_node("Add", ["larger", "one"], ["output"]),
     ]
     constants = {"three": np.float32(3), "one": np.float32(1)}
-    return save(path, nodes, {"input": (1, 512)}, {"output": (1, 512)}, constants)
+    return named(save(path, nodes, {"input": (1, 512)}, {"output": (1, 512)}, constants), "crossface_ghost")
 
 
 def enhancer(path: Path, gain: float = 1.0) -> Path:

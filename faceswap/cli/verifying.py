@@ -22,7 +22,7 @@ def verify(given: argparse.Namespace, settings: Settings) -> int:
     from faceswap.provenance import verify
 
     require_files(given.file, *([given.ca] if given.ca else []))
-    found = verify(given.file, settings, given.ca.read_text() if given.ca else "")
+    found = verify(given.file, settings, given.ca.read_text(encoding="utf-8") if given.ca else "")
     say(given, found.as_json() | {"unchanged": found.good}, _told(found))
     return 0 if found.good else FAILED
 

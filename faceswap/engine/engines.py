@@ -1,4 +1,5 @@
-"""Which engine swaps: the mesh engine, always there, or the neural one, where weights and a runtime are."""
+"""Chooses the engine of a job: the mesh engine, which always works, or the neural engine, which needs the
+user's weights and onnxruntime."""
 
 from __future__ import annotations
 
@@ -8,19 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-import numpy as np
-
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.mesh.blend import Blender
 from faceswap.engine.mesh.source import SourceFace, SourcePhoto
+from faceswap.engine.neural.contracts import Role
 from faceswap.engine.neural.graphs import Graph
-from faceswap.engine.neural.networks import Enhancing, Identity, Network, Repainter
+from faceswap.engine.neural.networks import Identity, Network
 from faceswap.engine.neural.onnx_file import NotOnnx
 from faceswap.engine.neural.providers import CPU, installed, provider_for
+from faceswap.engine.neural.repainting import Enhancing, Repainter
 from faceswap.engine.neural.weights import (
-    EMBEDDING,
     Fact,
-    Role,
     WeightsFile,
     WeightsFolder,
     fact_of,
@@ -32,6 +31,7 @@ from faceswap.errors import (
     NeuralNotInstalled,
     NeuralUnavailable,
     NeuralWeightsDamaged,
+    NeuralWeightsUnsuitable,
     NeuralWithoutGpu,
 )
 
@@ -51,7 +51,7 @@ class Engine(Protocol):
     """Whether `meet` needs the resting shapes of a video's faces, sampled beforehand."""
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
-        """What puts this face onto others. Several of one engine share its networks."""
+        """Make a swapper that puts this face onto others. Swappers of one engine share its networks."""
         ...
 
 
@@ -72,17 +72,23 @@ class NeuralEngine:
         """Load what swapping needs. Raises: NeuralUnavailable."""
         if not installed():
             raise NeuralNotInstalled
-        swap, embed = weights.need(Role.SWAPPER), weights.need(Role.EMBEDDER)
-        convert = weights.need(Role.CONVERTER) if swap.model == "ghost_256" else None
+        swap = weights.need(Role.SWAPPER)
+        contract = swap.contract
+        if contract is None:
+            raise NeuralWeightsUnsuitable(file=swap.path.name)
+        embed = weights.embedder() if contract.source is None else None
+        convert = weights.converter(swap)
         self.facts: Sequence[Fact] = [fact_of(file) for file in (swap, embed, convert) if file is not None]
         self.name = f"neural:{self.facts[0].name}"
         for fact in self.facts:
             log.info("%s: %s, SHA-256 %s, licence: %s", fact.file, fact.name, fact.sha256, fact.licence)
-        self._network = Network(Graph(swap, provider), swap.model)
+        self._network = Network(Graph(swap, provider), contract)
         self._identity = Identity(
-            Graph(embed, provider),
+            contract.identity,
+            Graph(embed, provider) if embed else None,
             Graph(convert, provider) if convert else None,
-            _projection(swap) if swap.model == "inswapper_128" else None,
+            _projection(swap) if contract.identity == "projected" else None,
+            contract.source,
         )
         self.provider: str | None = self._network.graph.provider
 
@@ -91,18 +97,20 @@ class NeuralEngine:
 
     def try_out(self) -> None:
         """Raises: NeuralUnavailable."""
-        self._network.try_out(self._identity.from_embedding(np.ones(EMBEDDING, np.float32)))
+        self._network.try_out(self._identity.example())
 
 
 class EnhancingEngine:
-    """Another engine, whose work a face enhancer repaints."""
+    """Another engine whose faces a face enhancer repaints."""
 
     def __init__(self, engine: Engine, enhancer: WeightsFile, provider: str) -> None:
         """Raises: NeuralUnavailable."""
         self.name, self.samples_shapes = engine.name, engine.samples_shapes
         self.facts: Sequence[Fact] = [*engine.facts, fact_of(enhancer)]
         self._engine = engine
-        self._network = Network(Graph(enhancer, provider), enhancer.model)
+        if enhancer.contract is None:
+            raise NeuralWeightsUnsuitable(file=enhancer.path.name)
+        self._network = Network(Graph(enhancer, provider), enhancer.contract)
         self.provider: str | None = self._network.graph.provider
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
@@ -155,10 +163,10 @@ class EngineOutcome(Generic[R]):
 
 
 def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOutcome[R]:
-    """`run` with the engine that was wished for.
+    """Call `run` with the engine that was asked for.
 
-    `auto` is the neural engine where weights and a GPU are there. When that fails, in a way of its own, the
-    mesh engine does the work, and a note says why. An enhancer that is not there is a note, too.
+    `auto` means the neural engine if weights and a GPU are there. If it raises `NeuralUnavailable`, the mesh
+    engine does the work, and a note says why. A missing enhancer is a note, too.
 
     Raises:
         NeuralUnavailable: `neural` was asked for and cannot be used.
@@ -200,7 +208,7 @@ def _on_gpu(engine: NeuralEngine) -> NeuralEngine:
 
 
 def check(models_dir: Path | None) -> EngineOutcome[None]:
-    """Load every graph that would be used and run it once, on nothing that anybody knows.
+    """Load every graph that a job would use, and run each once on a grey picture.
 
     Raises: NeuralUnavailable.
     """

@@ -24,8 +24,10 @@ from faceswap.engine.face.topology import OVAL
 from faceswap.engine.mesh.source import find_source_photo
 from faceswap.engine.neural import graphs as running
 from faceswap.engine.neural import providers
-from faceswap.engine.neural.networks import Contract, Network, Repainter
+from faceswap.engine.neural.contracts import Contract
+from faceswap.engine.neural.networks import Network
 from faceswap.engine.neural.providers import COREML, CPU, CUDA
+from faceswap.engine.neural.repainting import Repainter
 from faceswap.engine.neural.weights import read_weights_folder
 from faceswap.engine.options import Options
 from faceswap.engine.planes import F32, Planes, Region, to_yuv

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -129,7 +130,11 @@ def served(installed: Path, elsewhere: Path, environment: dict[str, str]) -> Ite
             process.wait(timeout=30 * PATIENCE)
 
 
-def test_the_app_serves_its_pages(served: httpx.Client) -> None:
+def test_the_app_serves_its_pages_and_their_files(served: httpx.Client) -> None:
     page = served.get("/video")
     assert page.status_code == 200
     assert "FaceSwap" in page.text
+    places = set(re.findall(r"\./(ui/[0-9a-f]+/[a-z/]+\.(?:css|js))", page.text))
+    assert {place.rpartition("/")[2] for place in places} >= {"page.css", "main.js"}
+    for place in places:
+        assert served.get(f"/{place}").status_code == 200, place

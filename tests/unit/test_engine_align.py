@@ -116,7 +116,7 @@ class TestIdentity:
         assert (projection == graphs.projection()).all()
         face = np.arange(512, dtype=np.float32)
         embedder = Graph(self.file(folder, graphs.EMBEDDER), CPU)
-        told = Identity(embedder, projection=projection * 7).from_embedding(face)
+        told = Identity("projected", embedder, projection=projection * 7).from_embedding(face)
         by_hand = face / math.sqrt(sum(number**2 for number in range(512))) @ graphs.projection()
         assert told == pytest.approx(by_hand, abs=1e-5)
         assert np.linalg.norm(told) == pytest.approx(1)
@@ -126,6 +126,8 @@ class TestIdentity:
     ) -> None:
         face = np.full(512, 2, np.float32)
         embedder = Graph(self.file(folder, graphs.EMBEDDER), CPU)
-        assert Identity(embedder).from_embedding(face) == pytest.approx(np.full(512, 1 / math.sqrt(512)))
+        assert Identity("normalised", embedder).from_embedding(face) == pytest.approx(
+            np.full(512, 1 / math.sqrt(512))
+        )
         converter = Graph(self.file(folder, graphs.CROSSFACE), CPU)
-        assert (Identity(embedder, converter).from_embedding(face) == 7).all()
+        assert (Identity("converted", embedder, converter).from_embedding(face) == 7).all()

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from faceswap.engine.neural import weights
+from faceswap.engine.neural.contracts import Role
 from faceswap.engine.neural.onnx_file import NotOnnx, read_signature
-from faceswap.engine.neural.weights import Role, WeightsCache, fact_of, read_weights_folder
+from faceswap.engine.neural.weights import WeightsCache, fact_of, read_weights_folder
 from faceswap.errors import (
     FaceSwapError,
     NeuralWeightsDamaged,
@@ -46,9 +47,11 @@ def why_not(folder: Path, role: Role = Role.SWAPPER) -> FaceSwapError:
 class TestTellingApart:
     def test_files_are_known_by_their_graphs_whatever_they_are_called(self, folder: Path) -> None:
         for number, path in enumerate(sorted(folder.glob("*.onnx"))):
+            if path.with_suffix(".toml").exists():
+                path.with_suffix(".toml").rename(path.with_name(f"{number}.toml"))
             path.rename(path.with_name(f"{number}.onnx"))
         assert [file.model for file in read_weights_folder(folder).files] == [
-            "crossface",
+            "crossface_ghost",
             "enhancer_512",
             "ghost_256",
             "hyperswap_256",

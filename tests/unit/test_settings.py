@@ -81,3 +81,14 @@ def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACESWAP_MAX_ACTIVE", "many")
     with pytest.raises(ValidationError):
         Settings()
+
+
+@pytest.mark.parametrize("around", ["\n", " ", "\r\n", '"', "\u201c", "\ufeff"])
+def test_what_is_pasted_along_with_a_key_is_no_part_of_it(
+    around: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RUNPOD_API_KEY", "RUNPOD_ENDPOINT_ID", "FACESWAP_S3_SECRET_KEY", "FACESWAP_S3_BUCKET"):
+        monkeypatch.setenv(name, f"{around}abc{around}")
+    settings = Settings()
+    assert settings.runpod_api_key.get_secret_value() == settings.s3_secret_key.get_secret_value() == "abc"
+    assert settings.runpod_endpoint_id == settings.s3_bucket == "abc"

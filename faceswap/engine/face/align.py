@@ -50,6 +50,15 @@ FFHQ = _template(
     (313.08905, 371.15118),
 )
 """Source: `face_restoration_helper.py` of facexlib, as GFPGAN uses it."""
+MTCNN = _template(
+    1,
+    (0.36562865, 0.46733799),
+    (0.63305391, 0.46585885),
+    (0.50019127, 0.61942959),
+    (0.39032951, 0.77598822),
+    (0.61178945, 0.77476328),
+)
+"""Source: `face_helper.py` of FaceFusion, `mtcnn_512`, as HifiFace uses it."""
 
 
 def aligned(landmarks: F32, template: Template) -> Region:

@@ -77,13 +77,13 @@ class People:
     def save(self, path: Path) -> None:
         people = [{"id": one.id, "looks": np.round(one.looks, 4).tolist()} for one in self.persons]
         with whole_or_not_at_all(path) as part:
-            part.write_text(json.dumps({"format": _FORMAT, "people": people}))
+            part.write_text(json.dumps({"format": _FORMAT, "people": people}), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> People | None:
         """None when there is none, or one of another version or form: it may have come over a network."""
         try:
-            kept: Any = json.loads(path.read_text())
+            kept: Any = json.loads(path.read_text(encoding="utf-8"))
             if kept["format"] != _FORMAT:
                 return None
             persons = [Person(str(one["id"]), np.array(one["looks"], np.float32)) for one in kept["people"]]

@@ -35,7 +35,7 @@ from faceswap.engine.mesh.paste import (
     write,
 )
 from faceswap.engine.mesh.photo import skin_weights
-from faceswap.engine.mesh.shape import eye_openness, shape_offsets
+from faceswap.engine.mesh.shape import eye_openness, gaze_apart, shape_offsets
 from faceswap.engine.mesh.source import SourceFace, Texture, smooth_step
 from faceswap.engine.planes import F32, Planes, as_f32
 
@@ -47,12 +47,21 @@ _TURNED_AWAY = (48.0, 68.0)
 """Degrees of yaw over which the swap fades out: the far half of the texture is guesswork there."""
 
 
+_GAZES_APART = (0.045, 0.11)
+"""Distance between where source and target look, in widths of an eye, over which the target's eyes take over:
+the photo's eyes can be turned by a little only."""
+_EYES_TURN = 0.5
+"""Share of the way from one's eyes to the other's that is gone with each frame."""
+
+
 @dataclass(slots=True)
 class _TrackState:
     """What is remembered of one tracked face."""
 
     offsets: F32
     visible: float | None = None
+    own_eyes: float | None = None
+    """How far the target's own eyes are shown, 0..1, because the source looks elsewhere."""
     tone: Tone = field(default_factory=Tone)
 
 
@@ -100,16 +109,21 @@ class Blender:
             return False
         facing = self._mesh.normals @ pose.rotation[2]
         texture = self._source.texture(face_height(landmarks), planes.colour)
-        maps = self._maps(box, landmarks, shaped, facing, state.visible, texture)
+        own_eyes = smooth_step(gaze_apart(landmarks, self._source.landmarks), *_GAZES_APART)
+        state.own_eyes = (
+            own_eyes if state.own_eyes is None else state.own_eyes + _EYES_TURN * (own_eyes - state.own_eyes)
+        )
+        maps = self._maps(box, landmarks, shaped, facing, state, texture)
         target = planes.cut(box.x, box.y, box.width, box.height)
         coarse = self._source.coarse_texture(float(maps.skin.shape[0]), target.colour)
-        write(target, maps, light_of(target, maps, texture, coarse, state.tone), texture)
+        write(target, maps, light_of(target, maps, texture, coarse, state.tone), texture, state.tone)
         return True
 
     def _maps(
-        self, box: Box, landmarks: F32, shaped: F32, facing: F32, visible: float, texture: Texture
+        self, box: Box, landmarks: F32, shaped: F32, facing: F32, state: _TrackState, texture: Texture
     ) -> Maps:
         mesh, source = self._mesh, self._source
+        visible, eyes_shown = state.visible or 0.0, 1 - (state.own_eyes or 0.0)
         own = mesh.extend(landmarks)
         moved = np.concatenate([shaped, landmarks[MESH_POINTS:]])
         for iris, ring in ((RIGHT_IRIS, self._right_ring), (LEFT_IRIS, self._left_ring)):
@@ -132,7 +146,7 @@ class Blender:
         ):
             # A closed lid comes from the target: the source's open eye has none to show.
             opened = smooth_step(now / max(then, 0.05), 0.30, 0.55)
-            values[part, 2] = opened * visible
+            values[part, 2] = opened * visible * eyes_shown
             values[:MESH_POINTS, 2] *= 1 - (1 - opened) * lids
         fine = box.grid(FINE_GRID)
         drawn = draw(box.cells(vertices[:, :2], fine), vertices[:, 2], mesh.drawn, values, fine)

@@ -16,6 +16,14 @@ _REACH = 0.12
 _EASE = 0.1
 """How fast the whole-face ratios follow: they must not flicker with the skin seen."""
 
+_HIGHLIGHT = 93
+"""Percentile of the skin's brightness over its surroundings that tells how much it shines."""
+_SHINE_FLOOR = 1.5
+"""Levels of luma added to both, for skin that hardly shines."""
+_LEAST_SHINE = 0.3
+_PLAIN = 0.5
+_FEWEST_CELLS = 40
+
 
 @dataclass(slots=True)
 class Tone:
@@ -23,6 +31,12 @@ class Tone:
 
     saturation: float | None = None
     contrast: float | None = None
+    highlights: float | None = None
+    """How strong the source's highlights may be, 0..1, so that they are no stronger than the target's."""
+    sharpness: float | None = None
+    """Strength of the finest details of the target's skin, over that of the source's, lit."""
+    grain: float | None = None
+    """Strength of the finest details of the target's skin, in levels of luma."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +79,11 @@ def match_light(
     ratio = math.sqrt(
         float((around_target**2 * weight).sum()) / (float((around_source**2 * weight).sum()) + 1e-3 * total)
     )
-    tone.contrast = _eased(tone.contrast, min(1.35, max(0.6, ratio)))
+    tone.contrast = eased(tone.contrast, min(1.35, max(0.6, ratio)))
     contrast = tone.contrast**0.7
+
+    lift = (1 - contrast) * level
+    lift -= _too_shiny(contrast * around_source, around_target, weight, tone)
 
     source_u, source_v = (source_u - 128) * gain, (source_v - 128) * gain
     target_u, target_v = target_u - 128, target_v - 128
@@ -74,7 +91,7 @@ def match_light(
         math.hypot(float((u * weight).sum()) / total, float((v * weight).sum()) / total)
         for u, v in ((target_u, target_v), (source_u, source_v))
     ]
-    tone.saturation = _eased(tone.saturation, min(1.5, max(0.1, strength[0] / (strength[1] + 1e-3))))
+    tone.saturation = eased(tone.saturation, min(1.5, max(0.1, strength[0] / (strength[1] + 1e-3))))
     saturation = tone.saturation
     tint = _low_frequencies(
         cv2.merge(
@@ -87,14 +104,30 @@ def match_light(
     neutral = 128 * (1 - chroma_gain)
     return Light(
         gain=(gain * contrast).astype(np.float32),
-        lift=((1 - contrast) * level).astype(np.float32),
+        lift=lift.astype(np.float32),
         chroma_gain=chroma_gain.astype(np.float32),
         lift_u=(tint[..., 1] / share + neutral).astype(np.float32),
         lift_v=(tint[..., 2] / share + neutral).astype(np.float32),
     )
 
 
-def _eased(before: float | None, now: float) -> float:
+def _too_shiny(source: F32, target: F32, weight: F32, tone: Tone) -> F32:
+    """(h, w) what to take off the highlights of a source, so that its skin shines as the target's does; the
+    mean over the skin is 0, so that the face does not get darker.
+
+    `source` and `target` are luma over the low frequencies; what lies far above them is a highlight.
+    """
+    skin = weight > _PLAIN
+    if int(skin.sum()) < _FEWEST_CELLS:
+        return np.zeros_like(source)
+    here, there = (float(np.percentile(one[skin], _HIGHLIGHT)) + _SHINE_FLOOR for one in (source, target))
+    tone.highlights = eased(tone.highlights, min(1.0, max(_LEAST_SHINE, there / max(here, 1e-3))))
+    cut = (1 - tone.highlights) * np.maximum(source, 0) * np.minimum(weight, 1)
+    return np.asarray(cut - np.minimum(weight, 1) * float(cut[skin].mean()), np.float32)
+
+
+def eased(before: float | None, now: float) -> float:
+    """A step from the value of the frames before towards that of this one."""
     return now if before is None else before + _EASE * (now - before)
 
 

@@ -11,6 +11,7 @@ from cv2.typing import MatLike
 
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.topology import OVAL
+from faceswap.engine.mesh.detail import match_detail
 from faceswap.engine.mesh.light import Light, Tone, match_light
 from faceswap.engine.mesh.source import Texture, smooth_step
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
@@ -136,9 +137,9 @@ def light_of(target: Planes, maps: Maps, fine: Texture, coarse: Texture, tone: T
     )
 
 
-def write(target: Planes, maps: Maps, light: Light, texture: Texture) -> None:
+def write(target: Planes, maps: Maps, light: Light, texture: Texture, tone: Tone | None = None) -> None:
     """target = (1 - alpha) * target, displaced, + alpha * texture, lit: in full size for luma, half for
-    chroma, in float32, rounded once.
+    chroma, in float32, rounded once. With a `tone`, the texture gets the target's sharpness and grain.
     """
     rows, columns = maps.alpha.shape
     fine = (columns, rows)
@@ -153,7 +154,13 @@ def write(target: Planes, maps: Maps, light: Light, texture: Texture) -> None:
     x, y, gain, constant, kept_y = (
         _resized(part, size) for part in (maps.texture_x, maps.texture_y, *luma, kept)
     )
-    _blend(target.y, displaced.y, remapped(texture.luma, x, y), gain, constant, kept_y)
+    face: U8 | F32 = remapped(texture.luma, x, y)
+    if tone is not None:
+        detailed = match_detail(face, target.y, gain, _resized(maps.skin, size), tone)
+        face = detailed.luma
+        if detailed.grain is not None:
+            constant = as_f32(constant + detailed.grain * (1 - kept_y))
+    _blend(target.y, displaced.y, face, gain, constant, kept_y)
 
     size = (target.width // 2, target.height // 2)
     x, y, gain, lift_u, lift_v, kept_uv = (

@@ -14,6 +14,7 @@ from faceswap.engine.face.topology import (
     LEFT_BROW,
     LEFT_EYE,
     LEFT_EYE_LIDS,
+    LEFT_IRIS,
     LIPS_INNER,
     LIPS_OUTER,
     MOUTH_CORNERS,
@@ -22,6 +23,7 @@ from faceswap.engine.face.topology import (
     RIGHT_BROW,
     RIGHT_EYE,
     RIGHT_EYE_LIDS,
+    RIGHT_IRIS,
 )
 from faceswap.engine.planes import F32
 
@@ -44,6 +46,25 @@ def eye_openness(landmarks: F32) -> tuple[float, float]:
         _openness(landmarks, RIGHT_EYE_LIDS, (RIGHT_EYE[0], RIGHT_EYE[EYE_INNER_CORNER])),
         _openness(landmarks, LEFT_EYE_LIDS, (LEFT_EYE[0], LEFT_EYE[EYE_INNER_CORNER])),
     )
+
+
+def gaze_apart(one: F32, other: F32) -> float:
+    """How differently two faces look to the side or up and down, in widths of an eye: the mean of both eyes,
+    so that both decide together."""
+    apart = [
+        float(np.hypot(*(_gaze(one, ring, iris) - _gaze(other, ring, iris))))
+        for ring, iris in ((RIGHT_EYE, RIGHT_IRIS), (LEFT_EYE, LEFT_IRIS))
+    ]
+    return sum(apart) / len(apart)
+
+
+def _gaze(landmarks: F32, ring: Sequence[int], iris: int) -> F32:
+    """(2,) the iris along and across the line between an eye's corners, from its middle, in its widths."""
+    outer, inner = landmarks[ring[0], :2], landmarks[ring[EYE_INNER_CORNER], :2]
+    width = float(np.hypot(*(inner - outer))) + 1e-6
+    along = (inner - outer) / width
+    offset = (landmarks[iris, :2] - (outer + inner) / 2) / width
+    return np.array([offset @ along, along[0] * offset[1] - along[1] * offset[0]], np.float32)
 
 
 def mouth_openness(landmarks: F32) -> float:

@@ -63,13 +63,18 @@ class Graph:
         return all(shape[0] is None for shape in self._inputs.values())
 
     def __call__(self, inputs: Sequence[F32], shape: tuple[int, ...]) -> F32:
-        """The first output, which must have that shape. `inputs` are matched to the graph's by their number
-        of dimensions: pictures (N, 3, S, S), embeddings (N, 512).
+        """The first output, which must have that shape. `inputs` are a target's pictures (N, 3, S, S), and an
+        embedding (N, 512) or a source's pictures, which are matched to the graph's inputs by their number of
+        dimensions; two pictures by the names `target` and `source`.
 
         Raises: NeuralWeightsUnsuitable, NeuralOutOfMemory, NeuralFailed.
         """
-        by_rank = {one.ndim: np.ascontiguousarray(one, np.float32) for one in inputs}
-        feed = {name: by_rank[len(wanted)] for name, wanted in self._inputs.items()}
+        arrays = [np.ascontiguousarray(one, np.float32) for one in inputs]
+        by_rank = {one.ndim: one for one in arrays}
+        if len(by_rank) < len(arrays):
+            feed = {"target": arrays[0], "source": arrays[1]}
+        else:
+            feed = {name: by_rank[len(wanted)] for name, wanted in self._inputs.items()}
         with self._in_our_words(NeuralFailed(file=self.file)):
             found = as_f32(self._session.run(None, feed)[0])
         if found.shape != shape:

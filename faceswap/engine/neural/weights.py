@@ -1,7 +1,8 @@
 """The weights of the neural engine: the user's own files, told apart by their graphs, known by their SHA-256.
 
 Nothing is fetched. `*.onnx` files in one folder are looked at; a file `NAME.onnx.sha256` beside one, as
-`sha256sum` writes it, pins its content.
+`sha256sum` writes it, pins its content. A graph that fits several models is used only if `NAME.toml` beside
+it says which one it is, see `sidecar.py`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,23 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from faceswap.engine.neural.contracts import (
+    CONVERTERS,
+    EMBEDDER,
+    ENHANCERS,
+    ROLES,
+    SWAPPERS,
+    Contract,
+    Role,
+)
 from faceswap.engine.neural.onnx_file import NotOnnx, Shape, Signature, read_signature
+from faceswap.engine.neural.sidecar import Sidecar, WrongSidecar, read_sidecar, sidecar_path
 from faceswap.errors import (
+    NeuralUnavailable,
+    NeuralWeightsAmbiguous,
     NeuralWeightsDamaged,
     NeuralWeightsMissing,
     NeuralWeightsUnsuitable,
@@ -26,29 +38,11 @@ log = logging.getLogger(__name__)
 
 EMBEDDING = 512
 """Length of what identifies a face."""
+_LIKE_GHOST = ("ghost_256", "simswap_256", "hififace_unofficial_256", "reswapper_256")
+"""One picture of 256 px and one embedding in, one picture out."""
 
 
-class Role(StrEnum):
-    """The values are the words of `NeuralWeightsMissing`."""
-
-    SWAPPER = "swap model"
-    EMBEDDER = "face embedding model"
-    CONVERTER = "embedding converter"
-    ENHANCER = "face enhancer"
-
-
-Model = Literal["inswapper_128", "ghost_256", "hyperswap_256", "arcface_112", "crossface", "enhancer_512"]
 Licence = Literal["insightface", "researchrail-ms", "apache-2.0", "unknown"]
-
-ROLES: Mapping[Model, Role] = {
-    "hyperswap_256": Role.SWAPPER,
-    "inswapper_128": Role.SWAPPER,
-    "ghost_256": Role.SWAPPER,
-    "arcface_112": Role.EMBEDDER,
-    "crossface": Role.CONVERTER,
-    "enhancer_512": Role.ENHANCER,
-}
-"""Where several files can play the same role, the model named first here does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +55,9 @@ class Known:
 
 KNOWN: Mapping[str, Known] = {
     "e4a3f08c753cb72d04e10aa0f7dbe3deebbf39567d4ead6dce08e98aa49e16af": Known("inswapper_128", "insightface"),
+    "6d51a9278a1f650cffefc18ba53f38bf2769bf4bbff89267822cf72945f8a38b": Known(
+        "inswapper_128_fp16", "insightface"
+    ),
     "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43": Known("w600k_r50", "insightface"),
     "f1f79dc3b0b79a69f94799af1fffebff09fbd78fd96a275fd8f0cbbea23270d1": Known(
         "arcface_w600k_r50", "insightface"
@@ -85,12 +82,13 @@ claimed to be known."""
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
     path: Path
-    model: Model
+    model: str
+    role: Role
     signature: Signature
-
-    @property
-    def role(self) -> Role:
-        return ROLES[self.model]
+    contract: Contract | None = None
+    """Of swappers and enhancers."""
+    stated: bool = False
+    """A sidecar says which model it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,43 +105,91 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """A file whose graph fits several models, and whose sidecar is missing or wrong."""
+
+    path: Path
+    role: Role
+
+    def error(self) -> NeuralWeightsAmbiguous:
+        return NeuralWeightsAmbiguous(file=self.path.name, sidecar=sidecar_path(self.path).name)
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsFolder:
     """What lies in a models folder."""
 
     files: tuple[WeightsFile, ...] = ()
     damaged: tuple[str, ...] = ()
     unsuitable: tuple[str, ...] = ()
+    ambiguous: tuple[Ambiguous, ...] = ()
 
     def find(self, role: Role) -> WeightsFile | None:
+        """The file to use in a role that does not depend on another file."""
         order = list(ROLES)
         fit = [file for file in self.files if file.role is role]
-        return min(fit, key=lambda file: (order.index(file.model), file.path.name), default=None)
+        return min(
+            fit,
+            key=lambda file: (order.index(file.model) if file.model in order else -1, file.path.name),
+            default=None,
+        )
 
     def need(self, role: Role) -> WeightsFile:
         """Raises: NeuralWeightsMissing; or, where a file could be meant, what is wrong with it."""
         found = self.find(role)
-        if found is not None:
-            return found
+        if found is None:
+            raise self._why_not(role)
+        return found
+
+    def embedder(self) -> WeightsFile:
+        """The face embedding model that the swappers were trained with: the published file, else one that a
+        sidecar names, else the only one.
+
+        Raises: NeuralWeightsAmbiguous where several could be meant; otherwise as `need`.
+        """
+        fit = [file for file in self.files if file.role is Role.EMBEDDER]
+        if len(fit) > 1:
+            known = [file for file in fit if _digest(file.path) in KNOWN]
+            fit = known[:1] or [file for file in fit if file.stated] or fit
+        if len(fit) > 1:
+            raise Ambiguous(fit[0].path, Role.EMBEDDER).error()
+        return fit[0] if fit else self.need(Role.EMBEDDER)
+
+    def converter(self, swapper: WeightsFile) -> WeightsFile | None:
+        """The converter that belongs to a swapper; None where it needs none. Raises: as `need`."""
+        wanted = swapper.contract.converter if swapper.contract else None
+        if wanted is None:
+            return None
+        found = next((file for file in self.files if file.model == wanted), None)
+        if found is None:
+            raise self._why_not(Role.CONVERTER)
+        return found
+
+    def _why_not(self, role: Role) -> NeuralUnavailable:
         if self.damaged:
-            raise NeuralWeightsDamaged(file=self.damaged[0])
+            return NeuralWeightsDamaged(file=self.damaged[0])
+        for one in self.ambiguous:
+            if one.role is role:
+                return one.error()
         if self.unsuitable:
-            raise NeuralWeightsUnsuitable(file=self.unsuitable[0])
-        raise NeuralWeightsMissing(missing=role.value)
+            return NeuralWeightsUnsuitable(file=self.unsuitable[0])
+        return NeuralWeightsMissing(missing=role.value)
 
     @property
     def worth_a_try(self) -> bool:
-        """Whether all is there, or a file that could be what is missing and can not be used: then a try says
-        why."""
-        return not self.missing or bool(self.damaged or self.unsuitable)
+        """Whether an attempt makes sense: everything is there, or a file is there that cannot be used: then
+        the attempt raises the reason."""
+        return not self.missing or bool(self.damaged or self.unsuitable or self.ambiguous)
 
     @property
     def missing(self) -> tuple[Role, ...]:
         """What the neural engine cannot do without."""
         swapper = self.find(Role.SWAPPER)
-        needed = [Role.SWAPPER, Role.EMBEDDER]
-        if swapper is not None and swapper.model == "ghost_256":
-            needed.append(Role.CONVERTER)
-        return tuple(role for role in needed if self.find(role) is None)
+        missing = [role for role in (Role.SWAPPER, Role.EMBEDDER) if self.find(role) is None]
+        wanted = swapper.contract.converter if swapper is not None and swapper.contract else None
+        if wanted is not None and all(file.model != wanted for file in self.files):
+            missing.append(Role.CONVERTER)
+        return tuple(missing)
 
 
 def read_weights_folder(folder: Path | None) -> WeightsFolder:
@@ -151,6 +197,7 @@ def read_weights_folder(folder: Path | None) -> WeightsFolder:
     files: list[WeightsFile] = []
     damaged: list[str] = []
     unsuitable: list[str] = []
+    ambiguous: list[Ambiguous] = []
     for path in sorted(folder.glob("*.onnx")) if folder is not None else ():
         try:
             signature = read_signature(path)
@@ -158,36 +205,93 @@ def read_weights_folder(folder: Path | None) -> WeightsFolder:
             log.warning("%s: %s", path.name, error if isinstance(error, NotOnnx) else type(error).__name__)
             damaged.append(path.name)
             continue
-        model = model_of(signature)
-        if model is None:
+        found = _told_apart(path, signature)
+        if found is None:
             unsuitable.append(path.name)
+        elif isinstance(found, Ambiguous):
+            ambiguous.append(found)
         else:
-            files.append(WeightsFile(path, model, signature))
-    return WeightsFolder(tuple(files), tuple(damaged), tuple(unsuitable))
+            files.append(found)
+    return WeightsFolder(tuple(files), tuple(damaged), tuple(unsuitable), tuple(ambiguous))
 
 
-def model_of(signature: Signature) -> Model | None:
-    """What a graph is, by its inputs and outputs: pictures are (N, 3, S, S), embeddings (N, 512)."""
-    pictures = [side for side in map(_side, signature.inputs.values()) if side]
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The models that a graph can be, by its inputs and outputs."""
+
+    role: Role
+    models: tuple[str, ...]
+    sure: bool
+    """Nothing but the first of them is published in this form."""
+    side: int = 0
+    """Of its pictures, in pixels."""
+
+
+def _told_apart(path: Path, signature: Signature) -> WeightsFile | Ambiguous | None:
+    fit = fit_of(signature)
+    if fit is None:
+        return None
+    try:
+        sidecar = read_sidecar(path)
+        if sidecar is not None:
+            return _as_stated(path, signature, fit, sidecar)
+    except WrongSidecar as error:
+        log.warning("%s: %s", sidecar_path(path).name, error)
+        return Ambiguous(path, fit.role)
+    if not fit.sure:
+        return Ambiguous(path, fit.role)
+    model = fit.models[0]
+    return WeightsFile(path, model, fit.role, signature, SWAPPERS.get(model) or ENHANCERS.get(model))
+
+
+def _as_stated(path: Path, signature: Signature, fit: Fit, sidecar: Sidecar) -> WeightsFile:
+    """Raises: WrongSidecar."""
+    if sidecar.model in ROLES and sidecar.model not in fit.models:
+        raise WrongSidecar(f"the graph is no {sidecar.model}: its inputs and outputs do not fit")
+    if fit.role is Role.SWAPPER:
+        contract = sidecar.contract(fit.side)
+        if contract.identity == "projected" and not _projects(signature):
+            raise WrongSidecar("the graph holds no matrix to project the embedding with")
+        return WeightsFile(path, sidecar.model, fit.role, signature, contract, stated=True)
+    if sidecar.model not in ROLES:
+        raise WrongSidecar(f"{sidecar.model!r} is not known")
+    return WeightsFile(path, sidecar.model, fit.role, signature, ENHANCERS.get(sidecar.model), stated=True)
+
+
+def fit_of(signature: Signature) -> Fit | None:
+    """What a graph can be: pictures are (N, 3, S, S), embeddings (N, 512). None when it is nothing known."""
+    pictures = {name: side for name, shape in signature.inputs.items() if (side := _side(shape))}
     embeddings = [shape for shape in signature.inputs.values() if _is_embedding(shape)]
     outputs = list(signature.outputs.values())
     if len(pictures) + len(embeddings) != len(signature.inputs):
         return None
-    match pictures, len(embeddings):
+    match sorted(pictures.values()), len(embeddings):
         case [112], 0:
-            return "arcface_112" if len(outputs[0]) == 2 and outputs[0][1] in (EMBEDDING, None) else None
+            right = len(outputs[0]) == 2 and outputs[0][1] in (EMBEDDING, None)
+            return Fit(Role.EMBEDDER, (EMBEDDER,), True) if right else None
         case [512], 0:
-            return "enhancer_512" if len(outputs[0]) == 4 and outputs[0][1] in (3, None) else None
+            right = len(outputs[0]) == 4 and outputs[0][1] in (3, None)
+            return Fit(Role.ENHANCER, tuple(ENHANCERS), True, 512) if right else None
         case [], 1:
-            return "crossface" if _is_embedding(outputs[0]) else None
+            return Fit(Role.CONVERTER, CONVERTERS, False) if _is_embedding(outputs[0]) else None
         case [128], 1:
-            constant = signature.last_constant
-            projects = constant is not None and constant.shape == (EMBEDDING, EMBEDDING)
-            return "inswapper_128" if projects else None
-        case [256], 1:  # HyperSwap says where its face is, too
-            return "hyperswap_256" if len(outputs) > 1 and outputs[1][1:2] == (1,) else "ghost_256"
+            return Fit(Role.SWAPPER, ("inswapper_128",), True, 128) if _projects(signature) else None
+        case [256], 1:
+            masked = len(outputs) > 1 and outputs[1][1:2] == (1,)  # HyperSwap says where its face is, too
+            return Fit(Role.SWAPPER, (("hyperswap_256",) if masked else _LIKE_GHOST), masked, 256)
+        case [512], 1:
+            return Fit(Role.SWAPPER, ("simswap_unofficial_512",), False, 512)
+        case [112, 256], 0 if pictures == {"source": 112, "target": 256}:
+            return Fit(Role.SWAPPER, ("blendswap_256",), True, 256)
+        case [256, 256], 0 if set(pictures) == {"source", "target"}:
+            return Fit(Role.SWAPPER, ("uniface_256",), False, 256)
         case _:
             return None
+
+
+def _projects(signature: Signature) -> bool:
+    constant = signature.last_constant
+    return constant is not None and constant.shape == (EMBEDDING, EMBEDDING)
 
 
 def _side(shape: Shape) -> int | None:
@@ -205,11 +309,7 @@ def fact_of(weights: WeightsFile) -> Fact:
         NeuralWeightsWrong: it is not the file that `NAME.sha256` beside it states.
         NeuralWeightsDamaged: it cannot be read.
     """
-    try:
-        with weights.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise NeuralWeightsDamaged(file=weights.path.name) from error
+    digest = _digest(weights.path)
     stated = _stated(weights.path)
     if stated is not None and stated != digest:
         raise NeuralWeightsWrong(file=weights.path.name)
@@ -222,6 +322,15 @@ def fact_of(weights: WeightsFile) -> Fact:
         recognised=known is not None,
         licence=known.licence if known else "unknown",
     )
+
+
+def _digest(path: Path) -> str:
+    """Raises: NeuralWeightsDamaged."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise NeuralWeightsDamaged(file=path.name) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +354,7 @@ class WeightsCache:
         """Takes a second for each half gigabyte that is new."""
         weights = read_weights_folder(folder)
         facts: list[Fact] = []
-        unusable = [*weights.damaged, *weights.unsuitable]
+        unusable = [*weights.damaged, *weights.unsuitable, *(one.path.name for one in weights.ambiguous)]
         for file in weights.files:
             try:
                 facts.append(self._fact(file))
@@ -268,7 +377,7 @@ def _stated(path: Path) -> str | None:
     """The digest in the file beside it; "" when that holds none."""
     beside = path.with_name(path.name + ".sha256")
     try:
-        words = beside.read_text(errors="replace").split()
+        words = beside.read_text(encoding="utf-8", errors="replace").split()
     except FileNotFoundError:
         return None
     except OSError:

@@ -1,0 +1,113 @@
+"""What published networks expect and answer: alignment, value ranges, and what tells them who the source is.
+
+Two graphs with the same inputs can need different values, and give a wrong face without any error when they
+get others. So every model has a contract here, and a graph that fits several needs a sidecar file that names
+its model, see `sidecar.py`.
+
+Source: the models' repositories, and the templates and ranges in FaceFusion 3.8 and VisoMaster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from faceswap.engine.face.align import ARCFACE_112, ARCFACE_128, FFHQ, GHOST, MTCNN, Template
+
+Triple = tuple[float, float, float]
+
+
+class Role(StrEnum):
+    """The values are the words of `NeuralWeightsMissing`."""
+
+    SWAPPER = "swap model"
+    EMBEDDER = "face embedding model"
+    CONVERTER = "embedding converter"
+    ENHANCER = "face enhancer"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A range of colour values: `(value / 255 - mean) / spread`, for red, green and blue."""
+
+    mean: Triple
+    spread: Triple
+
+
+UNIT = Values((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+"""0..1"""
+SIGNED = Values((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""-1..1"""
+IMAGENET = Values((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+VALUES: Mapping[str, Values] = {"0..1": UNIT, "-1..1": SIGNED, "imagenet": IMAGENET}
+TEMPLATES: Mapping[str, Template] = {
+    "arcface_112_v1": GHOST,
+    "arcface_112_v2": ARCFACE_112,
+    "arcface_128": ARCFACE_128,
+    "ffhq_512": FFHQ,
+    "mtcnn_512": MTCNN,
+}
+"""By the names that FaceFusion gives them."""
+
+Identity = Literal["none", "normalised", "projected", "converted", "converted_normalised", "picture"]
+"""What a swapper is told of the source.
+
+`normalised`: the embedding, of length 1. `projected`: the same, times a matrix that the graph holds.
+`converted`: what a converter makes of the embedding. `converted_normalised`: the same, of length 1.
+`picture`: the aligned source itself.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePicture:
+    """The aligned source picture that some swappers take in place of an embedding."""
+
+    size: int
+    template: Template
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """How a network wants the pictures of a target's face, and how it gives them back."""
+
+    size: int
+    """Side in pixels."""
+    template: Template
+    values_in: Values = SIGNED
+    values_out: Values = SIGNED
+    identity: Identity = "normalised"
+    converter: str | None = None
+    """The model that converts embeddings for it."""
+    source: SourcePicture | None = None
+
+
+SWAPPERS: Mapping[str, Contract] = {
+    "hyperswap_256": Contract(256, ARCFACE_128),
+    "inswapper_128": Contract(128, ARCFACE_128, UNIT, UNIT, "projected"),
+    "reswapper_256": Contract(256, ARCFACE_128, UNIT, UNIT, "projected"),
+    "ghost_256": Contract(256, GHOST, identity="converted", converter="crossface_ghost"),
+    "hififace_unofficial_256": Contract(
+        256, MTCNN, identity="converted_normalised", converter="crossface_hififace"
+    ),
+    "simswap_256": Contract(256, GHOST, IMAGENET, UNIT, "converted_normalised", "crossface_simswap"),
+    "simswap_unofficial_512": Contract(512, GHOST, UNIT, UNIT, "converted_normalised", "crossface_simswap"),
+    "blendswap_256": Contract(256, FFHQ, UNIT, UNIT, "picture", source=SourcePicture(112, ARCFACE_112, UNIT)),
+    "uniface_256": Contract(256, FFHQ, SIGNED, SIGNED, "picture", source=SourcePicture(256, FFHQ, UNIT)),
+}
+"""Where several can be used, the first one here is."""
+
+ENHANCERS: Mapping[str, Contract] = {"enhancer_512": Contract(512, FFHQ, identity="none")}
+
+EMBEDDER = "arcface_112"
+CONVERTERS = ("crossface_ghost", "crossface_hififace", "crossface_simswap")
+
+ROLES: Mapping[str, Role] = {
+    **dict.fromkeys(SWAPPERS, Role.SWAPPER),
+    **dict.fromkeys(ENHANCERS, Role.ENHANCER),
+    **dict.fromkeys(CONVERTERS, Role.CONVERTER),
+    EMBEDDER: Role.EMBEDDER,
+}

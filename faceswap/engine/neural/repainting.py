@@ -1,0 +1,202 @@
+"""The neural engine: a network repaints the face, everything around that is as in the mesh engine.
+
+Landmarks and tracking find the face, the network sees it aligned and answers with the source's face in the
+same pose and light, and that picture is pasted as any other: behind the soft mask of the mesh, lit as the
+frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from faceswap.engine.face.align import aligned
+from faceswap.engine.face.mesh import FaceMesh, Pose, draw
+from faceswap.engine.face.topology import MESH_POINTS
+from faceswap.engine.mesh.light import Tone
+from faceswap.engine.mesh.paste import (
+    BARELY,
+    FINE_GRID,
+    LIGHT_GRID,
+    Box,
+    Maps,
+    box_around,
+    faded,
+    light_of,
+    remapped,
+    rim_weights,
+    softened,
+    write,
+)
+from faceswap.engine.mesh.photo import skin_weights
+from faceswap.engine.mesh.source import Texture, smooth_step
+from faceswap.engine.neural.networks import Network
+from faceswap.engine.planes import F32, U8, Planes, Region, as_f32, as_u8, to_yuv
+from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
+from faceswap.media import Colour
+
+_TURNED_AWAY = (60.0, 80.0)
+"""Degrees of yaw over which the repainting fades out: networks know profiles better than a photo does."""
+_EDGE = (1 / 64, 1 / 16)
+"""Parts of the side over which a network's picture fades in at its edge, where it knows least."""
+_DENSER = 1.6
+"""Pixels of a texture for each pixel that it covers, at most."""
+
+
+@dataclass(slots=True)
+class _TrackState:
+    visible: float | None = None
+    tone: Tone = field(default_factory=Tone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Aligned:
+    """A face that is going to be repainted."""
+
+    box: Box
+    region: Region
+    picture: U8
+    pose: Pose
+    visible: float
+
+
+class Repainter:
+    """Repaints any number of tracked faces with one network. Not for use by two threads at once."""
+
+    def __init__(self, network: Network, mesh: FaceMesh, identity: F32 | None = None) -> None:
+        self._network, self._mesh, self._identity = network, mesh, identity
+        self.at_once = network.at_once
+        self._tracks: dict[int, _TrackState] = {}
+        self._rim, self._skin = rim_weights(mesh), skin_weights(mesh)
+        self._edge = _edge(network.contract.size)
+
+    def knows(self, track: int) -> bool:
+        return track in self._tracks
+
+    def meet(self, track: int, resting: F32) -> None:
+        self._tracks[track] = _TrackState()
+
+    def drop_tracks(self, tracks: set[int]) -> None:
+        for track in tracks:
+            self._tracks.pop(track, None)
+
+    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
+        return self.swap_all([FaceInFrame(planes, track, landmarks)])[0]
+
+    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
+        """Repaint faces of one frame or several, which were met before; whether each was changed."""
+        views = [self._aligned(face) for face in faces]
+        seen = [(face, view) for face, view in zip(faces, views, strict=True) if view is not None]
+        painted = self._network([view.picture for _, view in seen], self._identity)
+        for (face, view), picture in zip(seen, painted, strict=True):
+            self._paste(face, view, picture)
+        return [view is not None for view in views]
+
+    def _aligned(self, face: FaceInFrame) -> _Aligned | None:
+        """None when it is left as it is: turned away, or tiny."""
+        state, pose = self._tracks[face.track], self._mesh.pose(face.landmarks)
+        state.visible = faded(state.visible, pose.yaw, _TURNED_AWAY)
+        box = box_around(face.planes, face.landmarks)
+        if box is None or state.visible < BARELY:
+            return None
+        contract = self._network.contract
+        region = aligned(face.landmarks, contract.template)
+        return _Aligned(box, region, face.planes.crop_colours(region, contract.size), pose, state.visible)
+
+    def _paste(self, face: FaceInFrame, view: _Aligned, picture: U8) -> None:
+        box = view.box
+        target = face.planes.cut(box.x, box.y, box.width, box.height)
+        texture = self._texture(picture, view.region.side * _DENSER, target.colour)
+        maps = self._maps(face.landmarks, view, texture)
+        density = maps.skin.shape[1] / box.width
+        coarse = self._texture(picture, view.region.side * density, target.colour)
+        tone = self._tracks[face.track].tone
+        write(target, maps, light_of(target, maps, texture, coarse, tone), texture)
+
+    def _texture(self, picture: U8, side: float, colour: Colour) -> Texture:
+        """The picture with about `side` pixels a side, never enlarged: what is made smaller must not
+        alias."""
+        size = len(picture)
+        scale = min(1.0, max(16.0, side) / size)
+        edge = self._edge
+        if scale < 0.95:
+            small = (round(size * scale), round(size * scale))
+            picture = as_u8(cv2.resize(picture, small, interpolation=cv2.INTER_AREA))
+            edge = as_u8(cv2.resize(edge, small, interpolation=cv2.INTER_AREA))
+        return Texture(scale, *to_yuv(picture, colour), edge)
+
+    def _maps(self, landmarks: F32, view: _Aligned, texture: Texture) -> Maps:
+        """As the mesh engine's, but that nothing is displaced and lips, teeth and lids are all the
+        network's."""
+        mesh, box = self._mesh, view.box
+        vertices = mesh.extend(landmarks)
+        facing = smooth_step(as_f32(mesh.normals @ view.pose.rotation[2]), 0.02, 0.30)
+        values = np.full((len(vertices), 3), view.visible, np.float32)
+        values[:MESH_POINTS, 0] = self._rim * facing * view.visible
+        values[mesh.skirt, 0] = 0
+        fine = box.grid(FINE_GRID)
+        drawn = draw(box.cells(vertices[:, :2], fine), vertices[:, 2], mesh.drawn, values, fine)
+        x, y = _cells(box, view.region, fine, self._network.contract.size, len(texture.luma))
+        usable = remapped(texture.validity, x, y)
+
+        values[:, 0] = 0
+        values[:MESH_POINTS, 0] = self._skin
+        coarse = box.grid(LIGHT_GRID)
+        skin = draw(box.cells(vertices[:, :2], coarse), vertices[:, 2], mesh.drawn, values, coarse)[..., 0]
+        seen = cv2.resize(usable, coarse, interpolation=cv2.INTER_AREA)
+        skin = as_f32(cv2.multiply(skin, seen, scale=1 / 255, dtype=cv2.CV_32F))
+        nowhere = np.zeros((*skin.shape, 2), np.float32)
+        return Maps(x, y, softened(drawn[..., 0], usable), nowhere, (), skin)
+
+
+class Enhancing:
+    """A `FaceSwapper` whose work another network repaints: sharper, with the same face."""
+
+    def __init__(self, swapper: FaceSwapper, enhancer: Repainter) -> None:
+        self._swapper, self._enhancer = swapper, enhancer
+        inner = swapper.at_once if isinstance(swapper, BatchSwapper) else 1
+        self.at_once = max(inner, enhancer.at_once)
+
+    def knows(self, track: int) -> bool:
+        return self._swapper.knows(track)
+
+    def meet(self, track: int, resting: F32) -> None:
+        self._swapper.meet(track, resting)
+        self._enhancer.meet(track, resting)
+
+    def drop_tracks(self, tracks: set[int]) -> None:
+        self._swapper.drop_tracks(tracks)
+        self._enhancer.drop_tracks(tracks)
+
+    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
+        return self.swap_all([FaceInFrame(planes, track, landmarks)])[0]
+
+    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
+        done = swap_together(self._swapper, faces)
+        self._enhancer.swap_all([face for face, changed in zip(faces, done, strict=True) if changed])
+        return done
+
+
+def _cells(box: Box, region: Region, grid: tuple[int, int], size: int, shown: int) -> tuple[F32, F32]:
+    """(h, w) each: where each cell of the box is read in the region's picture of `size` pixels a side, made
+    smaller to `shown`. Centres of pixels and cells are at whole numbers."""
+    columns, rows = grid
+    inverse = cv2.invertAffineTransform(region.to_picture(size)) * (shown / size)
+    inverse[:, 2] += (shown / size - 1) / 2
+    x = (np.arange(columns, dtype=np.float32) + 0.5) * (box.width / columns) + (box.x - 0.5)
+    y = (np.arange(rows, dtype=np.float32) + 0.5) * (box.height / rows) + (box.y - 0.5)
+    across, down = np.meshgrid(x, y)
+    return (
+        as_f32(inverse[0, 0] * across + inverse[0, 1] * down + inverse[0, 2]),
+        as_f32(inverse[1, 0] * across + inverse[1, 1] * down + inverse[1, 2]),
+    )
+
+
+def _edge(size: int) -> U8:
+    """(S, S) 255 inside, 0 at the edge."""
+    distance = np.minimum(np.arange(size), np.arange(size)[::-1]).astype(np.float32) / size
+    inside = smooth_step(as_f32(distance), *_EDGE)
+    return as_u8(np.rint(255 * np.minimum(inside[:, None], inside)))
