@@ -13,7 +13,7 @@ from faceswap.errors import InvalidRequest, JobNotFound
 from faceswap.jobs import Job, isoformat
 from faceswap.store import Event
 from faceswap.ui import texts
-from faceswap.ui.frame import LOCAL_TIMES, QUEUED, Frame, i18n
+from faceswap.ui.frame import QUEUED, Frame, i18n
 from faceswap.ui.recent_log import Line, RecentLog
 from faceswap.ui.render import both, render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, message, nothing
@@ -85,9 +85,7 @@ def diagnostics_page(site: Site, frame: Frame) -> None:
             return _inspected(job, events, recent.about(asked, LINES), language)
         return UNCHANGED
 
-    inspected.select(inspect, frame.token, inspected, **quiet).then(
-        None, js=LOCAL_TIMES, api_visibility="private"
-    )
+    inspected.select(inspect, frame.token, inspected, **quiet)
 
     def simulate(
         token: object, duration_s: object, how_many: object, wanted: object, request: gr.Request
@@ -132,12 +130,10 @@ def _rows(jobs: list[Job], language: Language) -> str:
 
 
 def _inspected(job: Job, events: list[Event], lines: list[Line], language: Language) -> str:
-    why = " · ".join(filter(None, [texts.job_sentence(job, language), *texts.remarks(job, language)]))
     return render(
         "inspected",
         language,
         job=job,
-        why=why,
         over="" if job.status.live else f"{job.status} {job.remote_stop}",
         changes=[
             {"at": isoformat(event.at), "status": event.status, "reason": event.reason} for event in events

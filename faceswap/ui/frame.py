@@ -35,7 +35,6 @@ REFRESH_S = 1
 PUBLIC_SECRET = "faceswap"
 """BrowserState wants one and publishes it: what is stored with it proves nothing by itself."""
 TICK = "(token) => window.faceswap.tick(token)"
-LOCAL_TIMES = "() => window.faceswap.localise()"
 QUEUED = "() => window.faceswap.queued()"
 """For after an event that answered with `message(…, job)`."""
 

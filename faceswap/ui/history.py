@@ -10,7 +10,7 @@ import gradio as gr
 from faceswap.errors import JobNotFound
 from faceswap.jobs import LIVE, Job, Status, isoformat
 from faceswap.ui import texts
-from faceswap.ui.frame import LOCAL_TIMES, PATHS, Frame, i18n
+from faceswap.ui.frame import PATHS, Frame, i18n
 from faceswap.ui.receipt import deleted_tasks
 from faceswap.ui.render import render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, nothing
@@ -81,9 +81,9 @@ def history_page(site: Site, frame: Frame) -> None:
         "api_visibility": "private",
     }
     for event in (frame.opened.then, frame.signature.change, reload.click, search.change, choice.change):
-        event(draw, inputs, [rows, more], **quiet).then(None, js=LOCAL_TIMES, api_visibility="private")
+        event(draw, inputs, [rows, more], **quiet)
     grown = more.click(_grown, shown, shown, show_progress="hidden", api_visibility="private")
-    grown.then(draw, inputs, [rows, more], **quiet).then(None, js=LOCAL_TIMES, api_visibility="private")
+    grown.then(draw, inputs, [rows, more], **quiet)
 
 
 def _can_grow(found: int, count: int) -> bool:
@@ -101,7 +101,7 @@ def _rows(site: Site, jobs: list[Job], owner: str, language: Language, narrowed:
     if not jobs:
         text, link_text = (texts.words(key, language) for key in ("history_empty", "history_go"))
         return nothing(text, link=PATHS["video"], link_text=link_text)
-    rows = [_row(site, job, owner, language) for job in jobs]
+    rows = [_row(site, job, owner) for job in jobs]
     return render("history", language, rows=rows, receipt=PATHS["receipt"])
 
 
@@ -115,10 +115,9 @@ class _Row:
     consent: str
     """The version of the statement, or "" when the task was deleted since the list was read."""
     took_s: float | None
-    why: str
 
 
-def _row(site: Site, job: Job, owner: str, language: Language) -> _Row:
+def _row(site: Site, job: Job, owner: str) -> _Row:
     done = job.status is Status.COMPLETED
     took_s = None
     if done and job.started_at and job.completed_at:
@@ -130,7 +129,6 @@ def _row(site: Site, job: Job, owner: str, language: Language) -> _Row:
         url=site.media_url(job.id, owner) if done else "",
         consent=_consent(site, job, owner),
         took_s=took_s,
-        why=" · ".join(filter(None, [texts.job_sentence(job, language), *texts.remarks(job, language)])),
     )
 
 

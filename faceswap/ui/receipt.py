@@ -11,7 +11,7 @@ import gradio as gr
 from faceswap.errors import JobNotFound
 from faceswap.receipt import Receipt
 from faceswap.ui import texts
-from faceswap.ui.frame import LOCAL_TIMES, PATHS, Frame
+from faceswap.ui.frame import PATHS, Frame
 from faceswap.ui.render import render
 from faceswap.ui.site import Site, in_words, language_of, markup, nothing
 from faceswap.ui.texts import Language
@@ -42,8 +42,7 @@ def receipt_page(site: Site, frame: Frame) -> None:
             return receipt_markup(receipt, language)
         return ""
 
-    opened = frame.opened.then(show, [frame.token, asked], shown, js=ASKED_FOR, **_QUIET)
-    opened.then(None, js=LOCAL_TIMES, api_visibility="private")
+    frame.opened.then(show, [frame.token, asked], shown, js=ASKED_FOR, **_QUIET)
 
 
 def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]) -> None:
@@ -58,8 +57,7 @@ def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]
         return ""
 
     for event in events:
-        drawn = event(show, frame.token, shown, trigger_mode="always_last", **_QUIET)
-        drawn.then(None, js=LOCAL_TIMES, api_visibility="private")
+        event(show, frame.token, shown, trigger_mode="always_last", **_QUIET)
 
 
 def _none_asked(language: Language) -> str:

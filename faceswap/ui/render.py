@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,20 +22,27 @@ def both(key: str) -> Markup:
     ).format(zh, en)
 
 
+def _word(key: str, language: Language, **values: object) -> Markup:
+    """`values` may be markup, such as an element that the browser fills in."""
+    return Markup.escape(texts.template(key, language)).format(**values)
+
+
+def _json(values: Mapping[str, object]) -> str:
+    return json.dumps(dict(values), ensure_ascii=False, default=str)
+
+
 def render(template: str, language: Language | None = None, **values: object) -> str:
     """The markup of `templates/{template}.html`.
 
-    With a language the template has `word(key, **values)`, `said` (the catalogue), `value(name)` and
-    `event(reason, details)` in that language; `both(key)` and `has_words(key)` are there always.
+    With a language the template has `word(key, **values)`, `said` (the catalogue) and `value(name)` in that
+    language. `both(key)`, `has_words(key)` and `is_error(code)` are there always.
     """
-    known: dict[str, object] = {"both": both, "has_words": texts.has_words}
+    known: dict[str, object] = {"both": both, "has_words": texts.has_words, "is_error": texts.is_error}
     if language is not None:
         known |= {
-            "word": partial(texts.words, language=language),
+            "word": partial(_word, language=language),
             "said": texts.CATALOGUES[language],
             "value": partial(texts.value, language=language),
-            "event": partial(texts.event, language=language),
-            "duration": partial(texts.duration, language=language),
         }
     return _ENVIRONMENT.get_template(f"{template}.html").render(known | values).strip()
 
@@ -45,3 +54,4 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_ENVIRONMENT.filters["json"] = _json

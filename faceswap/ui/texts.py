@@ -8,7 +8,6 @@ about which the pages say something else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,14 +15,11 @@ from pydantic import BaseModel, ConfigDict
 
 from faceswap.consent import STATEMENT
 from faceswap.errors import FaceSwapError, templates
-from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Stage, Status
+from faceswap.jobs import CANCELLED_MESSAGE, RemoteStop, Stage, Status
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 HTML_LANG: dict[Language, str] = {"zh": "zh-CN", "en": "en"}
-
-UNKNOWN = "…"
-"""Stands in a sentence for a detail that was not stored."""
 
 
 class Catalogue(BaseModel):
@@ -72,8 +68,13 @@ def language_of(header: str | None) -> Language:
     return "zh" if (header or "").strip().lower().startswith("zh") else "en"
 
 
+def template(key: str, language: Language) -> str:
+    """A sentence with its `{names}` unfilled."""
+    return _WORDS[language][key]
+
+
 def words(key: str, language: Language, **values: object) -> str:
-    return _WORDS[language][key].format(**values)
+    return template(key, language).format(**values)
 
 
 def has_words(key: str) -> bool:
@@ -86,63 +87,18 @@ def value(name: str, language: Language) -> str:
 
 
 def sentence(error: FaceSwapError, language: Language) -> str:
-    """What went wrong and what to do, for a page."""
-    return _told(error.code, error.details, str(error), language)
-
-
-def job_sentence(job: Job, language: Language) -> str:
-    """Why a job failed, or "" when it did not."""
-    if job.error_code is None:
-        return ""
-    return _told(job.error_code, job.error_details, job.error_message or "", language)
-
-
-def _told(code: str, details: Mapping[str, object], message: str, language: Language) -> str:
-    """`message` is the error's own English sentence, already filled."""
+    """What went wrong and what to do, as the answer to an event."""
     if language == "en":
-        return CATALOGUES["en"].errors.get(code) or message
-    template = _ERRORS["zh"].get(code, _ERRORS["zh"]["internal"])
-    return template.format_map(_Details(details, language))
+        return CATALOGUES["en"].errors.get(error.code) or str(error)
+    details = {
+        name: value(detail, language) if isinstance(detail, str) else detail
+        for name, detail in error.details.items()
+    }
+    return _ERRORS["zh"].get(error.code, _ERRORS["zh"]["internal"]).format(**details)
 
 
-class _Details(dict[str, object]):
-    """An error's details in words. What was not stored is shown as `UNKNOWN`, whatever its format."""
-
-    def __init__(self, details: Mapping[str, object], language: Language) -> None:
-        super().__init__(
-            (name, value(detail, language) if isinstance(detail, str) else detail)
-            for name, detail in details.items()
-        )
-
-    def __missing__(self, name: str) -> object:
-        return _Missing()
-
-
-class _Missing:
-    def __format__(self, spec: str) -> str:
-        return UNKNOWN
-
-
-def event(reason: str, language: Language, details: Mapping[str, object] | None = None) -> str:
-    """Why a job's state changed, from what the store noted with it: an event, or the code of an error.
-
-    `details` are those of the error. Who did it, which the store adds after "by", is left as it is.
-    """
-    what, by, whom = reason.partition(" by ")
-    if what in CATALOGUES[language].events:
-        return CATALOGUES[language].events[what] + (f" ({whom})" if by else "")
-    if what in _ERRORS[language]:
-        return _ERRORS[language][what].format_map(_Details(details or {}, language))
-    return reason
-
-
-def remarks(job: Job, language: Language) -> list[str]:
-    """What else there is to say about a job: its notes, and how its stop in the cloud is going."""
-    said = CATALOGUES[language]
-    found = [said.notes[note] for note in job.notes if note in said.notes]
-    if job.remote_stop in said.remote_stop:
-        found.append(said.remote_stop[job.remote_stop])
-    return found
+def is_error(code: str) -> bool:
+    return code in _ERRORS["en"]
 
 
 def made_with(generator: str, engine: str, source_type: str, language: Language) -> str:
@@ -153,13 +109,6 @@ def made_with(generator: str, engine: str, source_type: str, language: Language)
     if has_words(f"made_{source_type}"):
         said.append(words(f"made_{source_type}", language))
     return " · ".join(filter(None, said))
-
-
-def duration(seconds: float, language: Language) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return words("seconds", language, s=rest)
-    return words("minutes", language, m=minutes, s=rest)
 
 
 def for_gradio(language: Language) -> dict[str, str]:

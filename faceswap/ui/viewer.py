@@ -8,7 +8,6 @@ import gradio as gr
 
 from faceswap.errors import FaceSwapError, JobNotFound, ResultNotReady
 from faceswap.jobs import Job, Status
-from faceswap.ui import texts
 from faceswap.ui.frame import Frame
 from faceswap.ui.render import render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup
@@ -52,7 +51,6 @@ def _viewed(site: Site, job: Job, owner: str, language: Language, offers: bool) 
         job=job,
         result=site.media_url(job.id, owner),
         target=site.media_url(job.target_file, owner) if _has_target(site, job, owner) else "",
-        remarks=texts.remarks(job, language),
     )
 
 

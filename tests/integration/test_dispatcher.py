@@ -26,7 +26,7 @@ from faceswap.provenance import Marks, Verdict, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.store import JobStore
 from faceswap.swap_result import SwapResult
-from faceswap.ui import texts
+from faceswap.ui.texts import CATALOGUES
 from tests.factories import Clock, add_job, make_upload
 from tests.marked import marked
 from tests.waiting import PATIENCE, wait_until
@@ -563,8 +563,8 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
         house.dispatch(ScriptedBackend(), names=["local"])
         wait_until(lambda: house.store.get(job.id).remote_stop is RemoteStop.GIVEN_UP, "it is given up")
         job = house.store.get(job.id)
-        assert texts.remarks(job, "zh") == ["未能确认云端已停止，请到 RunPod 控制台查看"]
-        assert "look at the RunPod console" in texts.remarks(job, "en")[0]
+        assert CATALOGUES["zh"].remote_stop[job.remote_stop] == "未能确认云端已停止，请到 RunPod 控制台查看"
+        assert "look at the RunPod console" in CATALOGUES["en"].remote_stop[job.remote_stop]
         assert house.store.events(job.id)[-1].reason == "remote stop given_up"
 
     def test_of_a_job_that_was_never_sent_it_is_confirmed_in_the_end(self, house: House) -> None:

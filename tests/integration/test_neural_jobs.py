@@ -12,7 +12,7 @@ from faceswap.backends import Media, Report, RunState
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.jobs import JobType
 from faceswap.media import Limits, read_picture
-from faceswap.ui import texts
+from faceswap.ui.texts import CATALOGUES
 from faceswap.worker.run import MARKER_EVERY_S
 from tests import child, graphs
 from tests.emulator.fixtures import settings_for
@@ -44,7 +44,9 @@ class TestHere:
         assert {"role", "name", "file", "sha256", "recognised", "licence"} == set(shown["weights"][0])
         receipt = service.receipt(job.id)
         assert (receipt.engine, receipt.weights) == (job.engine, [dict(file) for file in job.weights])
-        assert texts.remarks(job, "en") == ["There is no face enhancer; the result was not enhanced"]
+        assert [CATALOGUES["en"].notes[note] for note in job.notes] == [
+            "There is no face enhancer; the result was not enhanced"
+        ]
 
     def test_a_mesh_job_names_its_engine_and_no_weights(
         self, service: Service, portrait: Path, other_portrait: Path
@@ -62,8 +64,8 @@ class TestHere:
             job = service.submit("single-image", portrait, other_portrait, consent=True, options=options)
             job = service.wait(job.id, 60)
         assert (job.error_code, job.engine) == ("neural_weights_missing", None)
-        assert "needs a swap model" in texts.job_sentence(job, "en")
-        assert "FACESWAP_MODELS_DIR" in texts.job_sentence(job, "zh")
+        assert "needs a swap model" in job.error_message
+        assert "FACESWAP_MODELS_DIR" in CATALOGUES["zh"].errors[job.error_code]
         assert str(tmp_path) not in (job.error_message or "")
 
     def test_a_preview_is_made_by_the_same_engine(

@@ -8,7 +8,7 @@ import pytest
 
 from faceswap import Service, Settings, Status, stops
 from faceswap.jobs import RemoteStop
-from faceswap.ui import texts
+from faceswap.ui.texts import CATALOGUES
 from tests.emulator.fixtures import settings_for
 from tests.emulator.server import Emulator, Faults
 from tests.waiting import wait_until
@@ -23,7 +23,7 @@ def cancelled_without_the_key(emulator: Emulator, data_dir: Path, portrait: Path
     with Service(Settings(data_dir=data_dir), dispatch=False) as service:
         job = service.cancel(job.id)
         assert (job.status, job.remote_stop) == (Status.FAILED, RemoteStop.PENDING)
-        assert texts.remarks(job, "zh") == ["云端正在停止"]
+        assert CATALOGUES["zh"].remote_stop[job.remote_stop] == "云端正在停止"
     return job.id
 
 
@@ -39,7 +39,7 @@ def test_the_stop_is_delivered_when_the_key_is_back(
     with Service(settings_for(emulator, tmp_path, None)) as service:
         wait_until(lambda: emulator.only_job.state == "CANCELLED", "RunPod is told")
         wait_until(lambda: service.get(job_id).remote_stop is RemoteStop.CONFIRMED, "it is confirmed", 60)
-        assert texts.remarks(service.get(job_id), "zh") == ["云端已停止"]
+        assert CATALOGUES["zh"].remote_stop[service.get(job_id).remote_stop] == "云端已停止"
 
 
 def test_without_the_key_it_is_given_up_in_words_once_the_run_has_ended_by_itself(
@@ -52,7 +52,7 @@ def test_without_the_key_it_is_given_up_in_words_once_the_run_has_ended_by_itsel
     with Service(settings) as service:
         wait_until(lambda: service.get(job_id).remote_stop is RemoteStop.GIVEN_UP, "it is given up")
         job = service.get(job_id)
-        assert texts.remarks(job, "zh") == ["未能确认云端已停止，请到 RunPod 控制台查看"]
+        assert CATALOGUES["zh"].remote_stop[job.remote_stop] == "未能确认云端已停止，请到 RunPod 控制台查看"
         assert job.error_code == "cancelled"
         service.delete(job_id)
         assert service.history() == []

@@ -15,7 +15,6 @@ from faceswap.jobs import RemoteStop, Stage, Status
 from faceswap.ui import texts
 from faceswap.ui.texts import CATALOGUES, LANGUAGES
 from tests.chinese import english_in
-from tests.factories import make_job
 
 TABLES = ("words", "status", "stages", "remote_stop", "events", "notes", "values")
 PAGES = Path(ui.__file__).parent
@@ -104,55 +103,10 @@ def test_an_error_is_told_with_its_details_in_words() -> None:
     assert texts.sentence(errors.TooLarge(limit_mb=500), "zh") == "文件超过 500 MB，请先压缩或剪短。"
 
 
-def test_a_failed_job_is_told_by_its_code_and_details() -> None:
-    error = errors.TooLong(duration_s=9, limit_s=5)
-    job = make_job(
-        status=Status.FAILED, error_code=error.code, error_message=str(error), error_details=error.details
-    )
-    assert texts.job_sentence(job, "zh") == "视频长 9 秒，超过上限 5 秒，请先剪短。"
-    before = job.evolve(error_details={})
-    assert texts.job_sentence(before, "zh") == "视频长 … 秒，超过上限 … 秒，请先剪短。"
-    assert texts.job_sentence(before, "en") == texts.job_sentence(job, "en")
-    assert texts.job_sentence(job, "en") == "This video lasts 9 s; the limit is 5 s. Cut it first."
-    unheard_of = job.evolve(error_code="from_the_future", error_message="Words from the future.")
-    assert texts.job_sentence(unheard_of, "zh") == CATALOGUES["zh"].errors["internal"]
-    assert texts.job_sentence(unheard_of, "en") == "Words from the future."
-    assert texts.job_sentence(make_job(), "zh") == ""
-
-
-def test_a_cancelled_job_says_the_agreed_words() -> None:
-    job = make_job(status=Status.FAILED, error_code="cancelled", error_message="任务已被用户取消")
-    assert texts.job_sentence(job, "zh") == "任务已被用户取消"
-    assert texts.job_sentence(job, "en") == "Cancelled by the user"
-
-
-def test_a_change_of_state_is_told_by_its_reason_or_its_error() -> None:
-    assert texts.event("submitted", "zh") == "已提交"
-    assert texts.event("claimed by host:1:ab", "zh") == "开始运行 (host:1:ab)"
-    said = "在目标中没有找到人脸，请换一个人脸清晰、没有侧过去的。"
-    assert texts.event("no_face", "zh", {"role": "target"}) == said
-    assert texts.event("cancelled", "en") == "Cancelled by the user"
-    assert texts.event("engine_crashed", "en") == str(errors.EngineCrashed())
-    assert texts.event("from the future", "zh") == texts.event("from the future", "en") == "from the future"
-
-
 def test_the_states_have_the_agreed_words() -> None:
     assert [CATALOGUES["zh"].status[status] for status in Status] == ["等待中", "处理中", "已完成", "失败"]
     assert set(CATALOGUES["zh"].stages) == set(Stage)
     assert set(CATALOGUES["zh"].remote_stop) == set(RemoteStop) - {RemoteStop.NONE}
-
-
-def test_the_stop_of_a_run_in_the_cloud_is_told_in_words() -> None:
-    def told(stop: RemoteStop) -> list[list[str]]:
-        job = make_job(backend="runpod", status=Status.FAILED, error_code="cancelled", remote_stop=stop)
-        return [texts.remarks(job, language) for language in LANGUAGES]
-
-    assert told(RemoteStop.NONE) == [[], []]
-    assert told(RemoteStop.PENDING) == [["云端正在停止"], ["Stopping in the cloud"]]
-    assert told(RemoteStop.CONFIRMED) == [["云端已停止"], ["Stopped in the cloud"]]
-    assert "RunPod 控制台" in told(RemoteStop.GIVEN_UP)[0][0]
-    panel = json.loads(json.dumps(texts.for_browser()))["zh"]["remoteStop"]
-    assert (panel["pending"], panel["confirmed"]) == ("云端正在停止", "云端已停止")
 
 
 @pytest.mark.parametrize(
@@ -177,11 +131,3 @@ def test_the_browser_gets_every_word_in_both_languages_without_gaps() -> None:
     assert set(told) == set(LANGUAGES)
     for part in ("words", "status", "stages", "remoteStop", "values", "errors"):
         assert set(told["zh"][part]) == set(told["en"][part])
-
-
-@pytest.mark.parametrize(
-    ("seconds", "zh", "en"),
-    [(0.4, "0 秒", "0 s"), (59.4, "59 秒", "59 s"), (75, "1 分 15 秒", "1 min 15 s")],
-)
-def test_durations_are_told_in_minutes_and_seconds(seconds: float, zh: str, en: str) -> None:
-    assert (texts.duration(seconds, "zh"), texts.duration(seconds, "en")) == (zh, en)

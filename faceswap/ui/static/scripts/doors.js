@@ -12,7 +12,6 @@
     "keepFaces",
     "lendInspector",
     "lendViewer",
-    "localise",
     "mapping",
     "moment",
     "queued",

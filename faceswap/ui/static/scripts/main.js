@@ -10,12 +10,12 @@ import { inspectAgain } from "./diagnostics.js";
 import { guardSlots } from "./files.js";
 import { settle, watchStart } from "./form.js";
 import { UNCHANGED, speak } from "./gradio.js";
+import { watchEmpty } from "./localise.js";
 import { watchFaces } from "./mapping.js";
 import { render, startPanel, table } from "./panel.js";
 import { signIn } from "./server.js";
 import { stayInSight } from "./space.js";
 import { look, signature } from "./tasks.js";
-import { localise } from "./times.js";
 import { watchViewer } from "./viewer.js";
 import { language, word } from "./words.js";
 
@@ -23,7 +23,6 @@ export { queued } from "./announce.js";
 export { lendInspector } from "./diagnostics.js";
 export { example, moment } from "./form.js";
 export { keepFaces, mapping, restoreMapping } from "./mapping.js";
-export { localise } from "./times.js";
 export { lendViewer, view } from "./viewer.js";
 
 /**
@@ -34,7 +33,6 @@ export { lendViewer, view } from "./viewer.js";
  */
 export async function tick(token) {
   signIn(token);
-  localise();
   const known = await look();
   if (known === "changed") {
     announce();
@@ -55,6 +53,7 @@ export function start() {
 
 document.documentElement.lang = language;
 speak(language);
+watchEmpty();
 watchConnection();
 watchButtons();
 watchResults();

@@ -79,7 +79,7 @@ function inWords([name, value]) {
 
 /** @param {number} seconds */
 export function duration(seconds) {
-  const whole = Math.max(1, Math.round(seconds));
+  const whole = Math.round(seconds);
   const [m, s] = [Math.floor(whole / 60), whole % 60];
   return m ? word("minutes", { m, s }) : word("seconds", { s });
 }
@@ -105,7 +105,7 @@ export function statusOf(job) {
  */
 export function left(job) {
   if (job.position) return word("place", { position: job.position });
-  return job.eta_s === null ? "…" : duration(job.eta_s);
+  return job.eta_s === null ? "…" : duration(Math.max(1, job.eta_s));
 }
 
 /**
