@@ -52,6 +52,11 @@ class Folders:
         return self.root / "signing"
 
     @property
+    def incoming(self) -> Path:
+        """Where Gradio puts what a browser sends, until it is taken in. Snapshots leave it out."""
+        return self.root / ".incoming"
+
+    @property
     def uploads(self) -> Path:
         return self.root / "uploads"
 

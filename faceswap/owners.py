@@ -100,7 +100,11 @@ class Owners:
         parts = urlsplit(url)
         return self.owner_of_link(parts.path, parse_qs(parts.query).get("t", [""])[0])
 
-    def _sign(self, purpose: Literal["token", "link"], *words: str) -> str:
+    def seal(self, mark: str, owner: str) -> str:
+        """22 characters that bind a random `mark` to an owner. Only this server can make them."""
+        return self._sign("upload", owner, mark)[:22]
+
+    def _sign(self, purpose: Literal["token", "link", "upload"], *words: str) -> str:
         """The signature covers the purpose, so that a link's signature is not accepted as a token's."""
         message = "\0".join([purpose, *words]).encode()
         return base64.urlsafe_b64encode(hmac.digest(self._key, message, hashlib.sha256)).rstrip(b"=").decode()

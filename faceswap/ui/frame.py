@@ -93,6 +93,10 @@ def frame(site: Site, page: gr.Blocks, name: PageName) -> Generator[Frame]:
     opened.then(None, **looks)
 
 
+FIRST_TOKEN = "keep_or_make_token"
+"""The event that gives a browser its token, and so the only one that needs none. See `door.py`."""
+
+
 def _signer(site: Site) -> Callable[[object], object]:
     def keep_or_make_token(token: object) -> object:
         try:

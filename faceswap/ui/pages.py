@@ -26,16 +26,12 @@ from faceswap.ui.swap import swap_page
 from faceswap.ui.tools import offer_tools, require_mcp
 from faceswap.ui.verify import verify_page
 
-LEFTOVERS_S = (600, 3600)
-"""How often files that Gradio still holds are looked for, and how old they may get: what was uploaded is
-removed at once when it is taken in, so this is for uploads whose page was closed meanwhile."""
-
 
 def build(service: Service, owners: Owners) -> gr.Blocks:
     """The pages as one Gradio app. Serve it with `launch`."""
     site = Site(service, owners)
     title = " ".join(texts.words("title_start", language) for language in texts.LANGUAGES)
-    demo = gr.Blocks(title=title, delete_cache=LEFTOVERS_S, analytics_enabled=False)
+    demo = gr.Blocks(title=title, analytics_enabled=False)
     with demo, frame(site, demo, "start"):
         start_page()
         offer_tools(site)
@@ -77,7 +73,7 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
         "quiet": True,
     } | options
     return launch_on(
-        Server.for_app(service, owners, settings),
+        Server.for_app(service, owners, settings, demo),
         demo,
         mcp_server=require_mcp(settings),
         run_history=False,

@@ -31,11 +31,13 @@ from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
 from faceswap.ui.assets import assets
+from faceswap.ui.door import Door, rules_of
 from faceswap.ui.gradio_internals import without_cors
 
 _LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
 _LOOPBACK_FRAMES = "'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*"
 _NOTEBOOK_FRAMES = "vscode-webview:"
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -63,9 +65,12 @@ class Policy:
         name = _host_name(host)
         if not name:
             return False
-        if "." not in name or name.endswith(".localhost") or _is_address(name):
+        if name == "localhost" or name.endswith(".localhost") or _is_address(name):
             return True
-        ours = {self.server_name.lower(), f"{socket.gethostname().lower()}.local"}
+        ours = {self.server_name.lower()}
+        if self.server_name not in _LOOPBACK_NAMES:  # other machines were asked for: they use this one's name
+            machine = socket.gethostname().lower()
+            ours |= {machine, f"{machine}.local"}
         return name in ours | {_host_name(urlsplit(origin).netloc) for origin in self.origins}
 
     def allows_origin(self, origin: str) -> bool:
@@ -152,11 +157,16 @@ class Server(gr.Server):
     """Make it with `for_app`, and serve it with `gradio_internals.launch_on`."""
 
     policy: Policy
+    door: Middleware
 
     @classmethod
-    def for_app(cls, service: Service, owners: Owners, settings: Settings) -> Self:
+    def for_app(
+        cls, service: Service, owners: Owners, settings: Settings, demo: gr.Blocks | None = None
+    ) -> Self:
+        """`demo` are the pages; without them there is the API only."""
         server = cls(title="faceswap", openapi_url=None, docs_url=None, redoc_url=None)
         server.policy = Policy.of(settings)
+        server.door = Middleware(Door, rules=rules_of(owners, settings, demo))
         server.include_router(router(service, owners))
         server.router.routes.append(assets().route())
         return server
@@ -164,7 +174,7 @@ class Server(gr.Server):
     def build_middleware_stack(self) -> ASGIApp:
         """Ours outermost, and Gradio's CORS rules left out."""
         given = self.user_middleware
-        self.user_middleware = [*_outermost(self.policy), *without_cors(given)]
+        self.user_middleware = [*_outermost(self.policy), self.door, *without_cors(given)]
         try:
             return super().build_middleware_stack()
         finally:

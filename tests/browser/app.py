@@ -67,6 +67,19 @@ class App:
                 stderr=subprocess.STDOUT,
             )
 
+    def run_python(self, code: str) -> str:
+        """What `code` prints in a process with this app's settings but a port of its own."""
+        environment = {**self._environment, "GRADIO_SERVER_PORT": str(free_port())}
+        done = subprocess.run(
+            [str(self._python), "-c", code],
+            cwd=self._code,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()[-1]
+
     def start(self) -> None:
         self._process = self.launch()
         wait_until(self._answers, f"the app answers; see {self.log}", START_S)

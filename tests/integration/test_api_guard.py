@@ -134,7 +134,8 @@ def test_behind_a_proxy_that_changes_the_host_our_own_page_still_works(serve: Se
         ("127.0.0.1:3001", True),
         ("[::1]:3001", True),
         ("192.168.1.20:3001", True),
-        ("workstation:3001", True),
+        ("workstation:3001", False),
+        ("router", False),
         ("faceswap.localhost", True),
         ("LOCALHOST", True),
         ("evil.example", False),
@@ -158,6 +159,16 @@ def test_a_local_app_answers_only_to_names_no_stranger_can_own(
     assert client.post(f"/api/cancel/{job.id}").status_code == (200 if known else 403)
     if not known:
         assert job.id not in client.get("/api/tasks").text
+
+
+@pytest.mark.parametrize("name", ["workstation", "workstation.local:3001"])
+def test_this_machines_own_name_counts_where_other_machines_were_asked_for(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "Workstation")
+    for server_name, status in (("0.0.0.0", 200), ("127.0.0.1", 403)):
+        client = serve(server_name=server_name).client(Host=name)
+        assert client.get("/api/tasks").status_code == status
 
 
 def test_a_configured_origin_names_a_host_of_this_app_too(serve: Serve) -> None:

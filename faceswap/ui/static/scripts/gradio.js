@@ -21,6 +21,24 @@ export function rootPath() {
 }
 
 /**
+ * Gradio's front end sends its uploads and events with `fetch`, and without our token. This adds what
+ * `credentials` gives to each of them.
+ *
+ * @param {() => Record<string, string>} credentials headers
+ */
+export function signRequests(credentials) {
+  const send = window.fetch.bind(window);
+  const gradios = `${location.origin}${rootPath()}/gradio_api/`;
+  window.fetch = (request, options = {}) => {
+    const { url, headers: own } = request instanceof Request ? request : { url: request, headers: undefined };
+    if (!new URL(url, document.baseURI).href.startsWith(gradios)) return send(request, options);
+    const headers = new Headers(options.headers ?? own);
+    for (const [name, value] of Object.entries(credentials())) headers.set(name, value);
+    return send(request, { ...options, headers });
+  };
+}
+
+/**
  * Gradio has translations for zh-CN and zh-TW only, and for languages that we have none for. This makes it
  * use one of our two.
  *

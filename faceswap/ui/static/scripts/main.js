@@ -9,11 +9,11 @@ import { watchConnection } from "./connection.js";
 import { inspectAgain } from "./diagnostics.js";
 import { guardSlots } from "./files.js";
 import { settle, watchStart } from "./form.js";
-import { UNCHANGED, speak } from "./gradio.js";
+import { UNCHANGED, signRequests, speak } from "./gradio.js";
 import { watchEmpty } from "./localise.js";
 import { watchFaces } from "./mapping.js";
 import { render, startPanel, table } from "./panel.js";
-import { signIn } from "./server.js";
+import { credentials, signIn } from "./server.js";
 import { stayInSight } from "./space.js";
 import { look, signature } from "./tasks.js";
 import { watchViewer } from "./viewer.js";
@@ -53,6 +53,7 @@ export function start() {
 
 document.documentElement.lang = language;
 speak(language);
+signRequests(credentials);
 watchEmpty();
 watchConnection();
 watchButtons();

@@ -23,7 +23,7 @@ export function signIn(sent) {
 export const address = (path) => rootPath() + path;
 
 /** @returns {Record<string, string>} */
-const credentials = () => (token ? { Authorization: `Bearer ${token}` } : {});
+export const credentials = () => (token ? { Authorization: `Bearer ${token}` } : {});
 
 /**
  * @typedef {object} Answer

@@ -1,0 +1,343 @@
+"""Gradio's own routes at the door: which of them answer, whom, and with what they can be called."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from faceswap.errors import UploadNotFound
+from faceswap.owners import Owners
+from faceswap.ui.door import EVENT_BYTES, OURS, Incoming
+from tests.browser.app import App
+
+ANSWERED = {
+    "GET /",
+    "HEAD /",
+    *(f"GET /{page}" for page in ("video", "image", "multi", "tasks", "receipt", "verify", "diagnostics")),
+    *(f"GET /{page}/" for page in ("video", "image", "multi", "tasks", "receipt", "verify", "diagnostics")),
+    "GET /config",
+    "GET /config/",
+    "GET /static/{path:path}",
+    "GET /assets/{path:path}",
+    "GET /favicon.ico",
+    "GET /theme.css",
+    "GET /robots.txt",
+    "GET /pwa_icon",
+    "GET /pwa_icon/{size}",
+    "GET /manifest.json",
+    "GET /gradio_api/info",
+    "GET /gradio_api/info/",
+    "GET /gradio_api/theme.css",
+    "GET /gradio_api/startup-events",
+    "GET /gradio_api/heartbeat/{session_hash}",
+    "GET /gradio_api/queue/data",
+    "GET /gradio_api/call/{api_name}/{event_id}",
+    "GET /gradio_api/upload_progress",
+    "POST /gradio_api/run/{api_name}",
+    "POST /gradio_api/run/{api_name}/",
+    "POST /gradio_api/call/{api_name}",
+    "POST /gradio_api/call/{api_name}/",
+    "POST /gradio_api/call/v2/{api_name}",
+    "POST /gradio_api/call/v2/{api_name}/",
+    "POST /gradio_api/queue/join",
+    "POST /gradio_api/upload",
+}
+"""What our pages and `gradio_client` use. `test_browser_and_client_need_no_other_route` watches them."""
+
+REFUSED = {
+    "POST /login",
+    "POST /login/",
+    "GET /logout",
+    "GET /svelte/{path:path}",
+    "GET /gradio_api/deep_link",
+    "GET /monitoring",
+    "GET /monitoring/summary",
+    "GET /monitoring/{key}",
+    "GET /gradio_api/user",
+    "GET /gradio_api/user/",
+    "GET /gradio_api/login_check",
+    "GET /gradio_api/login_check/",
+    "GET /gradio_api/token",
+    "GET /gradio_api/token/",
+    "GET /gradio_api/app_id",
+    "GET /gradio_api/app_id/",
+    "GET /gradio_api/dev/reload",
+    "GET /gradio_api/runs",
+    "GET /gradio_api/runs/",
+    "GET /gradio_api/openapi.json",
+    "GET /gradio_api/custom_component/{id}/{environment}/{type}/{file_name}",
+    "GET /gradio_api/proxy={url_path:path}",
+    "HEAD /gradio_api/proxy={url_path:path}",
+    "GET /gradio_api/file={path_or_url:path}",
+    "HEAD /gradio_api/file={path_or_url:path}",
+    "GET /gradio_api/file/{path:path}",
+    "POST /gradio_api/stream/{event_id}",
+    "POST /gradio_api/stream/{event_id}/close",
+    "GET /gradio_api/stream/{session_hash}/{run}/{component_id}/playlist.m3u8",
+    "GET /gradio_api/stream/{session_hash}/{run}/{component_id}/{segment_id}.{ext}",
+    "GET /gradio_api/stream/{session_hash}/{run}/{component_id}/playlist-file",
+    "POST /gradio_api/reset",
+    "POST /gradio_api/reset/",
+    "POST /gradio_api/api/{api_name}",
+    "POST /gradio_api/api/{api_name}/",
+    "POST /gradio_api/cancel",
+    "GET /gradio_api/call/v2/{api_name}/{event_id}",
+    "POST /gradio_api/component_server",
+    "POST /gradio_api/component_server/",
+    "GET /gradio_api/queue/status",
+    "POST /gradio_api/process_recording",
+    "POST /gradio_api/vibe-edit",
+    "POST /gradio_api/vibe-edit/",
+    "POST /gradio_api/undo-vibe-edit",
+    "POST /gradio_api/undo-vibe-edit/",
+    "GET /gradio_api/vibe-code",
+    "GET /gradio_api/vibe-code/",
+    "POST /gradio_api/vibe-code",
+    "POST /gradio_api/vibe-code/",
+    "POST /gradio_api/vibe-starter-queries",
+    "POST /gradio_api/vibe-starter-queries/",
+}
+"""What Gradio brings besides."""
+
+
+LIST_ROUTES = """
+import json
+from faceswap.owners import Owners
+from faceswap.service import Service
+from faceswap.settings import Settings
+from faceswap.ui.pages import build, launch
+
+def walk(some):
+    for route in some:
+        if hasattr(route, "original_router"):
+            yield from walk(route.effective_candidates())
+        else:
+            yield from (f"{method} {route.path}" for method in route.methods)
+
+with Service(Settings(), dispatch=False) as service:
+    owners = Owners.load(service.settings.data_dir, service.settings.multi_user)
+    demo = build(service, owners)
+    launch(demo, service, owners, prevent_thread_lock=True)
+    print(json.dumps(list(walk(demo.app.routes))))
+    demo.close(verbose=False)
+"""
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+class Running:
+    """The app as its user starts it, and its key, which makes tokens."""
+
+    def __init__(self, folder: Path, *, multi_user: bool) -> None:
+        self.app = App(folder, FACESWAP_MULTI_USER=str(int(multi_user)))
+        self.app.start()
+        self.api = self.app.api
+        self.owners = Owners.load(self.app.data_dir, multi_user)
+        self.incoming = Incoming(self.app.temporary, self.owners, private=False)
+
+    def token(self) -> str:
+        return self.owners.new_token() if self.owners.multi_user else ""
+
+    def routes(self) -> set[str]:
+        """All routes of the live app but ours, as `METHOD path`."""
+        listed = self.app.run_python(LIST_ROUTES)
+        return {route for route in json.loads(listed) if not route.partition(" ")[2].startswith(OURS)}
+
+    def upload(self, token: str, name: str = "a.png") -> httpx.Response:
+        headers = bearer(token)
+        return self.api.post("/gradio_api/upload", files={"files": (name, b"not a picture")}, headers=headers)
+
+    def event(self, element: str) -> int:
+        """The number of the upload event of a component."""
+        config = self.api.get("/config").json()
+        part = next(one["id"] for one in config["components"] if one["props"].get("elem_id") == element)
+        return next(
+            one["id"]
+            for one in config["dependencies"]
+            if [part, "upload"] in [list(t) for t in one["targets"]]
+        )
+
+    def call(self, body: dict[str, Any], token: str = "") -> str:
+        """The status of an event that was refused, else all that it said."""
+        headers = bearer(token)
+        session = secrets.token_hex(6)
+        joined = self.api.post(
+            "/gradio_api/queue/join", json={"session_hash": session, **body}, headers=headers
+        )
+        if not joined.is_success:
+            return str(joined.status_code)
+        said = ""
+        with self.api.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
+            for line in stream.iter_lines():
+                said += line
+                if '"process_completed"' in line:
+                    break
+        return said
+
+
+on_a_server = pytest.mark.parametrize("running", [True], ids=["several users"], indirect=True)
+"""For what one's own machine, which has one owner, cannot show."""
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["own machine", "several users"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    app = Running(tmp_path_factory.mktemp("door"), multi_user=request.param)
+    yield app
+    app.app.close()
+
+
+def filled(path: str) -> str:
+    return re.sub(r"\{\w+(:path)?\}", "x", path)
+
+
+def test_every_route_that_gradio_has_is_known_here(running: Running) -> None:
+    found = running.routes()
+    known = ANSWERED | REFUSED
+    assert found - known == set(), "Gradio brings a route that nobody has judged"
+    missing = known - found
+    assert all("diagnostics" in route for route in missing), missing
+
+
+def test_only_listed_routes_pass(running: Running) -> None:
+    token = running.token()
+    for headers in ({}, bearer(token)):
+        for route in sorted(REFUSED):
+            method, _, path = route.partition(" ")
+            answer = running.api.request(method, filled(path), json={}, headers=headers)
+            assert answer.status_code == 404, route
+        for path in ("/gradio_api/brand-new", "/brand-new", "/gradio_api/file=/etc/passwd", "/docs"):
+            for method in ("GET", "POST", "PUT", "DELETE"):
+                assert running.api.request(method, path, headers=headers).status_code == 404, path
+
+
+def test_listed_routes_answer(running: Running) -> None:
+    for route in sorted(ANSWERED):
+        method, _, path = route.partition(" ")
+        if "diagnostics" in path and running.owners.multi_user:
+            assert running.api.get(path).status_code == 404, route
+            continue
+        if method == "GET" and not re.search(
+            r"\{|upload_progress|queue/data|manifest|favicon|pwa_icon", path
+        ):
+            assert running.api.get(path, follow_redirects=True).status_code == 200, route
+
+
+@on_a_server
+def test_an_upload_answers_no_path_and_only_its_owner_can_name_it(running: Running) -> None:
+    token = running.token()
+    [reference] = running.upload(token).json()
+    assert not reference.startswith("/")
+    assert str(running.app.temporary) not in reference
+    assert running.api.get(f"/gradio_api/file={reference}").status_code == 404
+    owner = running.owners.owner_of(token)
+    assert running.incoming.find(reference, owner).read_bytes() == b"not a picture"
+    event, other = running.event("fs-source-file"), running.token()
+    sent = {"path": reference, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+    said = running.call({"fn_index": event, "data": [sent, other]}, other)
+    assert "process_completed" in said
+    assert running.incoming.find(reference, owner).exists(), "another's call takes nothing"
+    assert "fs-message" in running.call({"fn_index": event, "data": [sent, token]}, token)
+    with pytest.raises(UploadNotFound):  # it was taken in, and was no picture
+        running.incoming.find(reference, owner)
+
+
+@on_a_server
+def test_uploads_and_events_need_a_token(running: Running) -> None:
+    event = running.event("fs-source-file")
+    assert running.upload("", "b.png").status_code == 401
+    assert running.upload("u" + "A" * 22 + "." + "B" * 43).status_code == 401
+    assert running.call({"fn_index": event, "data": [None, ""]}) == "401"
+    assert running.call({"fn_index": event, "data": [None, "local"]}) == "401"
+    assert not list(running.app.temporary.rglob("b.png"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "http://127.0.0.1:1/me.png",
+        "/etc/passwd",
+        "/",
+        "",
+        ".",
+        "..",
+        "FOLDER",
+        "FOLDER/..",
+        "file:///etc/passwd",
+        7,
+    ],
+)
+def test_nothing_but_an_upload_passes_as_a_file(running: Running, path: object) -> None:
+    """Neither an address, which Gradio would fetch, nor a path or a folder of this machine."""
+    token = running.token()
+    if isinstance(path, str) and path.startswith("FOLDER"):
+        [reference] = running.upload(token).json()
+        path = path.replace("FOLDER", reference.partition("/")[0])
+    sent = {"path": path, "url": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+    said = running.call({"fn_index": running.event("fs-source-file"), "data": [sent, token]}, token)
+    assert "process_completed" in said
+    assert '"success": true' in said or '"success":true' in said
+    assert "passwd" not in said
+    assert "fs-media" not in said
+
+
+def test_a_large_event_is_refused_before_it_is_parsed(running: Running) -> None:
+    token = running.token()
+    headers = {"Content-Type": "application/json", **bearer(token)}
+    large = b'{"data": ["' + b"x" * EVENT_BYTES + b'"]}'
+
+    def parts() -> Iterator[bytes]:
+        yield from (large[start : start + 65536] for start in range(0, len(large), 65536))
+
+    for path in ("/gradio_api/queue/join", "/gradio_api/run/submit", "/gradio_api/call/submit"):
+        assert running.api.post(path, content=large, headers=headers).status_code == 413
+        assert running.api.post(path, content=parts(), headers=headers).status_code == 413
+    nested = b"[" * 100_000
+    assert running.api.post("/gradio_api/queue/join", content=nested, headers=headers).status_code == 400
+
+
+def test_what_was_never_taken_in_is_swept_from_the_folder_itself(tmp_path: Path) -> None:
+    owners = Owners(secrets.token_bytes(32), multi_user=True)
+    incoming = Incoming(tmp_path, owners, private=True)
+    (tmp_path / "fresh").mkdir()
+    received = tmp_path / "fresh" / "a.png"
+    received.write_bytes(b"x")
+    reference = incoming.keep(received, "u" + "A" * 22)
+    (tmp_path / "folder of a killed process").mkdir()
+    (tmp_path / "tmp1234").write_bytes(b"half an upload")
+    assert incoming.sweep(3600) == 0
+    assert incoming.find(reference, "u" + "A" * 22).exists()
+    assert incoming.sweep(-1) == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_gradio_shares_keeps_what_is_not_ours(tmp_path: Path) -> None:
+    incoming = Incoming(tmp_path, Owners(secrets.token_bytes(32), multi_user=True), private=False)
+    other = tmp_path / ("a" * 64) / "holiday.jpg"
+    other.parent.mkdir()
+    other.write_bytes(b"x")
+    received = tmp_path / "a.png"
+    received.write_bytes(b"x")
+    incoming.keep(received, "u" + "A" * 22)
+    assert incoming.sweep(-1) == 1
+    assert other.exists()
+
+
+@pytest.mark.parametrize(
+    "host", ["evil:3302", "evil", "router", "127.0.0.1.evil.example", "localhost.evil.example"]
+)
+def test_a_name_that_is_not_this_machine_is_refused(running: Running, host: str) -> None:
+    answer = running.api.get("/api/health", headers={"Host": host})
+    assert answer.status_code == (200 if running.owners.multi_user else 403)
+
+
+def test_no_answer_of_the_config_names_a_path(running: Running) -> None:
+    assert str(running.app.data_dir) not in json.dumps(running.api.get("/config").json())
