@@ -433,8 +433,8 @@ class RunPodBackend:
             self._media.delete_older_than(timedelta(seconds=self._longest_s + OLD_OBJECTS_AFTER_S))
 
     def erase(self, handle: Handle) -> bool:
-        """Delete the job's objects. Returns True when the deadline has passed, so that no worker can write
-        more.
+        """Delete the job's objects. Returns True when they are gone and no worker can write more: after the
+        deadline, or at once without a bucket.
 
         The marker, which holds no media, stays until the deadline. RunPod keeps media that were sent inside
         the messages for half an hour, and we cannot delete them earlier.
