@@ -1,4 +1,5 @@
-"""The marks found in a file. `faceswap.provenance` decides what they mean. Imports no native library."""
+"""The marks found in a file. `faceswap.provenance` decides what they mean. Imports no library that decodes
+media."""
 
 from __future__ import annotations
 

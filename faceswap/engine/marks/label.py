@@ -135,8 +135,7 @@ class Stamp:
         box[:] = np.rint(box * self.keep[..., None] + 255 * self.luma[..., None]).astype(np.uint8)
 
     def likeness(self, picture: U8) -> float:
-        """Correlation, -1..1, of this label with the pixels in its box. `picture` is (H, W) luma or (H, W,
-        3)."""
+        """Correlation, -1..1, of this label with its box in `picture`, which is (H, W) luma or (H, W, 3)."""
         found = picture[self.box].astype(np.float32)
         if found.ndim == 3:
             found = found.mean(2)
