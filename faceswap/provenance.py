@@ -47,8 +47,7 @@ CLASSICAL_ENGINE = "mesh"
 
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _CAPTURES, _TRAINED = "compositeCapture", "compositeWithTrainedAlgorithmicMedia"
-"""A combination of recordings, and a combination with pixels that a trained model made. Source: IPTC
-NewsCodes."""
+"""A combination of recordings, and one with pixels of a trained model. Source: IPTC NewsCodes."""
 _SEALING_LIMIT_S = 300.0
 _LOOKING_LIMIT_S = 120.0
 _LOOK_S = 0.1
@@ -58,10 +57,9 @@ class Verdict(StrEnum):
     """The conclusion from the marks of a file."""
 
     GENUINE = "genuine"
-    """This installation, or one whose certificate was given, made and signed the file. Not a bit has
-    changed."""
+    """This installation, or one whose certificate was given, made and signed it. Not a bit has changed."""
     SIGNED = "signed"
-    """Another, unknown installation of faceswap made and signed the file. Not a bit has changed."""
+    """An installation that is not trusted here made and signed it. Not a bit has changed."""
     OTHER = "other"
     """Another program signed the file. The signed parts have not changed."""
     CHANGED = "changed"
@@ -127,8 +125,7 @@ class Verification:
     aigc: Mapping[str, str] | None = None
     ingredients: tuple[Ingredient, ...] = ()
     problems: tuple[str, ...] = ()
-    """Status codes of the C2PA specification. `seal` is added when a byte changed that C2PA does not
-    cover."""
+    """Status codes of C2PA, and `seal` when a byte changed that C2PA does not cover."""
 
     @property
     def good(self) -> bool:
@@ -140,8 +137,7 @@ class Verification:
 
 
 def marking_of(job: Job, settings: Settings) -> Marking:
-    """The labels that the engine adds to the job's result, by the job's terms. They are the same on every
-    backend."""
+    """The labels of the job's result, by the job's terms. They are the same on every backend."""
     terms = terms_of(job, settings)
     label = label_of(terms) if job.options.visible_label else None
     return Marking(label, aigc_text(terms.producer, job.id))
@@ -161,8 +157,7 @@ def made_by(engine: str | None, weights: Sequence[Mapping[str, object]]) -> str:
 
 
 class Provenance:
-    """Signs and checks files with the key of one installation. The key is made when it is first needed.
-    Thread-safe."""
+    """Signs and checks files with one installation's key, which is made on first use. Thread-safe."""
 
     def __init__(
         self,
@@ -289,8 +284,10 @@ def ingredients_of(sources: Mapping[str, Upload], target: Upload) -> tuple[Ingre
 
 
 def judged(found: FoundMarks) -> Verification:
-    """Say what the marks of a file mean. Raises: BadMedia when the file has no manifest and cannot be
-    read."""
+    """Say what the marks of a file mean.
+
+    Raises: BadMedia when the file has no manifest and cannot be decoded.
+    """
     manifest, aigc = found.manifest, found.aigc.fields
     if manifest is None and not found.readable:
         raise BadMedia()

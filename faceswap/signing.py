@@ -42,8 +42,7 @@ class SigningKey:
 
     @classmethod
     def load(cls, folder: Path, key: str = "", chain: str = "") -> SigningKey:
-        """Return the key that was given, else the key of the folder. Makes that key when there is no folder
-        yet.
+        """Return the key that was given, else the folder's key. Makes that key when there is no folder.
 
         Raises: SigningKeyUnusable.
         """
@@ -93,8 +92,7 @@ def _lines(pem: str) -> str:
 
 
 def _make(folder: Path) -> None:
-    """Create the folder with all its files in one step. When two processes do this, the first folder
-    stays."""
+    """Create the folder with all its files in one step. If two processes do this, the first folder stays."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 

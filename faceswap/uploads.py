@@ -219,8 +219,7 @@ class Intake:
             shutil.rmtree(self._folders.upload(upload.id), ignore_errors=True)
 
     def remove_unused(self, older_than_s: float) -> int:
-        """Delete the uploads that are older than this and that no job uses, and folders that a crash left
-        without a row.
+        """Delete older uploads that no job uses, and older folders that a crash left without a row.
 
         Returns how many it deleted.
         """
@@ -230,8 +229,10 @@ class Intake:
         return len(unused) + self._remove_unfinished(self._now().timestamp() - older_than_s)
 
     def _remove_unfinished(self, before: float) -> int:
-        """Delete the folders without a row that last changed before `before`, in seconds since 1970. Returns
-        how many."""
+        """Delete the folders without a row that last changed before `before`, in seconds since 1970.
+
+        Returns how many it deleted.
+        """
         removed = 0
         for folder in self._folders.uploads.glob("*"):
             with suppress(FileNotFoundError):
@@ -322,8 +323,7 @@ def people_path(video: Path) -> Path:
 
 
 def engine_limits(settings: Settings | Terms, cpu_s: float | None = None) -> EngineLimits:
-    """The limits of an engine process on this machine. With `cpu_s` None, its processor time is not
-    limited."""
+    """The limits of an engine process on this machine. `cpu_s` None sets no limit of processor time."""
     return EngineLimits(
         memory_mb=settings.engine_memory_mb,
         cpu_s=cpu_s,

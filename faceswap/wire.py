@@ -59,12 +59,10 @@ class WorkerRequest:
     job_id: str = ""
     process_type: ProcessType
     sources: Mapping[str, MediaLocation]
-    """Maps the id of a face of the target to the face to put in. The key `""` is the only source of a single
-    swap."""
+    """Maps the id of a face in the target to a source. The key `""` is the only source of a single swap."""
     target: MediaLocation
     people: MediaLocation | None = None
-    """File with what an earlier detection learned about the people of the target. `sources` uses the same
-    ids."""
+    """File with what detection learned about the people of the target. `sources` uses their ids."""
     options: Options = field(default_factory=Options)
     limits: Limits = DEFAULT_LIMITS
     marking: Marking | None = None
@@ -151,8 +149,7 @@ def _sources(said: Mapping[str, Any], sums: Mapping[str, Any]) -> Mapping[str, M
 
 
 def _options(said: Mapping[str, Any]) -> Options:
-    """Read the options. A field with the wrong type counts as missing, because older clients send such
-    fields.
+    """Read the options. A field with the wrong type counts as missing; older clients send such fields.
 
     Raises: InvalidRequest when `crf` is no number from 0 to 51.
     """

@@ -38,8 +38,7 @@ class Media:
     """Length of a video target in seconds. None for a picture, or when the length is not known."""
     sending: Callable[[], None] = lambda: None
     """The backend calls this right before it sends a request that may start a run on another machine. The
-    call records in the store that such a run may exist. Raises `JobStopped` when the user has cancelled the
-    job."""
+    call records in the store that such a run may exist. Raises `JobStopped` when the job was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,7 @@ class Report:
     error: FaceSwapError | None = None
     """Set exactly when `state` is FAILED."""
     stop_needed: bool = False
-    """The job has failed, but the run may still be working. The caller repeats `stop` until it returns
-    True."""
+    """The job has failed, but the run may still work. The caller repeats `stop` until it returns True."""
 
 
 class Backend(Protocol):
@@ -93,10 +91,9 @@ class Backend(Protocol):
     """True when a run continues after this process has ended. The next process finds it by its `Handle`."""
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
-        """Refuse media that this backend cannot send to a run. Called before a job is queued; changes
-        nothing.
+        """Refuse media that this backend cannot send to a run. Called before a job is queued.
 
-        `source_bytes` is the size of all sources together. Raises: TooLarge.
+        Changes nothing. `source_bytes` is the size of all sources together. Raises: TooLarge.
         """
         ...
 
@@ -105,8 +102,7 @@ class Backend(Protocol):
     def poll(self, handle: Handle) -> Report: ...
 
     def stop(self, handle: Handle) -> bool:
-        """Ask a run to end. Returns True only when it certainly does not run any more. The caller repeats the
-        call until then."""
+        """Ask a run to end. Returns True only when it certainly ended; the caller repeats it until then."""
         ...
 
     def fetch(self, handle: Handle, report: Report, path: Path) -> None:

@@ -81,14 +81,12 @@ class BucketPlace:
 
 
 def job_prefix(job_id: str) -> str:
-    """The common prefix of the keys of all runs of a job. `job_id` holds URL-safe characters only (see
-    `Job.id`)."""
+    """The common prefix of the keys of a job. `job_id` holds URL-safe characters only (see `Job.id`)."""
     return f"{JOBS}/{job_id}"
 
 
 _TROUBLE = (BaseError, ValueError, FileNotFoundError)
-"""The errors that a request may raise. `FileNotFoundError` means that the bucket or the upload does not
-exist."""
+"""The errors of a request. `FileNotFoundError` means that the bucket or the upload does not exist."""
 
 
 class Bucket:
@@ -235,6 +233,6 @@ class Bucket:
 
 
 def _unavailable(action: str, key: str, error: Exception) -> BucketUnavailable:
-    reason = str(error).partition("\n")[0]  # the rest repeats it with the whole request
+    reason = str(error).partition("\n")[0]  # the other lines repeat the reason with the whole request
     log.warning("bucket: %s of %s failed: %s", action, key, reason)
     return BucketUnavailable()

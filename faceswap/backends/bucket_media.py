@@ -199,8 +199,7 @@ class BucketMedia:
         return True
 
     def delete_older_than(self, older_than: timedelta) -> None:
-        """Delete the objects that are older than this. They remain when a process dies before it cleans
-        up."""
+        """Delete objects that are older than this. They remain when a process dies before it cleans up."""
         if self._bucket is None:
             return
         try:

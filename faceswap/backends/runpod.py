@@ -60,8 +60,7 @@ log = logging.getLogger(__name__)
 
 SETTLE_S = 8.0
 """How many seconds a run may still compute after it was told to end, although RunPod calls it cancelled.
-The worker looks for its marker every 2 s, waits up to 3 s for the answer, and then ends its engine at
-once."""
+The worker looks for its marker every 2 s, waits up to 3 s for the answer, and then kills its engine."""
 GONE_AFTER_S = 30.0
 """How long RunPod must answer that it does not know or does not show a run (400, 404, 401, 403) before we
 believe it. RunPod does not know a new job for a while."""
@@ -143,8 +142,7 @@ class _Submission:
 
 
 class RunPodBackend:
-    """Runs jobs on RunPod, see `Backend`. One instance serves all jobs and keeps its connections open until
-    `close`."""
+    """Runs jobs on RunPod, see `Backend`. One instance serves all jobs; `close` ends its connections."""
 
     name = "runpod"
     survives_restart = True
@@ -183,8 +181,7 @@ class RunPodBackend:
     # -- submit ------------------------------------------------------------------------------------------
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
-        """Refuse media that cannot be sent. Changes nothing; `source_bytes` is the size of all sources
-        together.
+        """Refuse media that cannot be sent. Changes nothing; `source_bytes` is the size of all sources.
 
         Raises:
             BucketNeeded: the media do not fit into a request and no bucket is configured.
@@ -358,8 +355,7 @@ class RunPodBackend:
     # -- stop --------------------------------------------------------------------------------------------
 
     def stop(self, handle: Handle) -> bool:
-        """Tell a run to end, by the marker in the bucket and by /cancel. Returns whether it has certainly
-        ended.
+        """Tell a run to end, by the marker in the bucket and by /cancel. Returns whether it certainly ended.
 
         RunPod's "cancelled" alone proves nothing, because the signal to the worker is lost when it comes
         early. The method returns True only when one of these is true:
@@ -368,8 +364,8 @@ class RunPodBackend:
         - RunPod reports "completed" or "failed", or the bucket holds a receipt. Only a worker causes these.
         - RunPod reports another end, or "no such run" for `GONE_AFTER_S`, and `SETTLE_S` have passed since
           the run was told to end. A worker needs less time to see the marker.
-        A run without `remote_id` cannot be looked up at RunPod. For such a run only the first two and a
-        receipt count.
+        A run without `remote_id` cannot be looked up at RunPod. For such a run only the first two
+        conditions and a receipt count.
         """
         watch, now = self._watch(handle), self._clock()
         with self._lock:

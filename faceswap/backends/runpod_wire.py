@@ -1,8 +1,7 @@
-"""Reads RunPod's own part of an answer: states, errors, sizes. `faceswap.wire` reads what our worker wrote.
-Pure.
+"""Reads RunPod's own part of an answer: states, errors, sizes. Pure.
 
-This module does not assume that an answer has the documented form. It reads an unknown state as "still
-running"; the caller's deadline ends such a run.
+`faceswap.wire` reads the part that our worker wrote. This module does not assume that an answer has the
+documented form. It reads an unknown state as "still running"; the caller's deadline ends such a run.
 
 Source: https://docs.runpod.io/serverless/endpoints/operation-reference for states and fields.
 """
@@ -50,8 +49,7 @@ _STATES = {state.value: state for state in Remote}
 
 
 def state_of(answer: Fields) -> Remote:
-    """The state in an answer. An unknown or missing state counts as RUNNING, because the run may still
-    work."""
+    """The state in an answer. An unknown or missing one counts as RUNNING, because the run may still work."""
     word = str(answer.get("status", "")).upper()
     if word not in _STATES and word != "RUNNING":
         log.warning("runpod: unknown state %.60r is taken for running", word)

@@ -15,8 +15,7 @@ def partial_path(result: Path) -> Path:
 
 @contextmanager
 def whole_or_not_at_all(result: Path) -> Generator[Path]:
-    """In `with … as part`, write to `part`. At the end it is renamed to `result`; after an error it is
-    removed."""
+    """`with … as part`: write to `part`. The end renames it to `result`; an error deletes it."""
     part = partial_path(result)
     try:
         yield part

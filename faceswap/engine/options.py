@@ -33,7 +33,6 @@ class Options:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
-        """Read the result of `SwapOptions.for_engine`. Missing fields get defaults; unknown fields are
-        ignored."""
+        """Read the result of `SwapOptions.for_engine`. Ignores unknown fields; missing ones get defaults."""
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in fields.items() if name in known})

@@ -20,8 +20,7 @@ _KR_KB = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627,
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A square in a picture. Centre and side are in pixels. `angle`, in radians, turns its x axis
-    clockwise."""
+    """A square in a picture: centre and side in pixels. `angle`, in radians, turns its x axis clockwise."""
 
     x: float
     y: float
@@ -101,8 +100,7 @@ class Planes:
         return to_picture(packed[:size], u, v, self.colour)
 
     def _near(self, region: Region, size: int) -> tuple[Planes, F32]:
-        """The planes to take a crop from, and the (2, 3) matrix from the crop's pixels to those of the
-        planes."""
+        """The planes to take a crop from, and the (2, 3) matrix from the crop's pixels to theirs."""
         matrix = region.to_picture(size)
         planes = self
         factor = 1 << int(math.log2(max(1.0, min(16.0, region.side / size))))
@@ -179,8 +177,7 @@ def to_rgb(planes: Planes) -> F32:
 
 
 def rgb_of(luma: F32, u: F32, v: F32) -> F32:
-    """Convert full-range BT.601 luma, U and V, each (H, W), to (H, W, 3) float32 RGB, which is not
-    clipped."""
+    """Convert full-range BT.601 luma, U and V, each (H, W), to (H, W, 3) float32 RGB, not clipped."""
     kr, kb = _KR_KB["bt601"]
     red = luma + 2 * (1 - kr) * (v - 128)
     blue = luma + 2 * (1 - kb) * (u - 128)

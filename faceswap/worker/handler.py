@@ -69,8 +69,7 @@ class EarlyStops:
 
 
 def watch_queue() -> None:
-    """Make the SDK pause after each failed request, and end this worker when it cannot reach its queue for
-    long."""
+    """Make the SDK pause after each failed request, and end this worker as `QueueWatch` describes."""
     original = JobScaler.__init__
 
     def watched_init(self: JobScaler, config: dict[str, Any]) -> None:
@@ -87,8 +86,7 @@ class Worker:
         self._shutdown: asyncio.Event | None = None
 
     async def handle(self, job: dict[str, Any]) -> dict[str, object]:
-        """The handler that the SDK calls. It is an `async def`, because the SDK can cancel only the task of
-        one."""
+        """The handler that the SDK calls. It is an `async def`, because the SDK can cancel only a task."""
 
         def tell(progress: dict[str, object]) -> None:
             runpod.serverless.progress_update(job, progress)

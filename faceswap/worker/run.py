@@ -40,8 +40,7 @@ RECEIPT_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 7.0
 """How long a stopped run waits for its open transfers. It is longer than `ANSWER_TIMEOUT_S` of an upload."""
 INLINE_LIMIT_BYTES = 7_000_000
-"""Largest result that is sent inside the answer. RunPod limits the answer, with the result as base64, to
-10 MB."""
+"""Largest result that is sent inside the answer, as base64. RunPod limits the whole answer to 10 MB."""
 NETWORK_VOLUME = Path("/runpod-volume/faceswap-models")
 """The default folder for the operator's weights, on the network volume that RunPod mounts."""
 
@@ -62,8 +61,7 @@ class Config:
     max_download_mb: int
     """Largest size of each downloaded file."""
     models_dir: Path | None = None
-    """Folder of the operator's weights files for the neural engine. A missing folder counts as an empty
-    one."""
+    """Folder of the operator's weights files for the neural engine. A missing folder counts as empty."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -268,8 +266,7 @@ async def _fetched(transfer: Transfer, location: MediaLocation, path: Path, role
 async def _handed_back(
     request: WorkerRequest, transfer: Transfer, result: Path, swap: SwapResult
 ) -> dict[str, object]:
-    """Upload the result, or put it inside the answer when the request names no result URL. Returns the
-    answer.
+    """Upload the result, or put it inside the answer if the request names no URL. Returns the answer.
 
     Raises: ResultTooLarge, CloudFailed.
     """

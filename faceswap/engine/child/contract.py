@@ -33,8 +33,7 @@ class EngineLimits:
     """The limits of one child process."""
 
     memory_mb: int
-    """Address space in 10**6 bytes. Not enforced when the child may use a GPU, because CUDA reserves far
-    more."""
+    """Address space in 10**6 bytes. Not enforced when the child may use a GPU: CUDA reserves far more."""
     cpu_s: float | None = None
     """Processor time of all its threads together, in seconds. None sets no limit."""
     media: Limits = field(default_factory=Limits)
@@ -63,13 +62,12 @@ class Spec(ABC, Generic[R]):
 
     @property
     def read_paths(self) -> tuple[Path, ...]:
-        """The files and folders that a confined child may read besides `media_path` and the installed
-        programs."""
+        """Other files and folders that a confined child may read, besides those of installed programs."""
         return ()
 
     @property
     def written_paths(self) -> tuple[Path, ...]:
-        """The files that the child writes. When the parent dies, it removes their unfinished versions."""
+        """The files that the child writes. When the parent dies, the child removes unfinished ones."""
         return ()
 
 
@@ -90,8 +88,7 @@ class SwapSpec(Spec[SwapResult]):
     marking: Marking | None = None
     """The labels of the result. None in tests and benchmarks only."""
     people: Path | None = None
-    """The file that `FacesSpec` wrote about the people of a video. A missing file has the same effect as
-    None."""
+    """The file that `FacesSpec` wrote about the people of a video. A missing file counts as None."""
     weights_dir: Path | None = None
     """Folder of the face landmark model."""
     models_dir: Path | None = None
@@ -121,8 +118,7 @@ class PreviewResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewSpec(Spec[PreviewResult]):
-    """Swap one picture or one frame of a video, and write no file. The fields mean the same as in
-    `SwapSpec`."""
+    """Swap one picture or one frame of a video, and write no file. The fields are those of `SwapSpec`."""
 
     task: ClassVar[str] = "preview"
     limits: EngineLimits
@@ -161,8 +157,7 @@ class InspectResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectSpec(Spec[InspectResult]):
-    """Check a picture or video by its content. The child decodes the whole picture, or the first frame of a
-    video."""
+    """Check a file by its content. The child decodes the whole picture, or the first frame of a video."""
 
     task: ClassVar[str] = "inspect"
     limits: EngineLimits

@@ -44,8 +44,7 @@ _PASSED_ON_PREFIXES = (
     *("LC_", "PYTHON", "XDG_", "PIP_", "UV_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "ORT_"),
     *("COV_CORE_", "COVERAGE_", "FACESWAP_GATE_"),
 )
-"""Prefixes of further variables that the child gets. `FACESWAP_GATE_*` are for the settings of a content
-gate."""
+"""Prefixes of further variables that the child gets. `FACESWAP_GATE_*` are settings of a content gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +122,7 @@ class EngineProcess(Generic[R]):
         return self._report
 
     def kill(self) -> None:
-        """Kill the whole process group and wait for its end. Does nothing when the process has already
-        ended."""
+        """Kill the process group and wait for its end. Does no harm when the process has already ended."""
         if self._process.poll() is None:
             self._killed_by_us = True
             if hasattr(os, "killpg"):
@@ -224,8 +222,10 @@ def _environment() -> dict[str, str]:
 
 
 def retried_without_memory(ask: Callable[[], T]) -> T:
-    """Call `ask`, and once more after `EngineOutOfMemory`, because more memory may be free by then. Raises:
-    as `ask`."""
+    """Call `ask`. After `EngineOutOfMemory` call it once more, because more memory may be free by then.
+
+    Raises: as `ask`.
+    """
     try:
         return ask()
     except EngineOutOfMemory:

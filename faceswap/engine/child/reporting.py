@@ -17,8 +17,7 @@ _REPORT_EVERY_S = 0.2
 
 
 class Reporter:
-    """Writes one JSON object on each line: `progress` events, then one `done` or `error`. Any thread may call
-    it."""
+    """Writes one JSON object a line: `progress` events, then one `done` or `error`. Thread-safe."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -27,8 +26,7 @@ class Reporter:
         self._last_s = -_REPORT_EVERY_S
 
     def progress(self, share: float, frames: int) -> None:
-        """Report the finished share, 0..1. Writes at most five events a second, and only when the share has
-        risen."""
+        """Report the finished share, 0..1. Writes at most five events a second, each with a higher share."""
         percent, now_s = round(100 * share, 2), time.monotonic()
         if percent > self._shown and now_s - self._last_s >= _REPORT_EVERY_S:
             self._shown, self._last_s = percent, now_s
@@ -47,8 +45,7 @@ class Reporter:
 
 
 def take_stdout() -> TextIO:
-    """Return standard output for events only. After this call, output of native code goes to standard
-    error."""
+    """Return standard output, for events. From then on, output of native code goes to standard error."""
     kept = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(kept, "w", encoding="utf-8")
@@ -74,8 +71,7 @@ def _ran_out_of_memory(error: Exception) -> bool:
 
 
 def _too_large(spec: Spec[Any]) -> FaceSwapError:
-    """The error that names the size of the file for which memory ran out. `BadMedia` when the size cannot be
-    read."""
+    """The error that names the size of the file in pixels. `BadMedia` when the size cannot be read."""
     from faceswap.media import picture_info, sniff, video_size
 
     path, limits = spec.media_path, spec.limits.media

@@ -1,5 +1,4 @@
-"""Carries out each kind of spec in the child process. Each task imports the native libraries that it
-needs."""
+"""Carries out each spec in the child process. Each task imports the native libraries that it needs."""
 
 from __future__ import annotations
 

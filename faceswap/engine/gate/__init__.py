@@ -1,5 +1,4 @@
-"""The content gate: a function that the operator provides and that may refuse a file before a job is
-accepted.
+"""The content gate: a function of the operator that may refuse a file before a job is accepted.
 
 The settings name the gate as `module:function`. It is called once for each file:
 

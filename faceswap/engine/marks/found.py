@@ -1,5 +1,4 @@
-"""The marks found in a file. `faceswap.provenance` decides what they mean. Imports no library that decodes
-media."""
+"""The marks found in a file. `faceswap.provenance` decides what they mean. Loads no native library."""
 
 from __future__ import annotations
 

@@ -205,8 +205,9 @@ def short_stamp(label: Label, shown: LabelLook) -> Stamp:
 
 
 def find_label(picture: U8, shown: LabelLook, label: Label | None = None) -> tuple[Label, float] | None:
-    """Find the label in a picture or in the first picture of a video. Returns it with its correlation, or
-    None.
+    """Find the label in a picture or in the first picture of a video. Returns it with its likeness.
+
+    Returns None when there is none.
 
     `picture` is (H, W) luma or (H, W, 3), with the stored pixels. The function looks for `label` only, or for
     every possible label when it is None.

@@ -59,8 +59,7 @@ class Marking:
 
     @classmethod
     def of(cls, raw: object) -> Marking:
-        """Read what `codec.encode` wrote. `label` becomes None only if it is null; a missing one gets its
-        default.
+        """Read what `codec.encode` wrote. `label` becomes None only if it is null, not if it is missing.
 
         Raises: InvalidRequest.
         """
