@@ -1,11 +1,12 @@
-"""Where a file comes from: which marks a result gets, whether it has them, and what a file's marks say.
+"""Decides which marks a result gets, checks that it has them, and says what the marks of a file mean.
 
-This is the one place that decides. The pixels of the label and the metadata label are put on by the engine
-while it encodes, here or in the cloud, because later would mean encoding again: `marking_of` tells it which.
-The C2PA manifest is signed last and here, with a key that never leaves this machine. Then all three are read
-back from the file, and a result that lacks one is not handed out.
+A result has three marks: the visible label, the metadata label and the C2PA manifest. The engine adds both
+labels while it encodes, on this machine or in the cloud, because adding them later would mean encoding again.
+`marking_of` tells the engine which labels to add. Afterwards `seal` signs the C2PA manifest on this machine,
+with a key that never leaves it. Then `seal` reads all three marks back from the file and refuses a result
+that lacks one.
 
-Files are opened in the engine's child process only.
+Only the engine's child process opens the files.
 """
 
 from __future__ import annotations
@@ -46,35 +47,35 @@ CLASSICAL_ENGINE = "mesh"
 
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _CAPTURES, _TRAINED = "compositeCapture", "compositeWithTrainedAlgorithmicMedia"
-"""Two recordings put together; the same with pixels out of a trained model. Source: IPTC NewsCodes."""
+"""A combination of recordings, and one with pixels of a trained model. Source: IPTC NewsCodes."""
 _SEALING_LIMIT_S = 300.0
 _LOOKING_LIMIT_S = 120.0
 _LOOK_S = 0.1
 
 
 class Verdict(StrEnum):
-    """What the marks of a file amount to."""
+    """The conclusion from the marks of a file."""
 
     GENUINE = "genuine"
-    """Made and signed by this installation, or one that was named; not a bit has changed since."""
+    """This installation, or one whose certificate was given, made and signed it. Not a bit has changed."""
     SIGNED = "signed"
-    """Made and signed by an installation that nobody here vouches for; not a bit has changed since."""
+    """An installation that is not trusted here made and signed it. Not a bit has changed."""
     OTHER = "other"
-    """Signed by another program; what is signed has not changed."""
+    """Another program signed the file. The signed parts have not changed."""
     CHANGED = "changed"
-    """Signed, and changed afterwards."""
+    """The file was signed, and it changed afterwards."""
     STRIPPED = "stripped"
-    """It carries a label, but the signature is missing or destroyed: it was copied, converted or cut."""
+    """The file has a label but no readable signature, as after a conversion or a cut."""
     UNMARKED = "unmarked"
-    """None of the marks."""
+    """The file has none of the marks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The marks of a delivered result, as they were read back from it."""
+    """The marks of a result, as `Provenance.seal` read them back from the file."""
 
     label: Words | None
-    """The words of the visible label; None when its maker asked for none."""
+    """The words of the visible label; None when the user asked for no visible label."""
     aigc: Mapping[str, str]
     manifest: str
     """The name (URN) of the C2PA manifest."""
@@ -82,7 +83,7 @@ class Marks:
     source_type: str
     signed_at: str
     sha256: str
-    """Of the file as it is handed out."""
+    """SHA-256 in hex of the sealed file, which the user gets."""
     size_bytes: int
 
     def as_json(self) -> dict[str, Any]:
@@ -91,7 +92,8 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Ingredient:
-    """What went into a result, without a name: its role, and the SHA-256 of the file as it was sent."""
+    """One file that a result was made from: its role, and the SHA-256 of the file as the user sent it. The
+    file's name is left out."""
 
     role: str
     sha256: str
@@ -99,7 +101,7 @@ class Ingredient:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What is known of a file by its marks. Empty texts where nothing is said."""
+    """What the marks of a file say. A text is empty when the marks do not say it."""
 
     verdict: Verdict
     format: str
@@ -109,25 +111,25 @@ class Verification:
     generator: str = ""
     """The program that signed."""
     made_at: str = ""
-    """As the signer's clock had it; ISO 8601."""
+    """The time by the signer's clock; ISO 8601."""
     engine: str = ""
     source_type: str = ""
     producer: str = ""
-    """Of the metadata label: who runs the service."""
+    """Who runs the service, from the metadata label."""
     job: str = ""
     label: Words | None = None
-    """The visible label that was found in the opening picture."""
+    """The words of the visible label that was found in the picture, or in the first one of a video."""
     label_left_out: bool = False
-    """Whether the manifest says that its maker asked for no visible label."""
+    """Whether the manifest says that the user asked for no visible label."""
     aigc_count: int = 0
     aigc: Mapping[str, str] | None = None
     ingredients: tuple[Ingredient, ...] = ()
     problems: tuple[str, ...] = ()
-    """Codes of the C2PA specification, and `seal` when a byte changed that C2PA does not cover."""
+    """Status codes of C2PA, and `seal` when a byte changed that C2PA does not cover."""
 
     @property
     def good(self) -> bool:
-        """Whether the file is as it was signed."""
+        """Whether the file is signed and has not changed since."""
         return self.verdict in (Verdict.GENUINE, Verdict.SIGNED, Verdict.OTHER)
 
     def as_json(self) -> dict[str, Any]:
@@ -135,25 +137,27 @@ class Verification:
 
 
 def marking_of(job: Job, settings: Settings) -> Marking:
-    """The marks that the job's terms promise, wherever it runs."""
+    """The labels of the job's result, by the job's terms. They are the same on every backend."""
     terms = terms_of(job, settings)
     label = label_of(terms) if job.options.visible_label else None
     return Marking(label, aigc_text(terms.producer, job.id))
 
 
 def label_of(terms: Terms | Settings) -> Label:
-    """The visible label. Every preview has the label of the settings, and no other mark."""
+    """The visible label that the terms or settings describe. A preview gets the label of the settings and no
+    other mark."""
     return Label(terms.label_words, terms.label_place, terms.label_style, terms.label_opening_s)
 
 
 def made_by(engine: str | None, weights: Sequence[Mapping[str, object]]) -> str:
-    """What made the pixels, as the manifest names it: the engine, and whose networks repainted its work."""
+    """The manifest's name for what made the pixels: the engine, followed by the enhancer networks that
+    repainted them."""
     repainted = [str(file.get("name")) for file in weights if file.get("role") == Role.ENHANCER]
     return "+".join([engine or CLASSICAL_ENGINE, *repainted])
 
 
 class Provenance:
-    """Signs and checks with the key of one installation, made when it is first needed. Thread-safe."""
+    """Signs and checks files with one installation's key, which is made on first use. Thread-safe."""
 
     def __init__(
         self,
@@ -175,9 +179,10 @@ class Provenance:
         engine: str = CLASSICAL_ENGINE,
         wanted: Callable[[], bool] = lambda: True,
     ) -> Marks | None:
-        """Write a fetched result to `sealed`, signed and with all its marks read back.
+        """Sign a fetched result, write it to `sealed`, and read all its marks back.
 
-        None once it is not `wanted` any more, which is asked again and again; remove `sealed` then.
+        The method calls `wanted` repeatedly. When it answers False, the method returns None, and the caller
+        removes `sealed`.
 
         Raises:
             MarksMissing: a mark is missing or wrong.
@@ -199,10 +204,10 @@ class Provenance:
         return None if sealing is None else _require_marks(sealing.marks, marking, now)
 
     def require_key(self) -> None:
-        """Try the signing key, so that not the first finished task finds out that it is unusable.
+        """Check the signing key at the start, so that an unusable key does not fail the first finished job.
 
-        A key that the settings give signs a small picture, which takes about a second. One that was made here
-        is only read.
+        A key from the settings signs a small picture, which takes about a second. A key that this
+        installation made is only read.
 
         Raises: SigningKeyUnusable.
         """
@@ -235,9 +240,11 @@ class Provenance:
             raise SigningKeyUnusable(reason="its certificate does not fit C2PA: signatures are invalid")
 
     def verify(self, path: Path, anchors: str = "") -> Verification:
-        """What the marks of a file say. `anchors`: certificates, PEM, of other installations to vouch for.
+        """Read the marks of a file and say what they mean.
 
-        Raises: BadMedia when it is no picture and no video; EngineCrashed, JobTimeout.
+        `anchors` holds the certificates, in PEM, of other installations that the caller trusts.
+
+        Raises: BadMedia when the file is no picture and no video; EngineCrashed, JobTimeout.
         """
         own = SigningKey.anchor_of(self._folders.signing, self._settings.signing_cert)
         spec = MarksSpec(
@@ -246,7 +253,7 @@ class Provenance:
             anchors=own + anchors,
         )
         looking = retried_without_memory(lambda: _asked(spec, _LOOKING_LIMIT_S))
-        assert looking  # it is always wanted
+        assert looking  # None only when `wanted` answers False, and none is given
         return judged(looking.marks)
 
     def _key(self) -> SigningKey:
@@ -258,7 +265,7 @@ class Provenance:
 
 
 def verify(path: Path | str, settings: Settings | None = None, anchors: str = "") -> Verification:
-    """What the marks of a file say: who made it, when, with what, and whether it was changed.
+    """Read from a file's marks who made it, when and with what, and whether it has changed.
 
     Raises: as `Provenance.verify`; BadMedia when there is no such file.
     """
@@ -269,7 +276,7 @@ def verify(path: Path | str, settings: Settings | None = None, anchors: str = ""
 
 
 def ingredients_of(sources: Mapping[str, Upload], target: Upload) -> tuple[Ingredient, ...]:
-    """Of a job: its target, then its sources by the id of the face that they were put on."""
+    """The ingredients of a job: its target, then its sources in the order of the target's face ids."""
     return (
         Ingredient("target", target.sha256),
         *(Ingredient("source", upload.sha256) for _, upload in sorted(sources.items())),
@@ -277,7 +284,10 @@ def ingredients_of(sources: Mapping[str, Upload], target: Upload) -> tuple[Ingre
 
 
 def judged(found: FoundMarks) -> Verification:
-    """What the marks that were found in a file mean. Raises: BadMedia: nothing could be read at all."""
+    """Say what the marks of a file mean.
+
+    Raises: BadMedia when the file has no manifest and cannot be decoded.
+    """
     manifest, aigc = found.manifest, found.aigc.fields
     if manifest is None and not found.readable:
         raise BadMedia()
@@ -329,7 +339,7 @@ def _ingredients(said: object) -> tuple[Ingredient, ...]:
 def manifest_of(
     label: Label | None, ingredients: Sequence[Ingredient], engine: str, now: datetime
 ) -> dict[str, object]:
-    """The definition of a C2PA manifest. It says what was done, and names nobody."""
+    """The definition of a C2PA manifest. It says what was done and names no person."""
     when = (isoformat(now) or "").partition(".")[0] + "Z"
     agent = {"name": f"{GENERATOR} {engine}", "version": VERSION}
     source_type = _CAPTURES if engine == CLASSICAL_ENGINE else _TRAINED
@@ -373,9 +383,9 @@ def manifest_of(
 
 
 def _asked(spec: Spec[R], limit_s: float, wanted: Callable[[], bool] = lambda: True) -> R | None:
-    """The result of one child process; None once it is not `wanted` any more.
+    """Run one child process and return its result. Returns None when `wanted` answers False meanwhile.
 
-    Raises: JobTimeout, and the child's own error.
+    Raises: JobTimeout after `limit_s`; the child's own error.
     """
     child = EngineProcess(spec)
     try:
@@ -393,7 +403,7 @@ def _asked(spec: Spec[R], limit_s: float, wanted: Callable[[], bool] = lambda: T
 
 
 def _require_marks(found: FoundMarks, marking: Marking, now: datetime) -> Marks:
-    """Raises: MarksMissing."""
+    """Return the marks of a sealed file. Raises: MarksMissing when one of them is missing or wrong."""
     manifest, aigc = found.manifest, found.aigc
     if aigc.count != 1 or aigc.text != marking.aigc or aigc.fields is None:
         raise MarksMissing(mark="metadata label")

@@ -1,10 +1,10 @@
-"""The key that an installation signs its results with: a P-256 key with a certificate of its own authority.
+"""The key with which an installation signs its results: a P-256 key with a certificate of its own authority.
 
     signing/key.pem     the private key, readable by its owner only (0600)
-    signing/chain.pem   its certificate and that of the authority
+    signing/chain.pem   its certificate and the authority's certificate
     signing/ca.pem      the authority's certificate alone: give it to those who should trust these results
 
-The authority's key is deleted as soon as it has signed, so that nobody can issue another certificate. The
+The authority's key is used once and never stored, so that nobody can issue another certificate. The
 certificates name no person.
 """
 
@@ -28,12 +28,13 @@ KEY, CHAIN, ANCHOR = "key.pem", "chain.pem", "ca.pem"
 _PEM_BEGIN = "-----BEGIN CERTIFICATE"
 _VALID_FOR = timedelta(days=20 * 365)
 _EARLY = timedelta(days=1)
-"""For clocks that differ."""
+"""How long before now a certificate becomes valid, because clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """All PEM: the private key, its certificate with the authority's behind it, and the authority's alone."""
+    """Three PEM texts: the private key, its certificate followed by the authority's certificate, and the
+    authority's certificate alone."""
 
     key: str = field(repr=False)
     chain: str
@@ -41,7 +42,7 @@ class SigningKey:
 
     @classmethod
     def load(cls, folder: Path, key: str = "", chain: str = "") -> SigningKey:
-        """The key that was given, or that of the folder, made on the first run.
+        """Return the key that was given, else the folder's key. Makes that key when there is no folder.
 
         Raises: SigningKeyUnusable.
         """
@@ -56,7 +57,7 @@ class SigningKey:
 
     @staticmethod
     def anchor_of(folder: Path, chain: str = "") -> str:
-        """The authority's certificate, PEM; "" when there is none yet. Creates nothing."""
+        """The authority's certificate as PEM, or "" when there is none yet. Creates nothing."""
         if chain:
             begin = chain.rfind(_PEM_BEGIN)
             return _lines(chain[begin:]) if begin >= 0 else ""
@@ -86,12 +87,12 @@ class SigningKey:
 
 
 def _lines(pem: str) -> str:
-    """Where a variable cannot hold line breaks, PEM is given with `\\n` for each."""
+    """Replace each `\\n` of a PEM text by a line break. An environment variable may hold no line breaks."""
     return pem.replace("\\n", "\n").strip() + "\n"
 
 
 def _make(folder: Path) -> None:
-    """Create the folder with all its files at once. When two processes do so, the first folder stays."""
+    """Create the folder with all its files in one step. If two processes do this, the first folder stays."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -118,7 +119,7 @@ def _make(folder: Path) -> None:
 def _certificate(
     subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey
 ) -> x509.Certificate:
-    """What C2PA asks of a certificate. Source: C2PA 2.2, section 14.5.1."""
+    """Make a certificate with the fields that C2PA requires. Source: C2PA 2.2, section 14.5.1."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID

@@ -1,6 +1,6 @@
-"""Takes in an untrusted file: limits its size while copying it, judges its content, stores it by our name.
+"""Accepts or refuses an untrusted file: limits its size, checks its content, and stores it under a new name.
 
-An accepted file is an `Upload` in the store. A refused file leaves nothing behind.
+An accepted file becomes an `Upload` in the store. When a file is refused, its copy is deleted.
 """
 
 from __future__ import annotations
@@ -56,15 +56,17 @@ _CHUNK = 1 << 20
 _INSPECTION_LIMIT_S = 120
 INSPECTION_CPU_S = 30
 GATE_CPU_S = 110
-"""A few hundred kB of JPEG can hold thousands of scans of the same large picture."""
+"""Limit of processor time for the content gate. It is needed because a JPEG of a few hundred kB can hold
+thousands of scans of the same large picture."""
 MEGABYTE = 10**6
 
 FACES_CPU_S: Mapping[Kind, float] = {"image": INSPECTION_CPU_S, "video": 90}
-"""A video is looked at in several dozen places, each after a key frame."""
+"""Limit of processor time for finding faces. A video gets more, because detection decodes it from a key frame
+at several dozen places."""
 
 
 def inspections_at_once(settings: Settings) -> int:
-    """How many engine processes look into uploads at a time, whoever sends them."""
+    """How many engine processes may inspect uploads at the same time, for all owners together."""
     return settings.local_workers + 1
 
 
@@ -79,14 +81,14 @@ class Intake:
         self._slots = threading.BoundedSemaphore(inspections_at_once(settings))
 
     def accept(self, file: Path | BinaryIO, name: str, owner: str, expected: Kind | None = None) -> Upload:
-        """Copy a file into a folder of its own, inspect it in a child process and remember it.
+        """Copy a file into its own folder, inspect it in a child process and add it to the store.
 
-        Pictures are stored upright, without metadata; their faces are counted. An animation is stored as a
-        video where one is `expected`. `name` is kept for display.
+        A picture is stored upright and without metadata, and its faces are counted. An animation is stored as
+        a video if a video is `expected`. `name` is stored for display only.
 
         Raises:
             BadMedia: empty, too large, too long, too many pixels, broken, or not the `expected` kind.
-            DiskFull: there is no room for it.
+            DiskFull: the disk has no space for it.
         """
         upload_id = secrets.token_urlsafe(16)
         folder = self._folders.upload(upload_id)
@@ -94,7 +96,7 @@ class Intake:
             folder.mkdir(parents=True)
             raw = folder / "raw"
             size, digest = self._copy(file, raw)
-            sniff(raw)  # a file of no known signature needs no child process
+            sniff(raw)  # refuses a file with an unknown signature before a child process starts
             clip = folder / "media.mp4" if expected == "video" else None
             upload = self._inspect(
                 raw, upload_id, Path(name).name[-120:] or "file", owner, size, digest, clip
@@ -114,10 +116,10 @@ class Intake:
         return upload
 
     def find_faces(self, upload: Upload) -> list[DetectedFace]:
-        """The faces of an uploaded picture, or the people of a video over its length, by a child process.
+        """Find the faces of an uploaded picture, or the people of a whole video, in a child process.
 
-        What it learns about the people of a video stays beside the video, so that a swap knows them by the
-        same ids, and how many they are is noted.
+        For a video, the child process writes what it learned about the people to a file beside the video. A
+        swap reads that file and so uses the same ids. The store keeps the number of people.
 
         Raises:
             BadMedia, BackendUnavailable: the engine could not do it.
@@ -143,7 +145,7 @@ class Intake:
         label: Label,
         at_s: float | None,
     ) -> bytes:
-        """One swapped frame as JPEG with the visible label, made in a child process that writes no file.
+        """Make one swapped frame as JPEG with the visible label, in a child process that writes no file.
 
         Raises:
             UnknownFace, NoFaceFound, BadMedia, BackendUnavailable: the engine could not do it.
@@ -164,11 +166,12 @@ class Intake:
         return self._ask_engine(spec).jpeg
 
     def require_content(self, sources: Collection[Upload], target: Upload) -> None:
-        """Ask the content gate about each file, where there is one. What it refuses is not kept, unless an
-        earlier job uses it.
+        """Ask the content gate about each file, if the settings name a gate. A refused file is deleted unless
+        an earlier job uses it.
 
         Raises:
-            ContentRefused; GateUnavailable: it cannot judge, so that nothing may be accepted.
+            ContentRefused: the gate refuses a file.
+            GateUnavailable: the gate failed. The caller must not accept the files.
             BadMedia: a file cannot be decoded to its end.
         """
         gate = self._settings.content_gate
@@ -186,7 +189,7 @@ class Intake:
                 raise ContentRefused(role=role)
 
     def discard(self, uploads: Collection[Upload]) -> None:
-        """Leave nothing of those that no job uses."""
+        """Delete those of the uploads that no job uses, also from the store's log."""
         unused = {upload.id for upload in self._store.unused_uploads(older_than_s=0)}
         for upload in uploads:
             if upload.id in unused:
@@ -206,19 +209,19 @@ class Intake:
             raise DiskFull()
 
     def remove(self, upload: Upload) -> None:
-        """Delete an upload that no job uses.
+        """Delete an upload that no job uses. Does nothing when a job uses it.
 
-        Its row goes first, in one transaction with the look for jobs: a job that was submitted meanwhile
-        keeps its files. An interruption leaves a folder without a row, which the erasure or the next
-        housekeeping deletes.
+        The store looks for jobs and deletes the row in one transaction, so that a job that was submitted
+        meanwhile keeps its files. The folder is deleted afterwards. If the process dies in between, a folder
+        without a row remains; the erasure or the next housekeeping deletes it.
         """
         if self._store.delete_unused_upload(upload.id):
             shutil.rmtree(self._folders.upload(upload.id), ignore_errors=True)
 
     def remove_unused(self, older_than_s: float) -> int:
-        """Delete uploads of that age which no job refers to, and what a crash left of an intake.
+        """Delete older uploads that no job uses, and older folders that a crash left without a row.
 
-        Returns how many.
+        Returns how many it deleted.
         """
         unused = self._store.unused_uploads(older_than_s)
         for upload in unused:
@@ -226,7 +229,10 @@ class Intake:
         return len(unused) + self._remove_unfinished(self._now().timestamp() - older_than_s)
 
     def _remove_unfinished(self, before: float) -> int:
-        """Folders without a row, last changed before that time (seconds since 1970)."""
+        """Delete the folders without a row that last changed before `before`, in seconds since 1970.
+
+        Returns how many it deleted.
+        """
         removed = 0
         for folder in self._folders.uploads.glob("*"):
             with suppress(FileNotFoundError):
@@ -296,7 +302,8 @@ class Intake:
         )
 
     def _ask_engine(self, spec: Spec[R]) -> R:
-        """The result of one child process, within `inspections_at_once` of them. Raises: its error."""
+        """Run one child process and return its result. At most `inspections_at_once` of them run at the same
+        time; the others wait. Raises: the child's error."""
 
         def ask() -> R:
             child = EngineProcess(spec)
@@ -310,12 +317,13 @@ class Intake:
 
 
 def people_path(video: Path) -> Path:
-    """What detection learned about the people of a video; it lies beside the video and goes with it."""
+    """The path of the file with what detection learned about the people of a video. It is in the video's
+    folder and is deleted with it."""
     return video.with_name("people.json")
 
 
 def engine_limits(settings: Settings | Terms, cpu_s: float | None = None) -> EngineLimits:
-    """The limits of an engine process on this machine. `cpu_s` None is without limit."""
+    """The limits of an engine process on this machine. `cpu_s` None sets no limit of processor time."""
     return EngineLimits(
         memory_mb=settings.engine_memory_mb,
         cpu_s=cpu_s,

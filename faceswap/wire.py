@@ -1,8 +1,8 @@
-"""What passes between the app and its worker in the cloud, written and read in one place. Pure.
+"""The messages between the app and its worker in the cloud. Only this module writes and reads them. Pure.
 
-The app writes a `WorkerRequest` as the `input` of a RunPod job. The worker answers with `WorkerProgress`
-while it works and with one `WorkerResult`, which it also leaves as a receipt in the bucket. Either side may
-be older than the other, and other workers of the same convention exist, so reading ignores unknown fields.
+The app writes a `WorkerRequest` as the `input` of a RunPod job. The worker sends `WorkerProgress` while it
+works and one `WorkerResult` at the end, which it also writes to the bucket as a receipt. Readers ignore
+unknown fields, because either side may be the older one and because other workers use the same convention.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KINDS: Mapping[str, Kind] = {
     "multi-video": "video",
 }
 DEFAULT_LIMITS = Limits(max_megapixels=50, max_video_megapixels=9, max_duration_s=3600)
-"""Of a request that names none."""
+"""The limits for a request that names none."""
 
 WorkerStage = Literal["downloading", "processing", "uploading"]
 
@@ -41,7 +41,7 @@ class MediaLocation:
 
     url: str
     sha256: str | None = None
-    """In hex; None is not checked."""
+    """SHA-256 in hex. With None the file is not checked."""
 
     @classmethod
     def inline(cls, data: bytes, sha256: str) -> MediaLocation:
@@ -50,31 +50,31 @@ class MediaLocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRequest:
-    """All that a worker is told.
+    """Everything that the app tells a worker about a run.
 
-    Without a bucket the three URLs are None: the result comes back inside the answer, and only RunPod's own
-    cancel reaches the worker.
+    Without a bucket the three URLs are None. The worker then sends the result inside its answer, and only
+    RunPod's own cancel can stop the run.
     """
 
     job_id: str = ""
     process_type: ProcessType
     sources: Mapping[str, MediaLocation]
-    """The faces to put in, by the id of the target's face; `""` is the only source of a single swap."""
+    """Maps the id of a face in the target to a source. The key `""` is the only source of a single swap."""
     target: MediaLocation
     people: MediaLocation | None = None
-    """What was learned before about the people of the target; their ids are those of `sources`."""
+    """File with what detection learned about the people of the target. `sources` uses their ids."""
     options: Options = field(default_factory=Options)
     limits: Limits = DEFAULT_LIMITS
     marking: Marking | None = None
-    """What the result is marked with. A request that is read always has one, see `parse`."""
+    """The labels of the result. After `parse` this is never None."""
     deadline: datetime | None = None
-    """When the run must be over, whatever RunPod does; the worker stops itself then. With a time zone."""
+    """The time, with a time zone, at which the worker stops itself if the run has not ended before."""
     result_url: str | None = None
-    """Where to PUT the result."""
+    """The URL to which the worker PUTs the result."""
     receipt_url: str | None = None
-    """Where to PUT the receipt."""
+    """The URL to which the worker PUTs the receipt."""
     cancel_url: str | None = None
-    """Where the cancel marker appears."""
+    """The URL at which the cancel marker appears."""
 
     @property
     def kind(self) -> Kind:
@@ -149,7 +149,10 @@ def _sources(said: Mapping[str, Any], sums: Mapping[str, Any]) -> Mapping[str, M
 
 
 def _options(said: Mapping[str, Any]) -> Options:
-    """A field of another type than it should have counts as missing: older clients send what they like."""
+    """Read the options. A field with the wrong type counts as missing; older clients send such fields.
+
+    Raises: InvalidRequest when `crf` is no number from 0 to 51.
+    """
     crf = said.get("crf", Options().crf)
     if not _is_number(crf) or not 0 <= crf <= 51:
         raise InvalidRequest(reason="options.crf must be a number from 0 to 51")
@@ -204,7 +207,7 @@ def _is_number(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class WorkerProgress:
-    """What a running worker last reported. Updates may arrive late and out of order."""
+    """The last report of a running worker. Updates may arrive late and out of order."""
 
     percent: float = 0.0
     stage: WorkerStage = "processing"
@@ -214,7 +217,7 @@ class WorkerProgress:
 
     @classmethod
     def read(cls, output: object) -> WorkerProgress:
-        """From an update of our worker, or the bare number that other workers send."""
+        """Read an update of our worker, or the bare number that other workers send."""
         said = cast("Mapping[str, object]", output) if isinstance(output, dict) else {"progress": output}
         number = said.get("progress")
         percent = float(number) if isinstance(number, (int, float)) and 0 <= number <= 100 else 0.0
@@ -225,8 +228,8 @@ class WorkerProgress:
 class WorkerResult:
     """How a run ended, from RunPod's last answer or from the receipt in the bucket.
 
-    Exactly one of `stored` (the result lies in the bucket), `inline` (base64 text) and `url` tells where the
-    result is, unless `error` is set.
+    If `error` is not set, exactly one of `stored` (the result is in the bucket), `inline` (base64 text) and
+    `url` says where the result is.
     """
 
     stored: bool = False
@@ -246,8 +249,8 @@ class WorkerResult:
 
     @classmethod
     def read(cls, output: object) -> WorkerResult:
-        """From the output of a completed run of our worker, or of another one of the same convention. Nothing
-        in it is trusted: what cannot be read counts as not said."""
+        """Read the output of a completed run of our worker, or of another worker with the same convention.
+        The output is untrusted. A field that cannot be read counts as missing."""
         if isinstance(output, str) and output:
             return cls(inline=output)
         if not isinstance(output, dict):
@@ -272,7 +275,7 @@ class WorkerResult:
 
 
 def coded_error(said: Mapping[str, Any]) -> FaceSwapError:
-    """The error of ours in an object with `code` and `details`."""
+    """Return the `FaceSwapError` that an object with `code` and `details` describes."""
     details = said.get("details")
     return from_code(
         str(said["code"]), cast("dict[str, object]", details) if isinstance(details, dict) else {}

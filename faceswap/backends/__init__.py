@@ -1,4 +1,4 @@
-"""Where a job runs. A backend runs the swap; the dispatcher decides about the job's state."""
+"""The interface of a backend. A backend runs the swap; the dispatcher changes the job's state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faceswap.swap_result import SwapResult
 
 
 class RunState(StrEnum):
-    """What a backend knows of a run. An answer it does not understand is RUNNING."""
+    """The state of a run. A backend reports RUNNING when it does not understand an answer."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -32,28 +32,29 @@ class Media:
     work_dir: Path
     """An empty folder for this attempt; the dispatcher removes it after the run."""
     people: Path | None = None
-    """What was learned before about the people of a video, see `engine/face/people.py`."""
+    """File with what an earlier detection learned about the people of a video, see
+    `engine/face/people.py`."""
     target_duration_s: float | None = None
-    """Of a video, as far as it is known."""
+    """Length of a video target in seconds. None for a picture, or when the length is not known."""
     sending: Callable[[], None] = lambda: None
-    """To be called right before a request that may start a run elsewhere: it writes down that such a run may
-    exist. Raises `JobStopped` when the job is not wanted any more."""
+    """The backend calls this right before it sends a request that may start a run on another machine. The
+    call records in the store that such a run may exist. Raises `JobStopped` when the job was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """Names one run of one job, so that another process can pick it up again after a restart."""
+    """Names one run of one job, so that another process can continue with it after a restart."""
 
     run: RunKey
-    """By this key a backend keeps everything of the run. A later run of the same job has another."""
+    """A backend stores everything about the run under this key. Each run of a job has its own key."""
     remote_id: str | None = None
-    """What the store keeps as `runpod_id`; None for runs that cannot outlive their process, and for a remote
-    submission whose outcome is unknown."""
+    """RunPod's id of the run; the store keeps it as `runpod_id`. None for a run that ends with its process,
+    and for a remote submission whose outcome is unknown."""
     submitted_at: datetime | None = None
-    """When the remote submission was about to be made; None before that."""
+    """The time just before the remote submission was sent; None before that."""
     limit_s: float | None = None
-    """How long the remote run may take from `submitted_at` on, as the job's terms say; None: as the settings
-    say now."""
+    """How many seconds the remote run may take after `submitted_at`, by the job's terms. With None the
+    current settings decide."""
 
     @property
     def job_id(self) -> str:
@@ -64,34 +65,35 @@ class Handle:
 class Report:
     state: RunState
     progress: float = 0.0
-    """0..100; may fall or repeat: the dispatcher keeps what is shown rising."""
+    """0..100. It may fall or repeat; the dispatcher makes sure that the progress on the page only rises."""
     stage: Stage = Stage.PROCESSING
     output: object = None
-    """What `fetch` needs, as the backend got it. Opaque to the dispatcher."""
+    """What `fetch` needs to get the result. The dispatcher does not read it."""
     swap: SwapResult = field(default_factory=SwapResult)
-    """Of a SUCCEEDED run: what it reports about its result."""
+    """What a SUCCEEDED run reports about its result."""
     error: FaceSwapError | None = None
     """Set exactly when `state` is FAILED."""
     stop_needed: bool = False
-    """The run failed for us but may go on by itself: `stop` it until that says True."""
+    """The job has failed, but the run may still work. The caller repeats `stop` until it returns True."""
 
 
 class Backend(Protocol):
-    """Both implementations pass `tests/integration/test_backends.py`.
+    """What the dispatcher needs from a backend. `tests/integration/test_backends.py` tests this contract.
 
-    Every method may be called from any thread. For one job `submit`, `poll` and `fetch` never overlap, but
-    `stop` may come at any time, also while `submit` is under way. `submit` and `poll` may raise
-    `FaceSwapError`, which ends the job; `poll` returns quickly and never waits for progress.
+    The dispatcher may call every method from any thread. For one job it never calls `submit`, `poll` and
+    `fetch` at the same time. It may call `stop` at any time, also while `submit` runs. `submit` and `poll`
+    may raise `FaceSwapError`; the job then ends with that error. `poll` returns quickly and never waits for
+    progress.
     """
 
     name: str
     survives_restart: bool
-    """True when a run goes on while no process of ours lives, and is picked up by its `Handle`."""
+    """True when a run continues after this process has ended. The next process finds it by its `Handle`."""
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
-        """Refuse media that could never reach a run, before a job is queued. Touches nothing.
+        """Refuse media that this backend cannot send to a run. Called before a job is queued.
 
-        `source_bytes` is that of all sources together. Raises: TooLarge.
+        Changes nothing. `source_bytes` is the size of all sources together. Raises: TooLarge.
         """
         ...
 
@@ -100,27 +102,30 @@ class Backend(Protocol):
     def poll(self, handle: Handle) -> Report: ...
 
     def stop(self, handle: Handle) -> bool:
-        """Ask for the end of a run. True only when it is known not to run any more; repeat until then."""
+        """Ask a run to end. Returns True only when it certainly ended; the caller repeats it until then."""
         ...
 
     def fetch(self, handle: Handle, report: Report, path: Path) -> None:
-        """Put the result of a SUCCEEDED run at `path`, whole or not at all."""
+        """Write the result of a SUCCEEDED run to `path`. No incomplete file ever appears there."""
         ...
 
     def clean_up(self, handle: Handle) -> None:
-        """Delete what a run that is over left outside this machine: media, result, marker.
+        """Delete the media, result and marker that an ended run left outside this machine.
 
-        Call it once the job is terminal in the store and its run has ended (when `stop` says True it is done
-        already); repeatable. A service that cannot be reached is logged, not raised: the bucket's lifecycle
-        rule is the last resort.
+        The dispatcher calls it when the job is terminal in the store and its run has ended. A `stop` that
+        returned True has done the same. Repeated calls are harmless. When a service cannot be reached, the
+        method logs that and does not raise; the bucket's lifecycle rule then deletes the objects.
         """
         ...
 
     def erase(self, handle: Handle) -> bool:
-        """Delete all that a forgotten job left outside this machine. True once nothing is there and nothing
-        can come any more; repeat until then."""
+        """Delete everything that a job left outside this machine. Called after the job was deleted.
+
+        Returns True when nothing is left and no worker can write anything more. The caller repeats the call
+        until then.
+        """
         ...
 
     def close(self) -> None:
-        """End what cannot outlive this process and release connections."""
+        """Stop the runs that depend on this process, and close connections."""
         ...

@@ -1,16 +1,16 @@
-"""The S3-compatible bucket through which media and results travel to and from a cloud worker.
+"""The S3-compatible bucket that holds the media and results of cloud runs.
 
-The worker never holds credentials: it gets presigned URLs for exactly the objects of its run. RUN names one
-run of the job ID, so that two runs of a job never share an object.
+The worker never gets credentials. The app gives it presigned URLs for the objects of its run and for no
+others. ID is the job's id. RUN names one run of that job, so that two runs of a job never share an object.
 
 | key                     | written by | what                                                     |
 |-------------------------|------------|----------------------------------------------------------|
 | jobs/ID/RUN/source-N    | app        | a source face                                            |
-| jobs/ID/RUN/target      | app        | the picture or video it goes into                        |
-| jobs/ID/RUN/people      | app        | what was learned about a video's people                  |
+| jobs/ID/RUN/target      | app        | the picture or video that gets the face                  |
+| jobs/ID/RUN/people      | app        | what detection learned about a video's people            |
 | jobs/ID/RUN/result      | worker     | the swapped picture or video                             |
-| jobs/ID/RUN/receipt     | worker     | how the run ended, as JSON; written last, after it ended |
-| jobs/ID/RUN/cancel      | app        | the cancel marker: a run that sees it stops              |
+| jobs/ID/RUN/receipt     | worker     | how the run ended, as JSON; the worker's last object     |
+| jobs/ID/RUN/cancel      | app        | the cancel marker: the worker stops when it appears      |
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 JOBS, MARKER = "jobs", "cancel"
 CHUNK_BYTES = 8 * 1024 * 1024
-"""Of one part of a multipart upload; S3 wants 5 MiB or more. Two are in flight at once."""
+"""Size of one part of a multipart upload; S3 requires 5 MiB or more. Two parts are sent at the same time."""
 
 Method = Literal["GET", "PUT"]
 Signer = Callable[[Method, str, timedelta], str]
@@ -48,7 +48,7 @@ Signer = Callable[[Method, str, timedelta], str]
 
 @dataclass(frozen=True, slots=True)
 class BucketPlace:
-    """Where the objects of one run lie. No other run writes or deletes there."""
+    """The keys of the objects of one run. No other run writes or deletes them."""
 
     run: RunKey
 
@@ -81,16 +81,17 @@ class BucketPlace:
 
 
 def job_prefix(job_id: str) -> str:
-    """What the keys of all runs of a job begin with. `job_id` is URL-safe by construction (see `Job.id`)."""
+    """The common prefix of the keys of a job. `job_id` holds URL-safe characters only (see `Job.id`)."""
     return f"{JOBS}/{job_id}"
 
 
 _TROUBLE = (BaseError, ValueError, FileNotFoundError)
-"""What a request may end in; `FileNotFoundError` stands for a bucket or an upload that does not exist."""
+"""The errors of a request. `FileNotFoundError` means that the bucket or the upload does not exist."""
 
 
 class Bucket:
-    """May be used from any thread. What touches the network raises `BucketUnavailable` when that fails."""
+    """Reads and writes the bucket. Any thread may use it. Methods that use the network raise
+    `BucketUnavailable` when a request fails."""
 
     def __init__(self, store: ObjectStore, signer: Signer) -> None:
         self._store = store
@@ -111,21 +112,22 @@ class Bucket:
                 "allow_http": settings.s3_endpoint.startswith("http://"),
                 "connect_timeout": timedelta(seconds=5),
                 "read_timeout": timedelta(seconds=20),
-                "timeout": timedelta(hours=1),  # of a whole transfer; `read_timeout` catches the stalled ones
+                "timeout": timedelta(hours=1),  # for a whole transfer; `read_timeout` ends a stalled one
             },
-            disable_bulk_delete=True,  # not every S3-compatible service has it, and a job has few objects
+            disable_bulk_delete=True,  # some S3-compatible services lack it, and a job has few objects
             retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=15)},
         )
         return cls(store, lambda method, key, expires_in: obstore.sign(store, method, key, expires_in))
 
     def sign(self, method: Method, key: str, expires_in: timedelta) -> str:
-        """A URL that allows `method` on `key` to whoever holds it. Touches no network."""
+        """Return a URL with which anyone can use `method` on `key` until it expires. Uses no network."""
         return self._signer(method, key, expires_in)
 
     def upload(self, key: str, path: Path, check: Callable[[], None] = lambda: None) -> str:
-        """Stream a file to `key`; it appears there whole or not at all. Returns its SHA-256 in hex.
+        """Stream a file to `key` and return its SHA-256 in hex. No incomplete object ever appears at `key`.
 
-        `check` is called before each part; what it raises aborts the upload and is raised here.
+        The upload calls `check` before each part. An exception from `check` aborts the upload and is raised
+        here.
         """
         digest = hashlib.sha256()
         stopped: Exception | None = None
@@ -148,17 +150,18 @@ class Bucket:
             try:
                 obstore.put(self._store, key, parts(), chunk_size=CHUNK_BYTES, max_concurrency=2)
             except _TROUBLE as error:
-                if stopped:  # and aborting failed, too
+                if stopped:  # aborting the upload failed, too
                     raise stopped from error
                 raise _unavailable("upload", key, error) from error
         return digest.hexdigest()
 
     def download(self, key: str, path: Path, *, sha256: str | None, limit_bytes: int) -> None:
-        """Stream `key` to `path`, whole or not at all.
+        """Stream `key` to `path`. No incomplete file ever appears there.
 
         Raises:
             FileNotFoundError: there is no such object.
-            ResultTooLarge, ResultDamaged: it is longer than `limit_bytes`, or its SHA-256 is another one.
+            ResultTooLarge: the object is longer than `limit_bytes`.
+            ResultDamaged: the object is incomplete, or its SHA-256 differs from `sha256`.
         """
         part = path.with_name(path.name + ".part")
         digest = hashlib.sha256()
@@ -184,7 +187,7 @@ class Bucket:
         self._put(key, data)
 
     def read(self, key: str) -> bytes | None:
-        """A small object's bytes, or None when it does not exist."""
+        """Return the bytes of a small object, or None when it does not exist."""
         try:
             return bytes(obstore.get(self._store, key).bytes())
         except FileNotFoundError:
@@ -193,7 +196,7 @@ class Bucket:
             raise _unavailable("read", key, error) from error
 
     def size(self, key: str) -> int | None:
-        """An object's size in bytes by HEAD, or None when it does not exist."""
+        """Return an object's size in bytes, or None when it does not exist. Sends a HEAD request."""
         try:
             return obstore.head(self._store, key)["size"]
         except FileNotFoundError:
@@ -202,14 +205,14 @@ class Bucket:
             raise _unavailable("head", key, error) from error
 
     def delete(self, prefix: str, *, keep: str | None = None) -> None:
-        """Delete every object under `prefix`. Deleting nothing is fine.
+        """Delete every object under `prefix`. It is no error when there is none.
 
-        `keep` is the whole key, or the last part of the keys, of what is not deleted.
+        `keep` names the objects that stay: a whole key, or the last part of a key.
         """
         self._delete_where(prefix, lambda meta: keep not in (meta["path"], meta["path"].rpartition("/")[2]))
 
     def delete_older_than(self, prefix: str, before: datetime) -> None:
-        """Delete every object under `prefix` that was written before a time."""
+        """Delete every object under `prefix` that was last written before the time `before`."""
         self._delete_where(prefix, lambda meta: meta["last_modified"] < before)
 
     def _delete_where(self, prefix: str, doomed: Callable[[ObjectMeta], bool]) -> None:
@@ -217,7 +220,7 @@ class Bucket:
             batches = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType] - of its Arrow variant
             keys = [meta["path"] for batch in batches for meta in batch if doomed(meta)]
             for key in keys:
-                with suppress(FileNotFoundError):  # another thread or process cleans up, too
+                with suppress(FileNotFoundError):  # another thread or process may delete it first
                     obstore.delete(self._store, key)
         except _TROUBLE as error:
             raise _unavailable("delete", prefix, error) from error
@@ -230,6 +233,6 @@ class Bucket:
 
 
 def _unavailable(action: str, key: str, error: Exception) -> BucketUnavailable:
-    reason = str(error).partition("\n")[0]  # the rest repeats it with the whole request
+    reason = str(error).partition("\n")[0]  # the other lines repeat the reason with the whole request
     log.warning("bucket: %s of %s failed: %s", action, key, reason)
     return BucketUnavailable()

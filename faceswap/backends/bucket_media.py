@@ -1,4 +1,4 @@
-"""Carries media to a cloud worker and its result back: inside the messages, or through the bucket."""
+"""Sends media to a cloud worker and gets its result back, inside RunPod's messages or through the bucket."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from faceswap.wire import MediaLocation, WorkerResult
 log = logging.getLogger(__name__)
 
 _TARGET, _PEOPLE = "\0target", "\0people"
-"""Keys beside the face ids. A face id holds printable characters only, so these never meet one."""
+"""Dictionary keys for the other files. A face id holds printable characters only, so it never equals one."""
 
 Download = Callable[[str], Iterable[bytes]]
-"""Streams a URL. Raises `ResultMissing` when that fails."""
+"""Streams the content of a URL. Raises `ResultMissing` when that fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Where a worker finds the files of its job."""
+    """The locations from which a worker gets the files of its job."""
 
     sources: Mapping[str, MediaLocation]
     target: MediaLocation
@@ -51,9 +51,10 @@ class Sent:
 
 
 class BucketMedia:
-    """Without a bucket everything travels inside the messages, there is no marker, and there are no receipts.
+    """Moves the media of all runs. Without a bucket it puts media and result inside RunPod's messages, and
+    there are no cancel markers and no receipts.
 
-    `result_limit_bytes` bounds what is accepted as a result.
+    A result that is larger than `result_limit_bytes` is refused.
     """
 
     def __init__(self, bucket: Bucket | None, download: Download, result_limit_bytes: int) -> None:
@@ -62,14 +63,14 @@ class BucketMedia:
         self._limit_bytes = result_limit_bytes
         self._lock = threading.Lock()
         self._to_clean: dict[RunKey, bool] = {}
-        """Runs whose objects have no further use, and whether the marker stays."""
+        """Maps each run whose objects are no longer needed to whether its marker stays."""
 
     @property
     def has_bucket(self) -> bool:
         return self._bucket is not None
 
     def check(self, size_bytes: int) -> None:
-        """Raises `BucketNeeded` when media of this size in all cannot be sent. Touches nothing."""
+        """Raises `BucketNeeded` when media with this total size cannot be sent. Changes nothing."""
         if self._bucket is None and not _fits_inline(size_bytes):
             limit = (MAX_BODY_BYTES - ENVELOPE_BYTES) // 4 * 3
             raise BucketNeeded(size_mb=size_bytes / 1e6, limit_mb=limit / 1e6)
@@ -77,8 +78,9 @@ class BucketMedia:
     def hand_over(self, run: RunKey, media: Media, expires_in: timedelta, go_on: Callable[[], None]) -> Sent:
         """Make the files readable for the worker.
 
-        `go_on` is called between parts; what it raises ends the upload and is raised here. Without a bucket
-        what is known of the people stays here where it does not fit: the worker finds them anew.
+        The upload calls `go_on` before each part. An exception from `go_on` ends the upload and is raised
+        here. Without a bucket the people file is left out when it does not fit into the message; the worker
+        then detects the people again.
         """
         files = {**media.sources, _TARGET: media.target}
         size_bytes = sum(path.stat().st_size for path in files.values())
@@ -101,7 +103,7 @@ class BucketMedia:
         return Sent(found, target, people)
 
     def return_addresses(self, run: RunKey, expires_in: timedelta) -> Mapping[str, str]:
-        """Where result, receipt and marker lie, as fields of `WorkerRequest`; none without a bucket."""
+        """The URLs of result, receipt and marker, as fields of `WorkerRequest`. Empty without a bucket."""
         if self._bucket is None:
             return {}
         keys = BucketPlace(run)
@@ -112,7 +114,7 @@ class BucketMedia:
         }
 
     def mark(self, run: RunKey) -> bool:
-        """Write the cancel marker. False when that is not possible now, or never without a bucket."""
+        """Write the cancel marker. Returns False when there is no bucket or it cannot be reached."""
         if self._bucket is None:
             return False
         try:
@@ -122,7 +124,8 @@ class BucketMedia:
         return True
 
     def receipt(self, run: RunKey) -> WorkerResult | None:
-        """How the worker says that the run ended; None while nobody knows."""
+        """The worker's receipt, which says how the run ended. None when there is no receipt, no bucket, or
+        the bucket cannot be reached."""
         if self._bucket is None:
             return None
         try:
@@ -132,18 +135,18 @@ class BucketMedia:
         return receipt_of(data) if data else None
 
     def has_result(self, run: RunKey) -> bool:
-        """Whether the worker stored a result. An object appears whole or not at all."""
+        """Whether the worker stored a result that is not empty. The bucket shows no incomplete object."""
         try:
             return self._bucket is not None and bool(self._bucket.size(BucketPlace(run).result))
         except BucketUnavailable:
             return False
 
     def fetch(self, run: RunKey, output: WorkerResult, path: Path) -> None:
-        """Put the result that a worker described at `path`, whole or not at all.
+        """Write the result that a worker described to `path`. No incomplete file ever appears there.
 
         Raises:
-            BucketUnavailable, ResultDamaged: may be another story a little later.
-            ResultMissing, ResultTooLarge, DiskFull: will not.
+            BucketUnavailable, ResultDamaged: another try a little later may succeed.
+            ResultMissing, ResultTooLarge, DiskFull: another try would fail, too.
         """
         sha256 = output.sha256
         try:
@@ -169,7 +172,7 @@ class BucketMedia:
             raise ResultMissing()
 
     def clean(self, run: RunKey, *, keep_marker: bool) -> None:
-        """Delete what lies in the bucket for this job; if that fails, when the next job is cleaned up."""
+        """Delete the objects of this run. When that fails, the next call for any run tries again."""
         if self._bucket is None:
             return
         with self._lock:
@@ -186,7 +189,7 @@ class BucketMedia:
                 self._to_clean.pop(doomed_run, None)
 
     def erase(self, job_id: str, *, keep_marker: bool) -> bool:
-        """Delete what lies in the bucket for all runs of a job. False when that is not possible now."""
+        """Delete the objects of all runs of a job. Returns False when the bucket cannot be reached."""
         if self._bucket is None:
             return True
         try:
@@ -196,7 +199,7 @@ class BucketMedia:
         return True
 
     def delete_older_than(self, older_than: timedelta) -> None:
-        """Delete what no run can need any more: what a process left that died before it could clean up."""
+        """Delete objects that are older than this. They remain when a process dies before it cleans up."""
         if self._bucket is None:
             return
         try:

@@ -32,7 +32,7 @@ class LocalBackend:
         self._lock = threading.Lock()
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
-        """Nothing travels: what was accepted as an upload can be used."""
+        """Accepts everything: this machine can use every accepted upload, because nothing is sent."""
 
     def submit(self, job: Job, media: Media) -> Handle:
         terms = terms_of(job, self._settings)
@@ -90,10 +90,10 @@ class LocalBackend:
         self.stop(handle)
 
     def clean_up(self, handle: Handle) -> None:
-        """Nothing of a local run is anywhere but in its work folder."""
+        """Does nothing: all files of a local run are in its work folder, which the dispatcher removes."""
 
     def erase(self, handle: Handle) -> bool:
-        """Nothing of a local run is anywhere but in its work folder."""
+        """Returns True at once: all files of a local run are in its work folder on this machine."""
         return True
 
     def close(self) -> None:

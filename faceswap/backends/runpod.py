@@ -1,11 +1,11 @@
-"""RunPod Serverless: the same job on a machine in the cloud, and never one left running.
+"""The RunPod Serverless backend: it runs a job on a machine in the cloud and makes sure that every run ends.
 
-What this file guarantees, whatever RunPod answers:
-- At most one billable submission for each job: `/run` has no idempotency key, so it is repeated only when the
-  request certainly was not taken. Any other silence is `SubmissionUnknown`.
-- Every run ends: each carries a tight `executionTimeout` and `ttl`, our worker stops itself at the same
-  deadline, and past it `poll` reports the end and `stop` says True.
-- `stop` says True only for a run that is known to be over; see there.
+This file guarantees, whatever RunPod answers:
+- It makes at most one billable submission for each job. `/run` has no idempotency key, so it repeats the
+  request only when RunPod certainly did not accept it. Otherwise a missing answer is `SubmissionUnknown`.
+- Every run ends. Each run carries a tight `executionTimeout` and `ttl`, and our worker stops itself at the
+  same deadline. After the deadline `poll` reports the end and `stop` returns True.
+- `stop` returns True only for a run that has certainly ended; see its docstring.
 
 Source: https://docs.runpod.io/serverless/endpoints/operation-reference
 """
@@ -59,22 +59,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SETTLE_S = 8.0
-"""How long a run that RunPod calls cancelled may still compute after it was told: the worker looks for its
-marker every 2 s, waits up to 3 s for the answer, and then ends its engine at once."""
+"""How many seconds a run may still compute after it was told to end, although RunPod calls it cancelled.
+The worker looks for its marker every 2 s, waits up to 3 s for the answer, and then kills its engine."""
 GONE_AFTER_S = 30.0
-"""How long RunPod must deny a run (404, 401) before it is believed: fresh jobs are unknown for a while."""
+"""How long RunPod must answer that it does not know or does not show a run (400, 404, 401, 403) before we
+believe it. RunPod does not know a new job for a while."""
 RECEIPT_EVERY_S = 10.0
 SEND_FOR_S = 60.0
-"""How long a submission that RunPod certainly did not take is tried again."""
+"""For how many seconds a submission is repeated while RunPod certainly has not accepted it."""
 UPLOAD_S = 1800.0
-"""What the media may need to reach the bucket: signed addresses live that much longer."""
+"""How many seconds the upload to the bucket may take. Presigned URLs stay valid for that much longer."""
 RUN_BASE_S, RUN_PER_VIDEO_S = 300.0, 20.0
-"""What a run may take: for the engine's start and the transfers, and for each second of video. Several times
-what the slowest machine measured needs for three faces in 1080p."""
+"""Time limit of a run in seconds: a base for the engine's start and the transfers, and an addition for each
+second of video. It is several times what the slowest measured machine needs for three faces in 1080p."""
 MARGIN_S = 60.0
-"""For clocks that differ and answers under way."""
+"""Added to a deadline, because clocks differ and an answer may still be on its way."""
 OLD_OBJECTS_EVERY_S, OLD_OBJECTS_AFTER_S = 3600.0, 86_400.0
-"""How often, and how long after the end of any run, objects are deleted whose app died before it could."""
+"""How often old objects are deleted, and how long after the latest possible end of their run. They remain
+when the app's process dies before it deletes them."""
 MAX_ANSWER_BYTES = 32_000_000
 
 _NEVER_SENT = (
@@ -86,13 +88,14 @@ _NEVER_SENT = (
     httpx.LocalProtocolError,
 )
 _VAGUE = (CloudLost, JobTimeout, ResultMissing)
-"""RunPod's errors that leave open what the worker did."""
+"""Errors after which the worker may still have finished its run."""
 _FINAL = (RunState.SUCCEEDED, RunState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """Of RunPod. `status` is None when none came; then `sent` says whether the request may have arrived."""
+    """RunPod's answer to one request. `status` is None when no answer came; `sent` then says whether RunPod
+    may have received the request."""
 
     status: int | None
     fields: Fields = field(default_factory=dict[str, object])
@@ -106,13 +109,13 @@ class _Answer:
 
     @property
     def denied(self) -> bool:
-        """RunPod says that there is no such run."""
+        """Whether RunPod says that there is no such run."""
         return self.status in (400, 404)
 
 
 @dataclass(slots=True)
 class _Watch:
-    """What this process remembers of a run between two looks at it. Times are those of the clock."""
+    """What this process remembers about a run between two polls. Times are in seconds since 1970."""
 
     since: float
     report: Report = field(default_factory=lambda: Report(RunState.QUEUED, stage=Stage.WAITING_FOR_GPU))
@@ -125,20 +128,21 @@ class _Watch:
 
 @dataclass(slots=True)
 class _Submission:
-    """A job on its way out."""
+    """A job while it is being submitted."""
 
     stopped: bool = False
     may_exist: bool = False
-    """From the moment of a request until its answer says that it was not taken."""
+    """Whether RunPod may have accepted a run. True from just before a request is sent until its answer says
+    that RunPod did not accept it."""
 
     def go_on(self) -> None:
-        """Raises once `stop` was called for the job, so that nothing is sent after it."""
+        """Raises `JobStopped` after `stop` was called for the job, so that nothing more is sent."""
         if self.stopped:
             raise JobStopped()
 
 
 class RunPodBackend:
-    """See `Backend`. One instance serves all jobs and keeps its connections; close it at the end."""
+    """Runs jobs on RunPod, see `Backend`. One instance serves all jobs; `close` ends its connections."""
 
     name = "runpod"
     survives_restart = True
@@ -152,7 +156,7 @@ class RunPodBackend:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`bucket` defaults to that of the settings; `clock` counts seconds since 1970."""
+        """`bucket` defaults to the bucket of the settings. `clock` returns seconds since 1970."""
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
@@ -169,7 +173,7 @@ class RunPodBackend:
         self._next_removal = 0.0
         self._never_sent: set[RunKey] = set()
         self._told: set[RunKey] = set()
-        """Runs that were stopped before RunPod gave them an id: they must not be sent any more."""
+        """Runs that were stopped before RunPod gave them an id. They must not be sent any more."""
 
     def close(self) -> None:
         self._client.close()
@@ -177,7 +181,7 @@ class RunPodBackend:
     # -- submit ------------------------------------------------------------------------------------------
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
-        """Refuse what could not be sent. Touches nothing; `source_bytes` is that of all sources together.
+        """Refuse media that cannot be sent. Changes nothing; `source_bytes` is the size of all sources.
 
         Raises:
             BucketNeeded: the media do not fit into a request and no bucket is configured.
@@ -215,7 +219,8 @@ class RunPodBackend:
 
     @contextmanager
     def _on_its_way(self, run: RunKey) -> Generator[_Submission]:
-        """Remembers, when the submission fails, whether a run may exist all the same."""
+        """Keep a submission while it runs. When it fails and RunPod certainly accepted no run, remember that
+        and delete the media."""
         with self._lock:
             submission = _Submission(stopped=run in self._told)
             self._submitting[run] = submission
@@ -232,7 +237,14 @@ class RunPodBackend:
                 del self._submitting[run]
 
     def _run(self, body: Mapping[str, object], submission: _Submission) -> str:
-        """POST /run until it is certain what became of it. Returns RunPod's id."""
+        """Send POST /run, and repeat it while RunPod certainly has not accepted it. Returns RunPod's id.
+
+        Raises:
+            BackendUnavailable: RunPod accepted no request within `SEND_FOR_S`.
+            CloudRefused: RunPod refused the request.
+            SubmissionUnknown: RunPod may have accepted the request, but no id came back.
+            JobStopped: `stop` was called for the job.
+        """
         give_up_at = self._clock() + SEND_FOR_S
         delay_s = 1.0
         while True:
@@ -252,7 +264,7 @@ class RunPodBackend:
                 delay_s = min(delay_s * 2, 10.0)
             elif not_taken:
                 raise CloudRefused(status=answer.status)
-            else:  # no answer, 5xx, or one that names no run: it may have been taken
+            else:  # no answer, 5xx, or an answer without an id: RunPod may have accepted it
                 raise SubmissionUnknown()
 
     def _pause(self, pause_s: float, submission: _Submission) -> None:
@@ -264,7 +276,7 @@ class RunPodBackend:
     # -- poll --------------------------------------------------------------------------------------------
 
     def poll(self, handle: Handle) -> Report:
-        """Asks RunPod once a second at first, later every 5 s; in between the last report stands."""
+        """Ask RunPod once a second at first and every 5 s later. In between, return the last report."""
         watch, now = self._watch(handle), self._clock()
         if watch.report.state in _FINAL or now < watch.next_poll:
             return watch.report
@@ -279,7 +291,7 @@ class RunPodBackend:
         return report
 
     def _read(self, handle: Handle, watch: _Watch, answer: _Answer, now: float) -> Report | None:
-        """What an answer to /status means; None when it says nothing new."""
+        """Turn an answer to /status into a report. Returns None when the answer says nothing new."""
         if answer.oversized:
             return self._ended(
                 handle, WorkerResult(error=ResultTooLarge(limit_mb=MAX_ANSWER_BYTES / 1e6)), over=True
@@ -319,16 +331,18 @@ class RunPodBackend:
             watch.next_receipt = now + RECEIPT_EVERY_S
             if receipt := self._media.receipt(handle.run):
                 log.info("job %s: RunPod missed its end, the receipt has it", handle.job_id)
-                self._call("POST", f"/cancel/{handle.remote_id}")  # else RunPod may run it once more
+                self._call("POST", f"/cancel/{handle.remote_id}")  # otherwise RunPod may run it once more
                 return _final(receipt)
         progress = WorkerProgress.read(fields.get("output"))
         stage = Stage.FINISHING if progress.stage == "uploading" else Stage.PROCESSING
         return Report(RunState.RUNNING, progress.percent, stage)
 
     def _ended(self, handle: Handle, outcome: WorkerResult, *, over: bool = False) -> Report:
-        """The last word on a run. A failure stands unless the receipt tells of a success, or knows more.
+        """The final report of a run. A failure becomes a success when the receipt reports a success, or when
+        the failure leaves open what the worker did and the bucket holds a result. The receipt's error
+        replaces one that leaves this open, unless the receipt's error is `JobStopped`.
 
-        `over` says that the worker itself has reported the end; otherwise only the receipt proves it.
+        `over` is True when the worker itself has reported the end. Otherwise only a receipt proves it.
         """
         if outcome.error and (receipt := self._media.receipt(handle.run)):
             over = True
@@ -341,14 +355,17 @@ class RunPodBackend:
     # -- stop --------------------------------------------------------------------------------------------
 
     def stop(self, handle: Handle) -> bool:
-        """Tell a run to end, by the marker in the bucket and by /cancel, and see whether it has.
+        """Tell a run to end, by the marker in the bucket and by /cancel. Returns whether it certainly ended.
 
-        RunPod's "cancelled" alone is no proof: the signal to the worker gets lost when it comes early. True
-        needs one of:
-        - the run was never sent, or its deadline has passed, at which RunPod and the worker each end it;
-        - only a worker reports what is reported: completed, failed, or a receipt in the bucket;
-        - "cancelled", or a lasting 404, for longer than a worker needs to see the marker.
-        A run that nobody can name (no `remote_id`) cannot be asked for, so it needs the first or a receipt.
+        RunPod's "cancelled" alone proves nothing, because the signal to the worker is lost when it comes
+        early. The method returns True only when one of these is true:
+        - The run was never sent.
+        - The deadline of the run has passed. RunPod and the worker each end the run then.
+        - RunPod reports "completed" or "failed", or the bucket holds a receipt. Only a worker causes these.
+        - RunPod reports another end, or "no such run" for `GONE_AFTER_S`, and `SETTLE_S` have passed since
+          the run was told to end. A worker needs less time to see the marker.
+        A run without `remote_id` cannot be looked up at RunPod. For such a run only the first two
+        conditions and a receipt count.
         """
         watch, now = self._watch(handle), self._clock()
         with self._lock:
@@ -363,7 +380,7 @@ class RunPodBackend:
         marked = self._media.mark(handle.run)
         if handle.remote_id is None:
             return bool(self._media.receipt(handle.run)) and self._over(handle, keep_marker=True)
-        self._call("POST", f"/cancel/{handle.remote_id}")  # whatever it answers, only /status counts
+        self._call("POST", f"/cancel/{handle.remote_id}")  # the answer does not matter, only that of /status
         answer = self._call("GET", f"/status/{handle.remote_id}")
         state = Remote.COMPLETED if answer.oversized else state_of(answer.fields) if answer.ok else None
         watch.denied_since = (watch.denied_since or now) if answer.denied else None
@@ -379,7 +396,10 @@ class RunPodBackend:
         return self._over(handle, keep_marker=True)
 
     def _over(self, handle: Handle, *, keep_marker: bool) -> bool:
-        """Clean up. The marker stays when no worker confirmed the end: it is tiny and may still be read."""
+        """Delete the run's objects and forget the run. Returns True.
+
+        The marker stays when no worker confirmed the end, because a worker may still look for it.
+        """
         log.info("job %s: its run in the cloud is over", handle.job_id)
         self._media.clean(handle.run, keep_marker=keep_marker)
         self._drop(handle)
@@ -409,10 +429,11 @@ class RunPodBackend:
             self._media.delete_older_than(timedelta(seconds=self._longest_s + OLD_OBJECTS_AFTER_S))
 
     def erase(self, handle: Handle) -> bool:
-        """Empty the job's place in the bucket, until no URL that a worker may hold can fill it again.
+        """Delete the job's objects. Returns True when they are gone and no worker can write more: after the
+        deadline, or at once without a bucket.
 
-        The marker, which holds nothing, stays until then. RunPod keeps what travelled inside the messages for
-        half an hour, and there is no way to delete it earlier.
+        The marker, which holds no media, stays until the deadline. RunPod keeps media that were sent inside
+        the messages for half an hour, and we cannot delete them earlier.
         """
         over = self._clock() >= self._over_at(handle, _Watch(since=self._clock()))
         gone = self._media.erase(handle.job_id, keep_marker=not over)
@@ -422,11 +443,12 @@ class RunPodBackend:
 
     @property
     def _longest_s(self) -> float:
-        """How long a run may take that is sent now; see `_over_at`."""
+        """How many seconds a run that is sent now may take; see `_over_at`."""
         return SEND_FOR_S + self._settings.runpod_wait_s + self._settings.engine_timeout_s
 
     def _over_at(self, handle: Handle, watch: _Watch) -> float:
-        """When the run is over by RunPod's policy and by the worker's own clock, as its job's terms say."""
+        """The deadline of a run, in seconds since 1970, by its job's terms. RunPod's policy and the worker's
+        own clock both end the run before it."""
         since = handle.submitted_at.timestamp() if handle.submitted_at else watch.since
         longest_s = self._longest_s if handle.limit_s is None else SEND_FOR_S + handle.limit_s
         return since + longest_s + MARGIN_S
@@ -444,7 +466,7 @@ class RunPodBackend:
     # -- HTTP --------------------------------------------------------------------------------------------
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> _Answer:
-        """One request. Whatever goes wrong is an answer, too."""
+        """Send one request. A failed request is returned as an answer and not raised."""
         key = self._settings.runpod_api_key.get_secret_value()
         headers = {"Authorization": f"Bearer {key}"}
         try:
@@ -462,7 +484,10 @@ class RunPodBackend:
         return _Answer(response.status_code, json_object(bytes(data)), _retry_after(response.headers))
 
     def _stream(self, url: str) -> Iterator[bytes]:
-        """A result that a worker keeps elsewhere. Our key is not sent there."""
+        """Stream a result from a URL that the worker named. The request does not carry our API key.
+
+        Raises: ResultMissing.
+        """
         own = self._settings.s3_endpoint
         if not url.startswith("https://") and not (own and url.startswith(own)):
             log.warning("a worker named a result that is not on https")
@@ -479,14 +504,14 @@ class RunPodBackend:
 
 
 def _final(outcome: WorkerResult, *, stop_needed: bool = False) -> Report:
-    if outcome.error:  # had we stopped it, nobody would ask
+    if outcome.error:  # we poll no run that we stopped, so somebody else stopped this one
         error = CloudStopped() if isinstance(outcome.error, JobStopped) else outcome.error
         return Report(RunState.FAILED, error=error, stop_needed=stop_needed)
     return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING, outcome, outcome.swap)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds to wait, one at least, when the header is a number that makes sense."""
+    """Seconds to wait, at least 1. None unless the header is a number from 0 to 60."""
     try:
         seconds = float(headers.get("Retry-After", ""))
     except ValueError:

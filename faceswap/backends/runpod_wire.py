@@ -1,7 +1,7 @@
-"""The envelope in which RunPod carries a run: states, errors, sizes. Pure. `faceswap.wire` has the contents.
+"""Reads RunPod's own part of an answer: states, errors, sizes. Pure.
 
-An answer of RunPod is never trusted to have the documented form: whatever does not fit is read as "still
-running", and the caller's deadline ends it.
+`faceswap.wire` reads the part that our worker wrote. This module does not assume that an answer has the
+documented form. It reads an unknown state as "still running"; the caller's deadline ends such a run.
 
 Source: https://docs.runpod.io/serverless/endpoints/operation-reference for states and fields.
 """
@@ -23,15 +23,15 @@ from faceswap.wire import WorkerResult, coded_error
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 10_000_000
-"""Of one /run request. Source: https://docs.runpod.io/serverless/endpoints/send-requests"""
+"""Size limit of one /run request. Source: https://docs.runpod.io/serverless/endpoints/send-requests"""
 ENVELOPE_BYTES = 64 * 1024
-"""Room in a body for everything but the media: presigned URLs, options, mappings."""
+"""Space reserved in a request for everything except the media: presigned URLs, options, mappings."""
 
 Fields = Mapping[str, object]
 
 
 class Remote(StrEnum):
-    """The states of RunPod."""
+    """RunPod's states of a run."""
 
     QUEUED = "IN_QUEUE"
     RUNNING = "IN_PROGRESS"
@@ -49,7 +49,7 @@ _STATES = {state.value: state for state in Remote}
 
 
 def state_of(answer: Fields) -> Remote:
-    """The state in an answer. A word we do not know, or none, means that the run may still be going on."""
+    """The state in an answer. An unknown or missing one counts as RUNNING, because the run may still work."""
     word = str(answer.get("status", "")).upper()
     if word not in _STATES and word != "RUNNING":
         log.warning("runpod: unknown state %.60r is taken for running", word)
@@ -57,7 +57,7 @@ def state_of(answer: Fields) -> Remote:
 
 
 def receipt_of(data: bytes) -> WorkerResult | None:
-    """Read a receipt; None when it is none of ours."""
+    """Read a receipt. Returns None when the data is not a JSON object or an empty one."""
     said = json_object(data)
     return WorkerResult.read(said) if said else None
 
@@ -73,21 +73,21 @@ def error_of(answer: Fields) -> FaceSwapError:
 
 
 def _harmless(reason: str) -> str:
-    """One short line without addresses and paths: presigned URLs are secrets."""
+    """The first line of `reason`, shortened, with every URL and path replaced: presigned URLs are secrets."""
     line = reason.strip().partition("\n")[0]
     line = re.sub(r"\S*(?:://|[/\\]\w+[/\\])\S*", "...", line)
     return line[:200].rstrip(" .") or "no reason given"
 
 
 def _object(value: object) -> Fields:
-    """A JSON object, given as such or as text; empty for everything else."""
+    """Return a JSON object that is given as a dict or as text. Returns an empty one for everything else."""
     if isinstance(value, dict):
         return cast("Fields", value)
     return json_object(value) if isinstance(value, str) else {}
 
 
 def json_object(text: str | bytes) -> Fields:
-    """The JSON object in an untrusted text; empty when there is none."""
+    """Return the JSON object in an untrusted text, or an empty one when the text holds none."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -96,12 +96,12 @@ def json_object(text: str | bytes) -> Fields:
 
 
 def inline_size(size_bytes: int) -> int:
-    """Of a file as base64."""
+    """The size in bytes of a file after it is encoded as base64."""
     return (size_bytes + 2) // 3 * 4
 
 
 def decoded(text: str) -> bytes:
-    """The bytes of base64 text or of a data URL. Raises `ValueError` for anything else."""
+    """Return the bytes of base64 text or of a data URL. Raises `ValueError` for anything else."""
     payload = text.partition(",")[2] if text.startswith("data:") else text
     try:
         return base64.b64decode("".join(payload.split()), validate=True)

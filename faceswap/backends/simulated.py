@@ -1,4 +1,4 @@
-"""Simulated jobs, which show the queue, the panel and the states at work without any media."""
+"""Simulated jobs. They let a user see the queue, the panel and the job states without any media."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ class _SimulatedRun:
 
 
 class SimulatedBackend:
-    """Progress is the share of the job's `Simulation.duration_s` that has passed; its result is a picture of
-    two colours. Takes no other job: what a real one needs, consent above all, is not asked for here.
+    """Runs simulated jobs. Progress is the share of `Simulation.duration_s` that has passed. The result is a
+    picture of two colours.
+
+    It refuses every real job, because simulated jobs skip the checks of a real one, above all for consent.
     """
 
     name = "simulated"
@@ -39,7 +41,7 @@ class SimulatedBackend:
         self._lock = threading.Lock()
 
     def check(self, source_bytes: int, target_bytes: int) -> None:
-        """There is nothing to refuse."""
+        """Accepts everything, because a simulated job has no media."""
 
     def submit(self, job: Job, media: Media) -> Handle:
         if not isinstance(job.options, Simulation):
@@ -72,10 +74,10 @@ class SimulatedBackend:
         self.stop(handle)
 
     def clean_up(self, handle: Handle) -> None:
-        """Nothing of a run is anywhere."""
+        """Does nothing, because a simulated run leaves nothing outside this machine."""
 
     def erase(self, handle: Handle) -> bool:
-        """Nor of the job."""
+        """Returns True at once, because a simulated job leaves nothing outside this machine."""
         return True
 
     def close(self) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def partial_path(result: Path) -> Path:
-    """Where this process writes `result` until it is complete."""
+    """The path to which this process writes `result` until the file is complete."""
     return result.with_name(f"{result.name}.{os.getpid()}.part")
 
 
 @contextmanager
 def whole_or_not_at_all(result: Path) -> Generator[Path]:
-    """`with … as part`: write to `part`; at the end it becomes `result`, after an error it is removed."""
+    """`with … as part`: write to `part`. The end renames it to `result`; an error deletes it."""
     part = partial_path(result)
     try:
         yield part

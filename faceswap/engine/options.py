@@ -1,4 +1,4 @@
-"""How to swap, as the engine understands it; `jobs.SwapOptions` is what clients send."""
+"""The options of a swap that the engine gets. Clients send `jobs.SwapOptions`."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any, Self
 @dataclass(frozen=True, slots=True)
 class Options:
     many_faces: bool = False
-    """Every face, not only the largest."""
+    """Swap every face, not only the largest."""
     mouth_mask: bool = False
     """Keep the target's own mouth."""
     keep_fps: bool = True
     """False: drop frames until at most 30 a second are left."""
     crf: int = 20
-    """Constant rate factor as x264 counts it, 0..51; other encoders get what looks the same."""
+    """Constant rate factor of x264, 0..51. Other encoders get a value that gives a similar quality."""
     video_encoder: str = "libx264"
     engine: str = "auto"
-    """`mesh`, `neural`, or `auto`: the neural engine where weights and a GPU are."""
+    """`mesh`, `neural`, or `auto`, which is the neural engine if there are weights and a GPU."""
     use_face_enhancer: bool = False
-    """Sharpen the swapped faces afterwards, where there are weights for that."""
+    """Sharpen the swapped faces afterwards, if there are weights for that."""
     execution_provider: str = ""
-    """Where neural networks are computed: `cpu`, or the best there is."""
+    """Where neural networks run: `cpu`; any other text means the best provider of this machine."""
 
     @property
     def uses_networks(self) -> bool:
-        """Whether networks may be used where there are weights for them."""
+        """Whether the swap may use neural networks, if there are weights for them."""
         return self.engine != "mesh" or self.use_face_enhancer
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Self:
-        """From `SwapOptions.for_engine`. Missing fields keep their defaults, unknown ones are ignored."""
+        """Read the result of `SwapOptions.for_engine`. Ignores unknown fields; missing ones get defaults."""
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in fields.items() if name in known})

@@ -1,4 +1,4 @@
-"""The pixels the engine works on: 8-bit 4:2:0 planes, as videos have them, and square crops out of them."""
+"""The pixels that the engine changes: 8-bit 4:2:0 planes, the form in videos, and square crops of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KR_KB = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627,
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A square of the picture: centre and side in pixels; `angle` in radians turns its x axis clockwise."""
+    """A square in a picture: centre and side in pixels. `angle`, in radians, turns its x axis clockwise."""
 
     x: float
     y: float
@@ -57,19 +57,21 @@ class Planes:
 
     @classmethod
     def from_rgb(cls, picture: U8) -> Planes:
-        """Full range, BT.601, chroma averaged over 2 x 2. `picture` is (H, W, 3) RGB with even H and W."""
+        """Convert an (H, W, 3) uint8 RGB picture with even H and W. The planes have full range and BT.601;
+        chroma is averaged over 2 x 2 pixels."""
         luma, chroma = to_yuv(picture, Colour(full_range=True))
         small = cv2.resize(chroma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         u, v = cv2.split(small)
         return cls(luma, as_u8(u), as_u8(v), Colour(full_range=True))
 
     def cut(self, x: int, y: int, width: int, height: int) -> Planes:
-        """A view of a rectangle with even corners."""
+        """A view of a rectangle. All four numbers must be even."""
         half = (slice(y // 2, (y + height) // 2), slice(x // 2, (x + width) // 2))
         return Planes(self.y[y : y + height, x : x + width], self.u[half], self.v[half], self.colour)
 
     def shrunk(self, factor: int) -> Planes:
-        """Averaged over `factor` x `factor`; the rest of the division is left out."""
+        """Planes averaged over `factor` x `factor` pixels. Rows and columns beyond a multiple of `2 * factor`
+        are left out."""
         width, height = self.width // (2 * factor) * 2, self.height // (2 * factor) * 2
         whole = self.cut(0, 0, width * factor, height * factor)
         small = (width // 2, height // 2)
@@ -81,16 +83,16 @@ class Planes:
         )
 
     def crop_rgb(self, region: Region, size: int) -> U8:
-        """`region` as (size, size, 3) RGB; what lies outside the picture repeats its border.
+        """Return `region` as (size, size, 3) uint8 RGB. Outside the picture, the pixels of its border repeat.
 
-        A region much larger than the crop is averaged first, so that it does not alias. The colours are near
-        enough for models that look for shapes; see `crop_colours`.
+        A region much larger than the crop is averaged first, so that it does not alias. The colours are not
+        exact. They are good enough for models that look for shapes; see `crop_colours` for exact ones.
         """
         planes, matrix = self._near(region, size)
         return planes._warp_rgb(matrix, size)
 
     def crop_colours(self, region: Region, size: int) -> U8:
-        """As `crop_rgb`, with the colours that a viewer sees."""
+        """As `crop_rgb`, but with the exact colours of the picture's colour space."""
         planes, matrix = self._near(region, size)
         packed = planes._warp(matrix, size)
         half = size // 2
@@ -98,7 +100,7 @@ class Planes:
         return to_picture(packed[:size], u, v, self.colour)
 
     def _near(self, region: Region, size: int) -> tuple[Planes, F32]:
-        """What a crop is taken from, and where: (2, 3) from its pixels to theirs."""
+        """The planes to take a crop from, and the (2, 3) matrix from the crop's pixels to theirs."""
         matrix = region.to_picture(size)
         planes = self
         factor = 1 << int(math.log2(max(1.0, min(16.0, region.side / size))))
@@ -112,7 +114,7 @@ class Planes:
             if x1 > x0 and y1 > y0:
                 planes = self.cut(x0, y0, x1 - x0, y1 - y0).shrunk(factor)
                 matrix[:, 2] -= (x0, y0)
-                # Pixel centres: a shrunk pixel p covers the pixels around factor * p + (factor - 1) / 2.
+                # The centre of the shrunk pixel p is at factor * p + (factor - 1) / 2.
                 matrix[:, 2] -= (factor - 1) / 2
                 matrix /= factor
         return planes, matrix
@@ -124,14 +126,14 @@ class Planes:
         return as_u8(cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420))
 
     def _warp(self, matrix: F32, size: int) -> U8:
-        """(size * 3 / 2, size): Y, then U and V of half the size, as I420 has them."""
+        """A crop in the I420 layout, (size * 3 / 2, size) uint8: Y, then U and V of half the size."""
         half = size // 2
         packed = np.empty((size + half, size), np.uint8)
         chroma = packed[size:].reshape(2, half, half)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         border = cv2.BORDER_REPLICATE
         cv2.warpAffine(self.y, matrix, (size, size), packed[:size], flags, border)
-        # Crop pixel c of half size lies at 2c + 1/2 of the full crop; chroma pixel p at 2p + 1/2 of luma.
+        # Pixel c of the half-size crop is at 2c + 1/2 in the full crop. Chroma pixel p is at 2p + 1/2 in Y.
         linear = matrix[:, :2]
         halved = np.empty_like(matrix)
         halved[:, :2] = linear
@@ -142,7 +144,7 @@ class Planes:
 
 
 def to_picture(luma: U8, u: U8, v: U8, colour: Colour) -> U8:
-    """(H, W, 3) RGB of luma and chroma, each (H, W): the opposite of `to_yuv`."""
+    """Convert luma, U and V, each (H, W) uint8, to (H, W, 3) uint8 RGB. It is the inverse of `to_yuv`."""
     kr, kb = _KR_KB[colour.matrix]
     luma_gain, chroma_gain, black = (1.0, 1.0, 0.0) if colour.full_range else (255 / 219, 255 / 224, 16.0)
     red_v, blue_u = 2 * (1 - kr) * chroma_gain, 2 * (1 - kb) * chroma_gain
@@ -153,7 +155,7 @@ def to_picture(luma: U8, u: U8, v: U8, colour: Colour) -> U8:
 
 
 def to_yuv(picture: U8, colour: Colour) -> tuple[U8, U8]:
-    """Luma (H, W) and chroma (H, W, 2) as U, V, of an (H, W, 3) uint8 RGB picture."""
+    """Convert an (H, W, 3) uint8 RGB picture to luma, (H, W), and chroma, (H, W, 2) as U, V."""
     kr, kb = _KR_KB[colour.matrix]
     luma_row = np.array([kr, 1 - kr - kb, kb])
     u_row = (np.array([0.0, 0.0, 1.0]) - luma_row) / (2 * (1 - kb))
@@ -168,14 +170,14 @@ def to_yuv(picture: U8, colour: Colour) -> tuple[U8, U8]:
 
 
 def to_rgb(planes: Planes) -> F32:
-    """(H, W, 3) float32 RGB, not clipped, of full-range BT.601 planes."""
+    """Convert full-range BT.601 planes to (H, W, 3) float32 RGB, which is not clipped."""
     size = (planes.width, planes.height)
     u, v = (_resized(plane, size).astype(np.float32) for plane in (planes.u, planes.v))
     return rgb_of(planes.y.astype(np.float32), u, v)
 
 
 def rgb_of(luma: F32, u: F32, v: F32) -> F32:
-    """(H, W, 3) float32 RGB, not clipped, of full-range BT.601 luma and chroma, each (H, W)."""
+    """Convert full-range BT.601 luma, U and V, each (H, W), to (H, W, 3) float32 RGB, not clipped."""
     kr, kb = _KR_KB["bt601"]
     red = luma + 2 * (1 - kr) * (v - 128)
     blue = luma + 2 * (1 - kb) * (u - 128)
@@ -192,15 +194,15 @@ def _averaged(plane: U8, size: tuple[int, int]) -> U8:
 
 
 def as_u8(array: object) -> U8:
-    """What OpenCV's stubs leave open is uint8 here; nothing is copied then."""
+    """Return an array of uint8. It gives OpenCV's results an exact type; an array of uint8 is not copied."""
     return np.asarray(array, np.uint8)
 
 
 def as_f32(array: object) -> F32:
-    """The same with float32; other types are converted."""
+    """Return an array of float32. Other types are converted; an array of float32 is not copied."""
     return np.asarray(array, np.float32)
 
 
 def even(picture: U8) -> U8:
-    """A view without the last row or column where their number is odd."""
+    """A view of a picture with an even number of rows and columns: an odd last one is left out."""
     return picture[: picture.shape[0] & ~1, : picture.shape[1] & ~1]

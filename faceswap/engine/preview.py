@@ -1,4 +1,4 @@
-"""One swapped frame, to see what a swap would make."""
+"""Makes one swapped frame, which shows the user what a swap would look like."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from faceswap.media import Frame, Limits, VideoReader, read_picture
 LONGEST_PX = 1280
 _JPEG_QUALITY = 90
 _PLACES = (0.5, 0.3, 0.7, 0.1, 0.9, 0.4, 0.6, 0.2, 0.8, 0.0)
-"""Where a face is looked for, as shares of the length."""
+"""Times at which to look for a frame with a face, in this order, as shares of the video's length."""
 
 
 def preview(
@@ -39,7 +39,10 @@ def preview(
     engine: Engine | None = None,
     label: Label | None = None,
 ) -> bytes:
-    """JPEG of the picture, or of the frame at `at_s` seconds or of one near the middle that shows a face.
+    """Swap one picture, or one frame of a video, and return it as JPEG.
+
+    Of a video it takes the frame at `at_s` seconds. With None it takes the first frame of those at `_PLACES`
+    in which it can swap a face.
 
     Raises: as `swap_image` and `swap_video`.
     """

@@ -1,6 +1,7 @@
 """The RunPod side of the worker: `python -m faceswap.worker.handler` serves jobs until it is told to end.
 
-Source: runpod 1.12, `serverless/modules/rp_scale.py`: what is worked around here is described where it is.
+It works around some behaviour of RunPod's SDK. The docstrings of `EarlyStops`, `watch_queue` and `Worker`
+describe that behaviour. Source: runpod 1.12, `serverless/modules/rp_scale.py`.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ from faceswap.worker.run import Config, WorkerRun
 
 R = TypeVar("R")
 
-log = logging.getLogger("faceswap.worker.handler")  # where it serves, its name is __main__
+log = logging.getLogger("faceswap.worker.handler")  # the worker runs this module as __main__
 
 _KEPT_STOPS = 1000
 _FITNESS_S = 60.0
 _NETWORKS_FITNESS_S = 240.0
-"""A gigabyte is read from a network volume, and a GPU is woken."""
+"""Long enough to read a gigabyte from a network volume and to start a GPU."""
 
 
 class EarlyStops:
-    """Remembers stop signals for jobs that the SDK has fetched but not started. The SDK drops such a signal,
-    and the job would run.
+    """Remembers stop signals for jobs that the SDK has fetched but not started. The SDK drops such a signal
+    and would then run the job.
 
-    `watch` wraps the method that the SDK calls for each signal, and keeps the ids that it did not find.
+    `watch` wraps the method that the SDK calls for each signal, and keeps the ids that the SDK did not find.
     """
 
     def __init__(self) -> None:
@@ -61,14 +62,14 @@ class EarlyStops:
         JobScaler.stop_job = stop_job
 
     def take(self, job_id: str) -> bool:
-        """Whether the job was stopped before it began."""
+        """Whether the job was stopped before it began. Forgets the signal."""
         early = job_id in self._ids
         self._ids.pop(job_id, None)
         return early
 
 
 def watch_queue() -> None:
-    """Make the SDK pause after a failed request, and end this worker when its queue stays out of reach."""
+    """Make the SDK pause after each failed request, and end this worker as `QueueWatch` describes."""
     original = JobScaler.__init__
 
     def watched_init(self: JobScaler, config: dict[str, Any]) -> None:
@@ -85,7 +86,7 @@ class Worker:
         self._shutdown: asyncio.Event | None = None
 
     async def handle(self, job: dict[str, Any]) -> dict[str, object]:
-        """The SDK's handler. An `async def`, because only its task can be cancelled."""
+        """The handler that the SDK calls. It is an `async def`, because the SDK can cancel only a task."""
 
         def tell(progress: dict[str, object]) -> None:
             runpod.serverless.progress_update(job, progress)
@@ -94,8 +95,11 @@ class Worker:
         return await run.answer(job.get("input"), stopped_early=self._early_stops.take(str(job["id"])))
 
     def _shutdown_event(self) -> asyncio.Event:
-        """Set by SIGTERM. Hooked here because the SDK installs its own handler after ours would be; it drains
-        and does not tell the handler, so a long job would be killed without a word.
+        """An event that SIGTERM sets. This method installs the signal handler on the first call.
+
+        It does so during the first job, because the SDK installs its own signal handler when it starts and
+        would replace an earlier one. The SDK's handler only stops fetching jobs. It does not tell the running
+        job, so RunPod would kill a long job without an answer.
         """
         if self._shutdown is None:
             self._shutdown = shutdown = asyncio.Event()
@@ -112,10 +116,11 @@ class Worker:
 
 
 def check_fitness(config: Config) -> None:
-    """Raise unless this machine can swap: the landmark model is right, the engine finds no face in a grey
-    picture, and the operator's networks, if there are any, run.
+    """Raise unless this machine can swap.
 
-    The SDK ends a worker whose check raises, and RunPod starts another one elsewhere.
+    The landmark model must be the right file, the engine must answer that a grey picture shows no face, and
+    the operator's networks must run if there are any. The SDK ends a worker whose check raises, and RunPod
+    starts another one on another machine.
     """
     from PIL import Image
 
@@ -153,7 +158,7 @@ def _asked(spec: Spec[R], timeout_s: float) -> EngineReport[R]:
 
 
 def main() -> None:
-    # The import of the SDK has set the root logger up in its own way, which would ignore all of this.
+    # The import of the SDK has configured the root logger. Without `force` this call would change nothing.
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )

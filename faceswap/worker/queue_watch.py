@@ -1,7 +1,7 @@
-"""Slows a worker down whose queue cannot be reached, and ends it before a minute is over.
+"""Slows down a worker that cannot reach its queue, and ends it in less than a minute.
 
-The SDK asks for its next job in a loop without a pause. When every request fails at once, the worker of an
-endpoint that is gone would use most of a core until somebody ends it.
+The SDK asks for its next job in a loop without a pause. When an endpoint is deleted, every request of its
+worker fails at once. The worker would then use most of a core until somebody ends it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 END_AFTER_S = 45.0
-"""How long the queue may fail before the worker ends itself. RunPod starts another one when it needs one."""
+"""For how many seconds every request may fail before the worker ends itself. RunPod starts another worker
+when it needs one."""
 PAUSES_S = (0.5, 5.0)
-"""After the first failure, and at most."""
+"""The pause after the first failure, and the longest pause. Each pause is twice the one before."""
 _TOO_MANY = 429
 
 
 class QueueWatch:
-    """Watches the requests of one worker. `end` is called once, when they have failed for `END_AFTER_S`."""
+    """Watches the requests of one worker. It calls `end` once, when they have failed for `END_AFTER_S`."""
 
     def __init__(
         self,
@@ -40,7 +41,8 @@ class QueueWatch:
         self._ended = False
 
     def watched(self, request: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
-        """The same request. After a failure it pauses before it raises; an answer 429 has a pause already."""
+        """Return a function that sends the same request and pauses before it raises an error. It does not
+        pause after an answer 429, because the SDK does that itself."""
 
         async def with_pause(*arguments: object) -> R:
             try:

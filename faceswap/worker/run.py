@@ -1,8 +1,8 @@
-"""Carries out one request, from its first byte to its answer, without RunPod's SDK.
+"""Carries out one request and makes its answer, without RunPod's SDK.
 
-The engine runs in a child process, so a stop kills it at once, whatever native code is doing. Three things
-stop a run: RunPod cancels the task, the cancel marker appears in the bucket, or the deadline passes. A run
-whose request names a receipt URL writes its receipt there last.
+The engine runs in a child process, so a stop can kill it at once, also in the middle of native code. Four
+things stop a run: RunPod cancels the task, the cancel marker appears in the bucket, the deadline passes, or
+RunPod takes the machine away. When the request names a receipt URL, the run writes its receipt there last.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ log = logging.getLogger(__name__)
 MARKER_EVERY_S = 2.0
 ENGINE_POLL_S = 0.05
 PROGRESS_EVERY_S = 1.0
-"""RunPod may deliver faster updates in another order."""
+"""Shortest time between two updates. RunPod may deliver faster ones in another order."""
 QUIET_S = 0.5
-"""Pause between the last update and the answer: an update that comes after the answer would replace it."""
+"""Pause between the last update and the answer. An update that arrives after the answer would replace it."""
 RECEIPT_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 7.0
-"""How long a stopped run waits for its open transfers: longer than a cancelled upload waits for an answer."""
+"""How long a stopped run waits for its open transfers. It is longer than `ANSWER_TIMEOUT_S` of an upload."""
 INLINE_LIMIT_BYTES = 7_000_000
-"""Of a result that goes back inside the answer, as base64, whose limit is 10 MB."""
+"""Largest result that is sent inside the answer, as base64. RunPod limits the whole answer to 10 MB."""
 NETWORK_VOLUME = Path("/runpod-volume/faceswap-models")
-"""Where RunPod mounts a network volume, and a folder on it."""
+"""The default folder for the operator's weights, on the network volume that RunPod mounts."""
 
 Tell = Callable[[dict[str, object]], None]
 """Sends one `WorkerProgress.as_update`."""
@@ -50,17 +50,18 @@ Tell = Callable[[dict[str, object]], None]
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """From the worker's environment. Sizes in MB are 10**6 bytes."""
+    """The worker's settings, from its environment variables. 1 MB is 10**6 bytes."""
 
     weights_dir: Path
     allow_hosts: frozenset[str]
-    """Hosts that files may come from although they are not public, such as a bucket of one's own network."""
+    """Hosts that the worker may connect to although they are not public, such as a bucket in the operator's
+    network."""
     memory_mb: int
-    """Of the engine's process."""
+    """Memory limit of the engine's process."""
     max_download_mb: int
-    """Of each file."""
+    """Largest size of each downloaded file."""
     models_dir: Path | None = None
-    """The operator's weights for the neural engine. A folder that is not there is an empty one."""
+    """Folder of the operator's weights files for the neural engine. A missing folder counts as empty."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -76,7 +77,8 @@ class Config:
 
 
 def _models_dir(environ: Mapping[str, str], weights_dir: Path) -> Path:
-    """`FACESWAP_WORKER_MODELS_DIR`, or the folder on the network volume, or that of the image's weights."""
+    """`FACESWAP_WORKER_MODELS_DIR`, else the folder on the network volume if it exists, else
+    `weights_dir`."""
     told = environ.get("FACESWAP_WORKER_MODELS_DIR")
     if told:
         return Path(told)
@@ -84,7 +86,7 @@ def _models_dir(environ: Mapping[str, str], weights_dir: Path) -> Path:
 
 
 class Engine(Protocol):
-    """What `EngineProcess` offers and is used here."""
+    """The methods of `EngineProcess` that this module uses."""
 
     def poll(self) -> EngineReport[SwapResult]: ...
 
@@ -95,7 +97,7 @@ StartEngine = Callable[[SwapSpec], Engine]
 
 
 class WorkerRun:
-    """One request. `shutdown` is set when this machine is about to be taken away."""
+    """Carries out one request. The event `shutdown` is set when RunPod is about to take this machine away."""
 
     def __init__(
         self,
@@ -111,7 +113,10 @@ class WorkerRun:
         self._receipt: asyncio.Task[bool] | None = None
 
     async def answer(self, raw: object, *, stopped_early: bool = False) -> dict[str, object]:
-        """Carry the order out. Never raises but for a cancel: an error becomes `{"error": JSON text}`."""
+        """Carry out the request `raw` and return the answer. An error becomes `{"error": JSON text}`.
+
+        Raises: asyncio.CancelledError only.
+        """
         async with Transfer(self._config.allow_hosts, self._config.max_download_mb * 1_000_000) as transfer:
             receipt_url: str | None = None
             try:
@@ -138,7 +143,7 @@ class WorkerRun:
             return {"error": json.dumps(described)}
 
     async def _carry_out(self, request: WorkerRequest, transfer: Transfer) -> dict[str, object]:
-        """Do the work until it is done or something stops the run. What is under way then ends at once."""
+        """Work until the result is done or something stops the run. A stop cancels the work at once."""
         if request.cancel_url and await transfer.exists(request.cancel_url):
             raise JobStopped()
         tasks = [
@@ -194,7 +199,7 @@ class WorkerRun:
         people: Path | None,
         result: Path,
     ) -> SwapSpec:
-        """What the engine is asked to do."""
+        """The spec for the engine's child process."""
         return SwapSpec(
             limits=EngineLimits(self._config.memory_mb, media=request.limits),
             kind=request.kind,
@@ -222,7 +227,8 @@ class WorkerRun:
     async def _leave_receipt(
         self, transfer: Transfer, url: str | None, content: Mapping[str, object]
     ) -> None:
-        """Write the receipt, once. A cancel that comes now waits until it is written: the app needs it."""
+        """Write the receipt, once. When the task is cancelled meanwhile, it still waits until the receipt is
+        written, because the app needs it."""
         if url is None or self._receipt is not None:
             return
         data = json.dumps(content).encode()
@@ -248,7 +254,7 @@ class _ProgressSender:
             self._tell(WorkerProgress(percent, stage).as_update())
 
     async def quiet(self) -> None:
-        """Wait long enough for the last update to have arrived."""
+        """Wait until `QUIET_S` after the last update, so that it arrives before the answer."""
         await asyncio.sleep(max(0.0, self._last_s + QUIET_S - time.monotonic()))
 
 
@@ -260,7 +266,10 @@ async def _fetched(transfer: Transfer, location: MediaLocation, path: Path, role
 async def _handed_back(
     request: WorkerRequest, transfer: Transfer, result: Path, swap: SwapResult
 ) -> dict[str, object]:
-    """Put the result where it belongs, and describe it as a `WorkerResult`."""
+    """Upload the result, or put it inside the answer if the request names no URL. Returns the answer.
+
+    Raises: ResultTooLarge, CloudFailed.
+    """
     size = result.stat().st_size
     if request.result_url is None:
         if size > INLINE_LIMIT_BYTES:

@@ -1,8 +1,8 @@
-"""Files into and out of the worker, over https to public addresses only.
+"""Moves files into and out of the worker, over https and to public addresses only.
 
-The addresses come from outside and the worker runs inside a data centre, so it must not connect to a
-neighbour or to the cloud's metadata service. A name is checked after it was resolved, and the connection goes
-to the address that was checked, so that a second resolution cannot give another address.
+The URLs come from outside and the worker runs inside a data centre. It must not connect to a neighbouring
+machine or to the cloud's metadata service. The resolver checks the addresses that it found for a name, and
+the connection goes to one of these addresses. A second resolution therefore cannot give another address.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
 MARKER_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 5.0
-"""How long a cancelled upload whose every byte was sent may take to be answered."""
+"""How long a cancelled upload waits for the answer after its last byte was sent."""
 _TRIES = 3
 RETRY_PAUSE_S = 1.0
 _REDIRECTS = 5
@@ -42,7 +42,11 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Transfer:
-    """One session of connections; use it in `async with`. `allow_hosts` are reached whatever they are."""
+    """A session of HTTP connections; use it in `async with`.
+
+    The worker connects to `allow_hosts` even if they are not public, and there also over http. A download
+    that is larger than `limit_bytes` is refused.
+    """
 
     def __init__(self, allow_hosts: frozenset[str], limit_bytes: int) -> None:
         self._allow_hosts = allow_hosts
@@ -62,10 +66,12 @@ class Transfer:
         await self._session.close()
 
     async def download(self, location: MediaLocation, path: Path, role: str) -> None:
-        """Bring a file here. `role` names it in messages.
+        """Download a file to `path`. `role` names the file in messages.
 
         Raises:
-            UnsafeAddress, TooLarge, CloudFailed: with the reason.
+            UnsafeAddress: the URL or a redirect leads to an address that is not allowed.
+            TooLarge, DiskFull.
+            CloudFailed: the download failed or its SHA-256 is wrong.
         """
         for attempt in range(1, _TRIES + 1):
             try:
@@ -86,7 +92,7 @@ class Transfer:
             raise CloudFailed(reason=f"the {role} was damaged on its way to the worker")
 
     async def _write(self, url: str, path: Path) -> str:
-        """Returns the SHA-256 in hex."""
+        """Write the content of `url` to `path`. Returns its SHA-256 in hex."""
         digest, size = hashlib.sha256(), 0
         with path.open("wb") as file:
             async for chunk in self._chunks(url):
@@ -113,10 +119,11 @@ class Transfer:
         raise UnsafeAddress()
 
     async def upload(self, url: str, path: Path) -> None:
-        """PUT a file to a presigned URL; it appears there whole or not at all. Raises `CloudFailed`.
+        """PUT a file to a presigned URL. The bucket stores no incomplete object. Raises `CloudFailed`.
 
-        Once this is over, nothing appears any more: a cancel breaks off a body that is not complete, and
-        waits for the answer to one that is, because the bucket may still take it.
+        After this method has ended, no object appears any more. When the task is cancelled, the method aborts
+        an upload with bytes left to send. When all bytes were sent, it waits for the answer, because the
+        bucket may still store the object.
         """
         for attempt in range(1, _TRIES + 1):
             body = _Body(path)
@@ -137,7 +144,7 @@ class Transfer:
             await asyncio.sleep(RETRY_PAUSE_S * attempt)
 
     async def put(self, url: str, data: bytes, timeout_s: float) -> bool:
-        """PUT a small object. False when that fails: the caller has another way."""
+        """PUT a small object. Returns False when that fails, because the caller can do without the object."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._put(url, data, len(data))
@@ -156,7 +163,8 @@ class Transfer:
                 raise aiohttp.ClientPayloadError("redirected")
 
     async def exists(self, url: str) -> bool:
-        """Whether there is an object, within `MARKER_TIMEOUT_S`. Trouble counts as no."""
+        """Whether there is an object at `url`. Returns False when there is no answer within
+        `MARKER_TIMEOUT_S` or the request fails."""
         try:
             async with (
                 asyncio.timeout(MARKER_TIMEOUT_S),
@@ -168,7 +176,8 @@ class Transfer:
             return False
 
     def _safe(self, url: str) -> URL:
-        """Raises `UnsafeAddress`. Names are judged by `PublicResolver`, numbers here."""
+        """Return the parsed URL, or raise `UnsafeAddress`. This method checks numeric addresses;
+        `PublicResolver` checks names."""
         try:
             parsed = URL(url, encoded=True)
         except ValueError as error:
@@ -184,7 +193,7 @@ class Transfer:
 
 
 class _Body:
-    """A file on its way out. `complete` from the moment its last byte was handed over."""
+    """The body of an upload. `complete` becomes True when its last byte is handed to the connection."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -201,7 +210,8 @@ class _Body:
 
 
 async def outlast(task: asyncio.Task[Any], timeout_s: float) -> None:
-    """Wait for a task whatever cancels come meanwhile. The caller raises the one that came before."""
+    """Wait for a task for at most `timeout_s`, and ignore cancels meanwhile. A caller that was cancelled
+    before raises that cancel again afterwards."""
     until_s = time.monotonic() + timeout_s
     while not task.done() and (left_s := until_s - time.monotonic()) > 0:
         with contextlib.suppress(asyncio.CancelledError):
@@ -211,7 +221,8 @@ async def outlast(task: asyncio.Task[Any], timeout_s: float) -> None:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses, and refuses a name as soon as one of its addresses is not."""
+    """Resolves names. It refuses a name with at least one address that is not public, unless the name is one
+    of `allow_hosts`."""
 
     def __init__(self, allow_hosts: frozenset[str]) -> None:
         self._allow_hosts = allow_hosts
@@ -230,7 +241,8 @@ class PublicResolver(AbstractResolver):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet, seen through every IPv6 dress of an IPv4 one."""
+    """Whether an IP address belongs to the public internet. For an IPv6 address that contains an IPv4
+    address, the IPv4 address decides."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -257,7 +269,7 @@ def _decoded(url: str) -> bytes:
 
 
 def _is_final(error: Exception) -> bool:
-    """Asking again will not help."""
+    """Whether another try would fail in the same way."""
     return isinstance(error, aiohttp.ClientResponseError) and 400 <= error.status < 500
 
 

@@ -1,1 +1,1 @@
-"""The engine's child process: the contract with whoever starts it, the parent's side and the child's."""
+"""The engine's child process: its contract, the parent's code and the child's code."""

@@ -1,9 +1,9 @@
-"""What the child process takes away from itself before it opens a file of a stranger.
+"""Takes rights away from the child process before it opens an untrusted file.
 
-An exploited decoder must find no other file to read and no network to send it to. On Linux, Landlock leaves
-only the request's own files and the installed programs readable, and the result's folder writable. A
-seccomp filter refuses every way to open a socket. Both need no privileges and cannot be undone. The calls are
-made with ctypes because Python has no binding of its own.
+An attacker who takes over a decoder must find no other file to read and no network to send it to. On Linux,
+Landlock lets the process read only the request's files and the installed programs, and write only to the
+result's folder. A seccomp filter refuses every way to open a socket. Both need no privileges and cannot be
+undone. This module makes the calls with ctypes, because the standard library has no binding for them.
 
 Source: https://docs.kernel.org/userspace-api/landlock.html; seccomp(2), `linux/landlock.h`, `linux/filter.h`.
 """
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-"""Numbers of system calls, the same on every architecture."""
+"""Numbers of system calls. They are the same on every architecture."""
 _RULE_PATH_BENEATH, _ASK_VERSION = 1, 1
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 
@@ -32,7 +32,8 @@ _REMOVE_FILE, _MAKE_REG, _TRUNCATE = 1 << 5, 1 << 8, 1 << 14
 _READ = _READ_FILE | _READ_DIR
 _WRITE = _READ | _WRITE_FILE | _REMOVE_FILE | _MAKE_REG
 _RIGHTS_OF_VERSION = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-"""How many rights to files the kernel knows; all of them are taken away."""
+"""Maps Landlock's version to the number of file rights that it knows. Each of them is taken away unless a
+rule allows it."""
 
 _SYSTEM = (
     "/usr",
@@ -49,16 +50,16 @@ _SYSTEM_FACTS = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/sys/devices/s
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What holds on this machine."""
+    """Which restrictions apply on this machine."""
 
     files: bool
-    """The child reads and writes its own files only (Landlock)."""
+    """Whether Landlock limits the child to its own files."""
     network: bool
-    """The child opens no socket (seccomp)."""
+    """Whether seccomp stops the child from opening sockets."""
 
 
 def available() -> Confinement:
-    """What this machine's kernel offers. Changes nothing; may be asked by any process."""
+    """Which restrictions this machine's kernel offers. Changes nothing, so any process may call it."""
     if sys.platform != "linux":
         return Confinement(files=False, network=False)
     filters = _libc().prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, None, 0, 0)
@@ -69,18 +70,20 @@ def available() -> Confinement:
 
 
 def lower_priority() -> None:
-    """Let the app's threads run as soon as they wake, before a decoder goes on. Over a longer time both get
-    the same share of the processor, so a swap takes no longer. Source: sched(7), SCHED_BATCH.
+    """Give this process the scheduling class for batch work. The app's threads then run as soon as they wake,
+    and the decoder waits for them. Over a longer time both get the same share of the processor, so a swap
+    takes no longer. Source: sched(7), SCHED_BATCH.
     """
     if sys.platform == "linux":
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def confine(readable: Iterable[Path], written: Iterable[Path]) -> Confinement:
-    """Take everything away from this process but what it needs, for good; returns what holds now.
+    """Limit this process for the rest of its life to what it needs. Returns which restrictions now apply.
 
-    `readable` files and folders can be read. Of `written` files the folders can be written. Call it before
-    another thread exists: Landlock and seccomp restrict the thread that asks and those that it starts.
+    The process can still read the files and folders in `readable`, and write to the folders of the files in
+    `written`. Call it before the process starts another thread, because Landlock and seccomp restrict only
+    the calling thread and the threads that it starts later.
     """
     if sys.platform != "linux":
         return Confinement(files=False, network=False)
@@ -95,12 +98,12 @@ def _libc() -> ctypes.CDLL:
 
 
 def _landlock_version() -> int:
-    """0 where the kernel has no Landlock, or it is switched off."""
+    """Landlock's version. 0 if the kernel has no Landlock or Landlock is switched off."""
     return max(0, _libc().syscall(_CREATE_RULESET, None, 0, _ASK_VERSION))
 
 
 def _installed() -> list[Path]:
-    """Where Python, this package and the libraries lie, and what they read of the system."""
+    """The folders of Python, this package and the libraries, and the system files that they read."""
     python = (sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages(), *sys.path)
     home = Path(__file__).parents[2]
     places = (*python, *_SYSTEM, *_SYSTEM_FACTS, *_library_folders())
@@ -108,7 +111,8 @@ def _installed() -> list[Path]:
 
 
 def _library_folders() -> set[str]:
-    """Of the libraries that are loaded already: others of the same installation lie beside them."""
+    """The folders of the libraries that this process has loaded. Other libraries of the same installation are
+    in the same folders."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/self/maps").read_text(errors="replace").splitlines()
         return {os.path.dirname(line.split(maxsplit=5)[5]) for line in lines if ".so" in line and "/" in line}  # noqa: PTH120
@@ -137,7 +141,8 @@ def _restrict_files(readable: Iterable[Path], writable: Iterable[Path]) -> bool:
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: Path, rights: int) -> None:
-    """A path that does not exist needs no rule: opening it fails anyway."""
+    """Add a rule that allows `rights` on a path. A path that does not exist needs no rule, because opening it
+    fails anyway."""
     with contextlib.suppress(OSError):
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
@@ -149,8 +154,9 @@ def _allow(libc: ctypes.CDLL, rules: int, path: Path, rights: int) -> None:
 
 
 _MACHINES = {"x86_64": (0xC000003E, 41, 425), "aarch64": (0xC00000B7, 198, 425)}
-"""Architecture as the kernel audits it, and the numbers of socket() and io_uring_setup(), which can open
-sockets, too. Source: `linux/audit.h`, `asm/unistd.h`."""
+"""For each machine: the kernel's audit number of its architecture, and the system call numbers of socket()
+and io_uring_setup(). With io_uring a process can open sockets, too. Source: `linux/audit.h`,
+`asm/unistd.h`."""
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
 _X32_BIT = 0x40000000
@@ -158,8 +164,8 @@ _NUMBER_AT, _ARCHITECTURE_AT = 0, 4
 
 
 def _forbid_sockets() -> bool:
-    """Install a filter under which socket() and io_uring_setup() fail with EACCES, and so does every call of
-    another architecture's interface."""
+    """Install a filter that makes socket() and io_uring_setup() fail with EACCES. System calls through the
+    interface of another architecture fail, too. Returns whether the filter is installed."""
     known = _MACHINES.get(platform.machine())
     if known is None:
         return False

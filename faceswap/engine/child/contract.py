@@ -1,11 +1,12 @@
-"""What the engine's child process can be asked to do, and what it answers.
+"""The requests that the engine's child process accepts, and its answers.
 
-Whoever starts an engine builds one of the specs. `process.EngineProcess` writes it as one line of JSON and
-turns the closing line back into the spec's result type. A field is added here, and nowhere else between the
-two ends.
+The caller that starts an engine builds one of the specs. `process.EngineProcess` writes the spec as one line
+of JSON, and turns the last line of the answer into the spec's result type. To pass a new value, add a field
+here; the code between the two processes stays the same.
 
-Dataclasses and `faceswap.codec` rather than pydantic: every child reads a spec before its limits are in
-force. This module with all it imports takes 65 ms of processor time to load, pydantic with one model 140 ms.
+This module uses dataclasses and `faceswap.codec` instead of pydantic, because every child loads it and reads
+a spec before its limits apply. This module and its imports take 65 ms of processor time to load; pydantic
+with one model takes 140 ms.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """What one child process may use."""
+    """The limits of one child process."""
 
     memory_mb: int
-    """Address space in 10**6 bytes. Not enforced where a GPU may be used: CUDA reserves far more."""
+    """Address space in 10**6 bytes. Not enforced when the child may use a GPU: CUDA reserves far more."""
     cpu_s: float | None = None
-    """Processor time of all its threads; None is without limit."""
+    """Processor time of all its threads together, in seconds. None sets no limit."""
     media: Limits = field(default_factory=Limits)
-    """What it may decode."""
+    """The largest media that it may decode."""
 
 
 class Spec(ABC, Generic[R]):
-    """One request to a child process; the answer is an `R`."""
+    """One request to a child process. Its answer has the type `R`."""
 
     task: ClassVar[str]
-    """Its name in the JSON line."""
+    """Name of the request in the JSON line."""
     limits: EngineLimits
 
     @staticmethod
@@ -51,21 +52,22 @@ class Spec(ABC, Generic[R]):
     def result_type() -> type[R]: ...
 
     confined: ClassVar[bool] = True
-    """Whether the child gives up every file but its own, and the network, before it opens one."""
+    """Whether the child gives up access to the network and to all other files before it opens a file."""
 
     @property
     def media_path(self) -> Path | None:
-        """The file whose size is reported when the child runs out of memory."""
+        """The media file of the request. A confined child may read it. When the child runs out of memory, the
+        error reports this file's size in pixels."""
         return None
 
     @property
     def read_paths(self) -> tuple[Path, ...]:
-        """The files and folders that a confined child may read beside `media_path` and what is installed."""
+        """Other files and folders that a confined child may read, besides those of installed programs."""
         return ()
 
     @property
     def written_paths(self) -> tuple[Path, ...]:
-        """The files that the child writes. When the parent dies, it removes their unfinished versions."""
+        """The files that the child writes. When the parent dies, the child removes unfinished ones."""
         return ()
 
 
@@ -77,15 +79,16 @@ class SwapSpec(Spec[SwapResult]):
     limits: EngineLimits
     kind: Kind
     sources: Mapping[str, Path]
-    """Photos of the faces to put in: `""` for the largest face of the target, or for all of them with
-    `options.many_faces`; or one for each face that is to be swapped, by the ids that `FacesSpec` gives."""
+    """Pictures of the faces to put in. The only key `""` means the largest face of the target, or all its
+    faces with `options.many_faces`. Otherwise each key is the id of a face to be swapped, as `FacesSpec`
+    returns it."""
     target: Path
     result: Path
     options: Options = field(default_factory=Options)
     marking: Marking | None = None
-    """What the result is marked with; None only in tests and benchmarks."""
+    """The labels of the result. None in tests and benchmarks only."""
     people: Path | None = None
-    """What `FacesSpec` left about the people of a video. A missing file is as good as None."""
+    """The file that `FacesSpec` wrote about the people of a video. A missing file counts as None."""
     weights_dir: Path | None = None
     """Folder of the face landmark model."""
     models_dir: Path | None = None
@@ -115,7 +118,7 @@ class PreviewResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewSpec(Spec[PreviewResult]):
-    """Swap one picture, or one frame of a video, and write no file. Fields as in `SwapSpec`."""
+    """Swap one picture or one frame of a video, and write no file. The fields are those of `SwapSpec`."""
 
     task: ClassVar[str] = "preview"
     limits: EngineLimits
@@ -124,9 +127,10 @@ class PreviewSpec(Spec[PreviewResult]):
     target: Path
     options: Options = field(default_factory=Options)
     label: Label | None = None
-    """The visible label, put onto the picture."""
+    """The visible label of the preview."""
     at_s: float | None = None
-    """Time of the frame in seconds; None takes one near the middle that shows a face."""
+    """Time of the frame in seconds. With None the engine looks for a frame that shows a face, first in the
+    middle of the video."""
     people: Path | None = None
     weights_dir: Path | None = None
     models_dir: Path | None = None
@@ -148,21 +152,22 @@ class PreviewSpec(Spec[PreviewResult]):
 class InspectResult:
     media: MediaInfo
     faces: tuple[Face, ...] = ()
-    """Largest first; empty when they were not asked for."""
+    """The faces, largest first. Empty when `detect_faces` is False."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectSpec(Spec[InspectResult]):
-    """Judge a picture or video by its content: a picture is decoded in full, of a video the first frame."""
+    """Check a file by its content. The child decodes the whole picture, or the first frame of a video."""
 
     task: ClassVar[str] = "inspect"
     limits: EngineLimits
     path: Path
     detect_faces: bool = False
     normalised: Path | None = None
-    """Where a picture is written again: upright, RGB, without metadata, as PNG."""
+    """Where to write a copy of a picture: PNG, upright, RGB, without metadata."""
     clip: Path | None = None
-    """Where an animation is written as MP4 and judged as a video; None takes its first picture."""
+    """Where to write an animation as MP4; the child then checks it as a video. With None the child uses the
+    animation's first picture."""
     weights_dir: Path | None = None
 
     @staticmethod
@@ -189,13 +194,13 @@ class FacesResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FacesSpec(Spec[FacesResult]):
-    """Number the faces of a picture, or the people of a video over its whole length."""
+    """Give an id to each face of a picture, or to each person in a whole video."""
 
     task: ClassVar[str] = "faces"
     limits: EngineLimits
     path: Path
     people: Path | None = None
-    """Where to write what is learned about the people of a video, for `SwapSpec.people`."""
+    """Where to write what detection learns about the people of a video. `SwapSpec.people` reads this file."""
     weights_dir: Path | None = None
 
     @staticmethod
@@ -218,14 +223,14 @@ class FacesSpec(Spec[FacesResult]):
 @dataclass(frozen=True, slots=True)
 class GateResult:
     refused: str | None
-    """The gate's reason, for the log; None when it lets the file pass."""
+    """The gate's reason for a refusal, for the log. None when the gate accepts the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSpec(Spec[GateResult]):
     """Ask a content gate about a picture or video, see `engine.gate`.
 
-    Not confined: a gate is the operator's own code, and loads and asks whom it likes.
+    The child is not confined: a gate is the operator's own code and may load any file and use the network.
     """
 
     task: ClassVar[str] = "gate"
@@ -246,7 +251,7 @@ class GateSpec(Spec[GateResult]):
 @dataclass(frozen=True, slots=True)
 class SealResult:
     marks: FoundMarks
-    """As they were read back from the sealed file."""
+    """The marks that the child read back from the signed file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,11 +265,11 @@ class SealSpec(Spec[SealResult]):
     manifest: Mapping[str, object]
     """The definition of a C2PA manifest."""
     key: str = field(repr=False)
-    """PEM, as are the next two."""
+    """The private key, PEM. `chain` and `anchors` are PEM, too."""
     chain: str
     anchors: str
     label: Label | None
-    """The visible label to look for; None when there is none."""
+    """The visible label to look for. None when the result has none."""
 
     @staticmethod
     def result_type() -> type[SealResult]:
@@ -292,7 +297,7 @@ class MarksSpec(Spec[MarksResult]):
     limits: EngineLimits
     path: Path
     anchors: str
-    """Certificates whose signatures are trusted, PEM."""
+    """The trusted certificates, PEM."""
 
     @staticmethod
     def result_type() -> type[MarksResult]:
@@ -312,7 +317,7 @@ class ModelsResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsSpec(Spec[ModelsResult]):
-    """Load each weights file of the neural engine that would be used, and run it once."""
+    """Load each weights file that the neural engine would use, and run each one once."""
 
     task: ClassVar[str] = "models"
     limits: EngineLimits
@@ -342,7 +347,7 @@ def spec_to_json(spec: Spec[Any]) -> dict[str, Any]:
 
 
 def spec_from_json(raw: object) -> Spec[Any]:
-    """Raises: codec.Malformed: not a spec, or not of this version."""
+    """Read a spec from JSON. Raises: codec.Malformed when it is no spec, or one of another version."""
     fields = dict(cast("dict[str, object]", raw)) if isinstance(raw, dict) else {}
     kind = SPECS.get(str(fields.pop("task", "")))
     if kind is None:

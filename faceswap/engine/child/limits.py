@@ -1,4 +1,4 @@
-"""The limits of the child process, set before any native library is loaded."""
+"""Sets the limits of the child process. It runs before the process loads a native library."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MALLOC_OPTIONS = {-8: 1, -3: 256 << 20, -1: 512 << 20}  # M_ARENA_MAX, M_MMAP_T
 
 
 def limit_resources(limits: EngineLimits, uses_gpu: Callable[[], bool] = lambda: False) -> None:
-    """Hold this process to its limits where the platform can.
+    """Apply the limits to this process, as far as the platform can. `uses_gpu` says that it may use a GPU.
 
-    RLIMIT_AS counts reserved addresses, too. glibc would reserve 64 MB for the heap of each thread, so all
-    threads share one heap; BLAS would reserve more for each core, so it gets one thread. glibc would also
-    return every large array to the system, and getting its pages again for each frame costs more time than
-    the frame's arithmetic; the thresholds make glibc keep them.
+    RLIMIT_AS also counts reserved addresses. glibc would reserve 64 MB for the heap of each thread, so one
+    heap serves all threads. BLAS would reserve more for each core, so it gets one thread. glibc would also
+    return every large array to the system. Getting the pages again for each frame takes more time than the
+    frame's arithmetic, so the thresholds make glibc keep them.
     """
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if sys.platform == "win32":
@@ -31,7 +31,7 @@ def limit_resources(limits: EngineLimits, uses_gpu: Callable[[], bool] = lambda:
         if mallopt is not None:
             for option, value in _MALLOC_OPTIONS.items():
                 mallopt(option, value)
-    if not uses_gpu():  # CUDA reserves addresses for all memory of all devices
+    if not uses_gpu():  # CUDA reserves addresses for all memory of all GPUs
         memory = limits.memory_mb * 10**6
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -41,7 +41,7 @@ def limit_resources(limits: EngineLimits, uses_gpu: Callable[[], bool] = lambda:
 
 
 def may_use_gpu(spec: Spec[Any]) -> bool:
-    """Whether networks may run on a GPU for this request. Loads no native library."""
+    """Whether neural networks may run on a GPU for this request. Loads no native library."""
     if isinstance(spec, ModelsSpec):
         folder = spec.models_dir
         wanted = ""

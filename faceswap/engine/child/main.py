@@ -1,11 +1,12 @@
 """The engine's child process: `python -m faceswap.engine`.
 
-Reads one line of JSON, a spec of `contract`, from standard input and writes lines of JSON to standard
+It reads one line of JSON, a spec of `contract`, from standard input. It writes lines of JSON to standard
 output: `progress` events, then one `done` with the fields of the spec's result type, or one `error` with code
-and details. Exit status 0 after `done`, 1 after `error`. When standard input ends, the parent is gone: the
-child removes its unfinished files and ends at once.
+and details. Its exit status is 0 after `done` and 1 after `error`. When standard input ends, the parent has
+ended; the child then removes its unfinished files and ends at once.
 
-Native libraries are imported only after the limits are in force and standard output is out of their reach.
+The child imports native libraries only after its limits apply and after it has moved standard output, so that
+these libraries cannot write to it.
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ def main() -> int:
         gpu = may_use_gpu(request)
         limit_resources(request.limits, lambda: gpu)
         lower_priority()
-        if request.confined and not gpu:  # a GPU's driver opens devices and files of its own
+        if request.confined and not gpu:  # a GPU's driver opens its own devices and files
             _confine(request)
         threading.Thread(target=_end_with_parent, args=(request,), name="parent", daemon=True).start()
         from faceswap.engine.child.tasks import carry_out
 
         reporter.done(carry_out(request, reporter.progress))
-    except Exception as error:  # noqa: BLE001 - this is where every error becomes an event
+    except Exception as error:  # noqa: BLE001 - every error becomes an event here
         traceback.print_exc()
         reporter.error(reportable(error, spec))
         return 1
@@ -60,22 +61,22 @@ def main() -> int:
 
 
 def _confine(spec: Spec[Any]) -> None:
-    """Leave this process its own files and no network. The face landmark model is fetched before, if it is
-    nowhere yet."""
+    """Limit this process to its own files and no network. Before that, download the face landmark model if it
+    is missing, because the process cannot do so later."""
     from faceswap.engine.face.models import landmarker_path
 
     readable = [spec.media_path, *spec.read_paths]
     if isinstance(spec, (SwapSpec, PreviewSpec, InspectSpec, FacesSpec)):
-        with suppress(WeightsMissing):  # raised again, once it is needed
+        with suppress(WeightsMissing):  # the task raises it again when it needs the model
             readable.append(landmarker_path(spec.weights_dir))
-    for folder in spec.read_paths:  # weights files are often links into a store of downloads
+    for folder in spec.read_paths:  # a weights file is often a link to another folder
         readable += [path.resolve() for path in folder.glob("*.onnx*") if path.is_symlink()]
     held = confine([path for path in readable if path is not None], spec.written_paths)
     log.debug("confined: %s", held)
 
 
 def _end_with_parent(spec: Spec[Any]) -> None:
-    """Wait for the end of standard input, remove this process's unfinished files, and end it."""
+    """Wait until standard input ends, then remove this process's unfinished files and end the process."""
     while os.read(0, 4096):
         pass
     from faceswap.engine.files import partial_path

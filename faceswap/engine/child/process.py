@@ -1,7 +1,7 @@
-"""The parent's side of the engine's child process: one spec in, lines of progress out.
+"""Starts the engine's child process, sends it a spec and reads its reports. Runs in the parent.
 
-The child runs untrusted files through native codecs, so it has its own process group, its own limits and none
-of our secrets. A crash there costs one run.
+The child decodes untrusted files with native codecs. It therefore has its own process group, its own limits
+and none of our secrets. A crash of the child ends only one run.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ _PASSED_ON = frozenset(
         *("FACESWAP_FACE_LANDMARKER", "FACESWAP_LOG_LEVEL"),
     }
 )
-"""What an engine needs of the app's environment, in capitals. Everything else may be a secret."""
+"""The environment variables that the child gets, in capitals. Any other one may hold a secret."""
 _PASSED_ON_PREFIXES = (
     *("LC_", "PYTHON", "XDG_", "PIP_", "UV_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "ORT_"),
     *("COV_CORE_", "COVERAGE_", "FACESWAP_GATE_"),
 )
-"""`FACESWAP_GATE_*` is for content gates that need settings of their own."""
+"""Prefixes of further variables that the child gets. `FACESWAP_GATE_*` are settings of a content gate."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineReport(Generic[R]):
-    """What is known of a run. Once it is `done`, exactly one of `result` and `error` is set."""
+    """The state of a run. When it is `done`, exactly one of `result` and `error` is set."""
 
     done: bool
     progress: float = 0.0
@@ -58,7 +58,7 @@ class EngineReport(Generic[R]):
     error: FaceSwapError | None = None
 
     def result_or_raise(self) -> R:
-        """The result of a run that is done. Raises: its error."""
+        """Return the result of a run that is done. Raises: the run's error."""
         if self.error:
             raise self.error
         if self.result is None:
@@ -67,8 +67,8 @@ class EngineReport(Generic[R]):
 
 
 class EngineProcess(Generic[R]):
-    """One run of `python -m faceswap.engine`. It ends with this process, however this process ends: the child
-    watches the pipe on its standard input.
+    """One run of `python -m faceswap.engine`. The child ends when this process ends, even after a crash,
+    because it watches the pipe on its standard input.
     """
 
     def __init__(self, spec: Spec[R]) -> None:
@@ -77,7 +77,7 @@ class EngineProcess(Generic[R]):
         self._report: EngineReport[R] = EngineReport(done=False)
         self._last_words: deque[str] = deque(maxlen=40)
         self._process = subprocess.Popen(
-            # -P: no module of the current folder is imported
+            # -P: Python imports no module from the current folder
             [sys.executable, "-P", "-m", "faceswap.engine"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -103,16 +103,18 @@ class EngineProcess(Generic[R]):
         return self._process.pid
 
     def poll(self) -> EngineReport[R]:
-        """The newest report, at once. Once `done`, the process has ended."""
+        """Return the newest report without waiting. When it is `done`, the process has ended."""
         return self._report
 
     def join(self, timeout_s: float) -> bool:
-        """Wait that long at most. Whether the process has ended, and `poll` has its last word."""
+        """Wait for the end of the process, for at most `timeout_s`. Returns whether it has ended; `poll` then
+        returns the final report."""
         self._readers[0].join(timeout_s)
         return self._report.done
 
     def wait(self, timeout_s: float) -> EngineReport[R]:
-        """The final report. A run that outlasts `timeout_s` is killed and reported as `JobTimeout`."""
+        """Wait for the final report and return it. After `timeout_s` the run is killed, and the report has
+        the error `JobTimeout`."""
         self._readers[0].join(timeout_s)
         if not self._report.done:
             self.kill()
@@ -120,12 +122,12 @@ class EngineProcess(Generic[R]):
         return self._report
 
     def kill(self) -> None:
-        """End the whole process group and wait for it. Harmless after the end, and when called again."""
+        """Kill the process group and wait for its end. Does no harm when the process has already ended."""
         if self._process.poll() is None:
             self._killed_by_us = True
             if hasattr(os, "killpg"):
                 try:
-                    os.killpg(self.pid, signal.SIGKILL)  # the child leads its session, so pid is the group
+                    os.killpg(self.pid, signal.SIGKILL)  # the child's pid is also its group's id
                 except ProcessLookupError:
                     log.debug("engine %d was gone already", self.pid)
             else:
@@ -166,15 +168,15 @@ class EngineProcess(Generic[R]):
         self._report = final
 
     def _crash(self, status: int) -> FaceSwapError:
-        """The error for a child that ended without a final event. The system sends SIGKILL when memory runs
-        out, which says nothing about the file.
+        """The error for a child that ended without a final event. A SIGKILL that we did not send means that
+        the system ran out of memory; the file may be fine.
         """
         if not self._killed_by_us and hasattr(signal, "SIGKILL") and status == -signal.SIGKILL:
             return EngineOutOfMemory()
         return EngineCrashed()
 
     def _done(self, event: dict[str, Any]) -> EngineReport[R]:
-        """The report of a `done` event. The child has read an untrusted file, so its words are checked."""
+        """The report of a `done` event. The child has read an untrusted file, so the event is checked."""
         fields = {name: value for name, value in event.items() if name != "event"}
         try:
             result = codec.decode(self._result_type, fields)
@@ -200,13 +202,13 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """What the engine needs of ours, with this package importable from any working directory.
+    """The environment of the child. It makes this package importable from any working directory.
 
-    It is a list of what passes, not of what does not: the engine decodes files of strangers, and nobody knows
-    what secrets the environment of an app holds.
+    The engine decodes untrusted files, and our environment may hold secrets that we do not know. The child
+    therefore gets only the variables in a list.
 
-    An installed package is importable already. Its folder on PYTHONPATH would come before the standard
-    library, whose modules other packages there could hide.
+    When this package is installed, PYTHONPATH is left out. It would put the folder of all installed packages
+    before the standard library, and a package there could hide one of its modules.
     """
     home = str(Path(__file__).parents[3])
     kept = {
@@ -220,7 +222,10 @@ def _environment() -> dict[str, str]:
 
 
 def retried_without_memory(ask: Callable[[], T]) -> T:
-    """Ask once more after `EngineOutOfMemory`: what used the memory may be over by then. Raises: as `ask`."""
+    """Call `ask`. After `EngineOutOfMemory` call it once more, because more memory may be free by then.
+
+    Raises: as `ask`.
+    """
     try:
         return ask()
     except EngineOutOfMemory:

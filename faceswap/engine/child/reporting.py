@@ -1,4 +1,4 @@
-"""What the child process tells its parent: lines of JSON on the standard output it was started with."""
+"""Reports from the child process to its parent: lines of JSON on the child's original standard output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPORT_EVERY_S = 0.2
 
 
 class Reporter:
-    """Writes one JSON object a line: `progress` events, then one `done` or `error`. Any thread may call."""
+    """Writes one JSON object a line: `progress` events, then one `done` or `error`. Thread-safe."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -26,7 +26,7 @@ class Reporter:
         self._last_s = -_REPORT_EVERY_S
 
     def progress(self, share: float, frames: int) -> None:
-        """Report the share done, 0..1, at most five times a second and only when it has risen."""
+        """Report the finished share, 0..1. Writes at most five events a second, each with a higher share."""
         percent, now_s = round(100 * share, 2), time.monotonic()
         if percent > self._shown and now_s - self._last_s >= _REPORT_EVERY_S:
             self._shown, self._last_s = percent, now_s
@@ -45,14 +45,14 @@ class Reporter:
 
 
 def take_stdout() -> TextIO:
-    """Keep standard output for events. Whatever native code prints goes to standard error from now on."""
+    """Return standard output, for events. From then on, output of native code goes to standard error."""
     kept = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(kept, "w", encoding="utf-8")
 
 
 def reportable(error: Exception, spec: Spec[Any] | None) -> FaceSwapError:
-    """The error of ours that stands for any error of a task."""
+    """Return the `FaceSwapError` that reports the error of a task."""
     if isinstance(error, FaceSwapError):
         return error
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
@@ -63,7 +63,7 @@ def reportable(error: Exception, spec: Spec[Any] | None) -> FaceSwapError:
 
 
 def _ran_out_of_memory(error: Exception) -> bool:
-    """Python, OpenCV and thread creation each report it in their own way."""
+    """Whether memory ran out. Python, OpenCV and thread creation report this with different errors."""
     words = str(error).lower()
     return (
         isinstance(error, MemoryError) or "insufficient memory" in words or "can't start new thread" in words
@@ -71,7 +71,7 @@ def _ran_out_of_memory(error: Exception) -> bool:
 
 
 def _too_large(spec: Spec[Any]) -> FaceSwapError:
-    """The error that names the size of the file on which memory ran out."""
+    """The error that names the size of the file in pixels. `BadMedia` when the size cannot be read."""
     from faceswap.media import picture_info, sniff, video_size
 
     path, limits = spec.media_path, spec.limits.media

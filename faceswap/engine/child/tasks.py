@@ -1,4 +1,4 @@
-"""What the child process does for each spec. Every task imports the native libraries that it needs itself."""
+"""Carries out each spec in the child process. Each task imports the native libraries that it needs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from faceswap.engine.neural.weights import Fact
 
 Progress = Callable[[float, int], None]
-"""Called with the share done, 0..1, and the number of finished frames."""
+"""Called with the finished share, 0..1, and the number of finished frames."""
 
 
 def carry_out(spec: Spec[Any], progress: Progress) -> object:
-    """The result of one request, of the type that `spec.result_type()` names."""
+    """Carry out one request. Returns a result of the type `spec.result_type()`."""
     match spec:
         case SwapSpec():
             return _swap(spec, progress)
@@ -145,7 +145,7 @@ def _models(spec: ModelsSpec) -> ModelsResult:
 
 
 def _landmark_model(weights_dir: Path | None) -> Path:
-    """Raises: WeightsMissing."""
+    """The path of the face landmark model, which is downloaded if it is missing. Raises: WeightsMissing."""
     from faceswap.engine.face.models import landmarker_path
 
     return landmarker_path(weights_dir, lambda line: print(line, file=sys.stderr))

@@ -1,13 +1,16 @@
-"""The content gate: a function of the operator's that may refuse a file before a job is accepted.
+"""The content gate: a function of the operator that may refuse a file before a job is accepted.
 
-A gate is a function, named `module:function`, that is called once for each file:
+The settings name the gate as `module:function`. It is called once for each file:
 
     def gate(pictures: Iterator[SampledFrame]) -> str | None
 
-It looks at the pictures for as long as it needs and returns None, or the reason for a refusal, for the log.
-Of a picture it gets that picture; of a video a frame each second, or fewer of a long one, the first included.
-It runs in an engine's child process of its own, within its limits but not confined to its files, so it may
-load a model. When it crashes or cannot judge, the submission is refused.
+The gate reads as many of the pictures as it needs. It returns None to accept the file, or a reason to refuse
+it; the reason goes to the log. For a picture file it gets that picture. For a video it gets the first frame
+and then one frame each second, or fewer from a long video.
+
+Each call runs in its own child process of the engine. The limits of that process apply, but it is not
+confined to its files, so the gate may load a model. When the gate crashes or cannot judge, the submission is
+refused.
 """
 
 from __future__ import annotations
@@ -26,25 +29,28 @@ if TYPE_CHECKING:
     from faceswap.media import RGB, Limits
 
 BUILT_IN = {"nudenet": ("faceswap.engine.gate.nudity:gate", ("nudenet", "onnxruntime"))}
-"""What a short name stands for, and the packages that it needs and that are not installed with this one."""
+"""Maps the short name of a gate to its function and to the packages that the operator must install for it."""
 _EVERY_S = 1.0
 _PICTURES = 60
-"""Of one video, at most, beside the first."""
+"""How many frames of a video the gate gets at most, besides the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampledFrame:
     picture: RGB
-    """(H, W, 3) uint8 RGB, upright as shown."""
+    """(H, W, 3) uint8 RGB, upright."""
     time_s: float | None = None
-    """Of a frame of a video."""
+    """Time of the frame in its video; None for a picture file."""
 
 
 Gate = Callable[[Iterator[SampledFrame]], "str | None"]
 
 
 def require(name: str) -> None:
-    """Raises: GateUnavailable: there is no such gate here. Imports nothing but the packages it lies in."""
+    """Check that a gate is installed. Imports nothing except the packages that contain the gate's module.
+
+    Raises: GateUnavailable when it is not installed, or the name is not one of a gate.
+    """
     place, needed = BUILT_IN.get(name, (name, ()))
     module, _, function = place.partition(":")
     if not (module and function.isidentifier()):
@@ -59,7 +65,7 @@ def require(name: str) -> None:
 
 
 def judge(name: str, path: Path, limits: Limits) -> str | None:
-    """Why a gate refuses a file, or None.
+    """Ask a gate about a file. Returns its reason for a refusal, or None when it accepts the file.
 
     Raises:
         GateUnavailable: there is no such gate, or it failed.

@@ -1,7 +1,8 @@
-"""A content gate that refuses nakedness, by NudeNet's small detector (320 x 320 pixels, 18 classes).
+"""A content gate that refuses nudity, with NudeNet's small detector (320 x 320 pixels, 18 classes).
 
-The package `nudenet` ships the model. Its metadata says MIT, its LICENSE file AGPL-3.0: whoever installs it
-decides by the stricter one. Nothing of it is in this repository, and nothing here needs it.
+The package `nudenet` contains the model. Its metadata names the MIT licence, and its LICENSE file AGPL-3.0.
+An operator who installs it should follow the stricter one. This repository contains no part of that package,
+and everything except this gate works without it.
 
 Source: https://pypi.org/project/nudenet/
 """
@@ -28,7 +29,7 @@ EXPOSED = frozenset(
     }
 )
 SURE = 0.5
-"""Of the detector's scores, 0..1."""
+"""The least score of the detector, 0..1, at which a file is refused."""
 
 
 def gate(pictures: Iterator[SampledFrame]) -> str | None:
@@ -40,7 +41,7 @@ def gate(pictures: Iterator[SampledFrame]) -> str | None:
 
 
 def labels(picture: RGB) -> list[tuple[str, float]]:
-    """What the detector sees in a picture, with its scores."""
+    """The classes that the detector finds in an (H, W, 3) uint8 RGB picture, each with its score, 0..1."""
     bgr = np.ascontiguousarray(picture[:, :, ::-1])
     return [(str(found["class"]), float(found["score"])) for found in _detector().detect(bgr)]
 

@@ -1,4 +1,4 @@
-"""The marks found in a file. `faceswap.provenance` decides what they mean. Imports nothing heavy."""
+"""The marks found in a file. `faceswap.provenance` decides what they mean. Loads no native library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faceswap.media.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class FoundLabel:
-    """The visible label of an opening picture, and how well the picture shows it, -1..1."""
+    """The visible label that was found in a picture. `likeness` is its correlation with the pixels, -1..1."""
 
     label: Label
     likeness: float
@@ -26,7 +26,7 @@ class FoundMarks:
     size_bytes: int
     manifest: Manifest | None
     aigc: FoundAigc
-    """`count` 0 where the file is not `readable`."""
+    """Its `count` is 0 if the file is not `readable`."""
     label: FoundLabel | None = None
     readable: bool = True
     """Whether the picture, or the first one of a video, could be decoded."""

@@ -1,8 +1,8 @@
-"""The visible label: letters that say "made by AI", drawn into the planes of each frame before it is encoded.
+"""Draws the visible label, which says "made by AI", into the planes of each frame before it is encoded.
 
-The letters are ours (`fonts/label.otf`), because a machine need not have any that are Chinese. Their height
-is that of ink, not of the font, and never under `LEAST_SHARE` of the picture's short side. Only pixels of the
-label's box change.
+The font comes with this package (`fonts/label.otf`), because a machine may have no Chinese font. The height
+of the letters is that of the drawn pixels, not of the font. It is at least `LEAST_SHARE` of the picture's
+short side, unless the picture has no room for that. Only pixels in the label's box change.
 """
 
 from __future__ import annotations
@@ -22,47 +22,48 @@ from faceswap.engine.planes import F32, U8, Planes, as_f32
 from faceswap.media import Colour, VideoReader
 
 LEAST_SHARE = 0.05
-"""Height of the letters over the short side of the picture. Source: GB 45438-2025."""
+"""Required height of the letters as a share of the picture's short side. Source: GB 45438-2025."""
 SHARE = 0.053
-"""What is drawn: an encoder softens the rims."""
+"""The share that is drawn. It is larger than the required one, because an encoder blurs the edges."""
 LEAST_INK_PX = 10
-"""Under this nobody can read Chinese, however small the picture is."""
+"""Smallest height of the letters in pixels. Smaller Chinese letters cannot be read."""
 FOUND_AT = 0.6
-"""Correlation from which a label counts as found. Encoded at the lowest quality it has over 0.9; of 26
-pictures without one none had over 0.2."""
+"""Least correlation at which a label counts as found. A label that was encoded at the lowest quality has more
+than 0.9. Each of 26 pictures without a label had less than 0.2."""
 
 _FONT = Path(__file__).parent / "fonts" / "label.otf"
 _FULL = {"both": ("人工智能合成", "AI-generated"), "zh": ("人工智能合成",), "en": ("AI-generated",)}
 _SHORT = {"both": ("AI合成",), "zh": ("AI合成",), "en": ("AI-generated",)}
 _NARROW = {"both": ("AI", "合成"), "zh": ("AI", "合成"), "en": ("AI-", "gener", "ated")}
-"""For pictures that are too narrow for the others."""
+"""Lines for pictures that are too narrow for the other texts."""
 _CAP_EM = 0.733
-"""Height of a Latin capital; a Chinese character is higher."""
+"""Height of a Latin capital as a share of the font size. A Chinese character is higher."""
 _LINE_EM, _PAD_X_EM, _PAD_Y_EM, _STROKE_EM = 1.12, 0.28, 0.2, 0.1
 _PLATE = 0.68
-"""Opacity of the plate: white letters on it have a contrast of 6 even over white."""
+"""Opacity of the plate. White letters on it have a contrast ratio of 6 even over a white picture."""
 _MARGIN_SHARE = 0.02
 _LEAST_EM_PX = 6
 _AS_WELL = 0.05
 
 U16 = npt.NDArray[np.uint16]
 Matrix = Sequence[int]
-"""A display matrix, as `VideoReader.display_matrix` has it."""
+"""A display matrix in the form of `VideoReader.display_matrix`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelLook:
-    """How stored pixels are shown: `matrix` turns and mirrors them, `aspect` is the width of one."""
+    """How a player shows the stored pixels. `matrix` turns and mirrors them. `aspect` is the width of a pixel
+    over its height."""
 
     width: int
-    """As stored."""
+    """Width of the stored picture in pixels."""
     height: int
     matrix: Matrix | None = None
     aspect: float = 1.0
 
     @classmethod
     def of(cls, reader: VideoReader) -> LabelLook:
-        """Known once the first frame is decoded."""
+        """The look of a video. Call it after the first frame was decoded."""
         aspect = reader.stream.sample_aspect_ratio
         return cls(reader.width, reader.height, reader.display_matrix, float(aspect) if aspect else 1.0)
 
@@ -72,17 +73,17 @@ class LabelLook:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height as shown, in stored pixels."""
+        """Width and height of the shown picture, in stored pixels."""
         return (self.height, self.width) if self.turned else (self.width, self.height)
 
     @property
     def short_px(self) -> float:
-        """The short side in units of what is a pixel's height on the screen where letters stand upright."""
+        """Length of the short side. The unit is the height that a stored pixel has in the shown picture."""
         short = min(self.width * self.aspect, self.height)
         return short / self.aspect if self.turned else short
 
     def stored(self, picture: F32) -> F32:
-        """A picture that stands upright on the screen, as it has to lie in the file.
+        """Turn and mirror a picture that is upright on the screen into the orientation of the stored pixels.
 
         Source: ISO/IEC 14496-12, 6.2.2: (x, y) is shown at (ax + cy, bx + dy).
         """
@@ -94,7 +95,7 @@ class LabelLook:
         return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
     def place(self, x: int, y: int, width: int, height: int) -> tuple[int, int]:
-        """The stored corner of a box that is shown at (x, y) with that size."""
+        """The top left corner, in the stored picture, of a box that is shown at (x, y) with this size."""
         if self.matrix is None:
             return x, y
         a, b, _, c, d = self.matrix[:5]
@@ -108,32 +109,33 @@ class LabelLook:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """One label ready to be put on: of each pixel `keep` 256ths stay, and `luma` is added.
+    """One label that is ready to be drawn. Each pixel of the picture is multiplied by `keep`, and `luma` of
+    white is added.
 
-    `ink_px` is the height of its Latin capitals; Chinese letters are higher.
+    `ink_px` is the height of its Latin capitals in pixels; Chinese letters are higher.
     """
 
     x: int
     y: int
     keep: F32
-    """(h, w) 0..1, as stored."""
+    """(h, w) 0..1, in the orientation of the stored pixels."""
     luma: F32
-    """(h, w) 0..1 of white."""
+    """(h, w) 0..1, a share of white."""
     ink_px: float
 
     @property
     def box(self) -> tuple[slice, slice]:
-        """Rows and columns."""
+        """The rows and columns of the label in the stored picture."""
         height, width = self.keep.shape
         return slice(self.y, self.y + height), slice(self.x, self.x + width)
 
     def on_rgb(self, picture: U8) -> None:
-        """Change an (H, W, 3) uint8 picture in place."""
+        """Draw the label into an (H, W, 3) uint8 picture, in place."""
         box = picture[self.box]
         box[:] = np.rint(box * self.keep[..., None] + 255 * self.luma[..., None]).astype(np.uint8)
 
     def likeness(self, picture: U8) -> float:
-        """-1..1: how well (H, W) luma, or an (H, W, 3) picture, shows this label where it would be."""
+        """Correlation, -1..1, of this label with its box in `picture`, which is (H, W) luma or (H, W, 3)."""
         found = picture[self.box].astype(np.float32)
         if found.ndim == 3:
             found = found.mean(2)
@@ -148,7 +150,7 @@ class Stamp:
 
 
 class Labeller:
-    """Puts a label on the frames of one video: `stamp` each of them, in order. One thread."""
+    """Draws a label on the frames of one video. Call `stamp` for each frame in order, from one thread."""
 
     def __init__(self, label: Label, shown: LabelLook, colour: Colour) -> None:
         self._opening = _Fixed(opening_stamp(label, shown), colour)
@@ -157,7 +159,7 @@ class Labeller:
         self._begin_s: float | None = None
 
     def stamp(self, planes: Planes, time_s: float) -> None:
-        """Change writable planes in place; `time_s` is that of the frame."""
+        """Draw the label into writable planes, in place. `time_s` is the time of the frame."""
         if self._begin_s is None:
             self._begin_s = time_s
         opening = time_s - self._begin_s < self._until_s
@@ -194,7 +196,7 @@ def _mix(plane: U8, keep: U16, add: U16) -> None:
 
 
 def opening_stamp(label: Label, shown: LabelLook) -> Stamp:
-    """All the words, as far as the picture has room for them."""
+    """The stamp with all the words, or with the short or narrow text if the picture has no room for them."""
     return _stamp(label, shown, (_FULL[label.words], _SHORT[label.words]))
 
 
@@ -203,9 +205,12 @@ def short_stamp(label: Label, shown: LabelLook) -> Stamp:
 
 
 def find_label(picture: U8, shown: LabelLook, label: Label | None = None) -> tuple[Label, float] | None:
-    """The label of an opening picture, (H, W) luma or (H, W, 3) as stored; None when there is none.
+    """Find the label in a picture or in the first picture of a video. Returns it with its likeness.
 
-    Looks for `label`, or for each that could be.
+    Returns None when there is none.
+
+    `picture` is (H, W) luma or (H, W, 3), with the stored pixels. The function looks for `label` only, or for
+    every possible label when it is None.
     """
     candidates = [label] if label else list(_every_label())
     stamps = [(found, opening_stamp(found, shown)) for found in candidates]
@@ -213,7 +218,7 @@ def find_label(picture: U8, shown: LabelLook, label: Label | None = None) -> tup
     best = max(score for _, score, _ in scored)
     if best < FOUND_AT:
         return None
-    # One label may be part of another: of those that fit equally well the largest is meant.
+    # One label may be a part of another one. Of those that fit equally well, the largest is the right one.
     found, score, _ = max((each for each in scored if each[1] > best - _AS_WELL), key=lambda each: each[2])
     return found, score
 
@@ -263,7 +268,7 @@ def _fits(drawn: _Drawn, room: tuple[int, int]) -> bool:
 
 @lru_cache(maxsize=64)
 def _drawn(lines: tuple[str, ...], em: int, style: Style) -> _Drawn:
-    """Lines of text as they stand on the screen, with even sides."""
+    """Draw lines of text, upright, into a box with even width and height. `em` is the font size in pixels."""
     font = ImageFont.truetype(str(_FONT), em, layout_engine=ImageFont.Layout.BASIC)
     pad_x, pad_y, step = math.ceil(_PAD_X_EM * em), math.ceil(_PAD_Y_EM * em), math.ceil(_LINE_EM * em)
     boxes = [font.getbbox(line, anchor="ls") for line in lines]

@@ -1,4 +1,4 @@
-"""What a result is marked with while it is encoded. Pure; imports nothing that decodes pixels."""
+"""The labels that the engine adds to a result while it encodes. Pure; imports nothing that decodes pixels."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ PLACES: tuple[Place, ...] = get_args(Place)
 STYLES: tuple[Style, ...] = get_args(Style)
 OPENING_S = 3.0
 LEAST_OPENING_S = 2.0
-"""At normal speed. Source: GB 45438-2025."""
+"""Least time in seconds, at normal speed, that a video shows all the words. Source: GB 45438-2025."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The visible label: all its words while a video opens, and on a picture; a short mark after that."""
+    """The visible label. A picture and the first `opening_s` of a video show all its words. The rest of a
+    video shows a short text."""
 
     words: Words = "both"
     place: Place = "bottom-right"
-    """In the picture as it is shown."""
+    """The corner of the picture as a player shows it."""
     style: Style = "plate"
-    """White letters on a dark plate, or with a dark outline."""
+    """White letters on a dark plate, or white letters with a dark outline."""
     opening_s: float = OPENING_S
 
     @classmethod
@@ -50,14 +51,15 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """`label` is None when the user asked for no visible label. `aigc` is the text of the metadata label."""
+    """The labels of one result. `label` is None when the user asked for no visible label. `aigc` is the text
+    of the metadata label."""
 
     label: Label | None
     aigc: str
 
     @classmethod
     def of(cls, raw: object) -> Marking:
-        """Read what `codec.encode` wrote. Only null leaves the label out.
+        """Read what `codec.encode` wrote. `label` becomes None only if it is null, not if it is missing.
 
         Raises: InvalidRequest.
         """

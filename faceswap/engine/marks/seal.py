@@ -1,6 +1,6 @@
-"""The marks of a finished file: the last of them put on, all of them read back. For the child process.
+"""Signs a finished file and reads all its marks back. Runs in the child process.
 
-It reports what it finds; `faceswap.provenance` decides what that means.
+It only reports the marks; `faceswap.provenance` decides what they mean.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def seal(
     label: Label | None,
     limits: Limits,
 ) -> FoundMarks:
-    """Sign a result, which nothing may change afterwards, and read all its marks back.
+    """Sign `source`, write the signed file to `result`, and read all its marks back. Nothing may change the
+    signed file afterwards.
 
     Raises: MarksMissing, BadMedia.
     """
@@ -42,9 +43,9 @@ def seal(
 
 
 def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = None) -> FoundMarks:
-    """What a file carries. `label` is the one to look for, where it is known.
+    """Read the marks of a file. `label` is the visible label to look for, if the caller knows it.
 
-    Raises: UnsupportedMedia; damage behind the first bytes is a fact, not an error.
+    Raises: UnsupportedMedia. A damaged file raises nothing; the result says that it is not `readable`.
     """
     kind, name = sniff(path)
     manifest = read_manifest(path, anchors)
@@ -54,13 +55,13 @@ def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = N
     try:
         found = replace(found, aigc=read_aigc(path, limits))
         visible = find_label(*_opening(path, kind, limits), label)
-    except (BadMedia, MemoryError):  # a damaged header may ask for any amount
+    except (BadMedia, MemoryError):  # a damaged header may make the decoder ask for any amount of memory
         return replace(found, readable=False)
     return replace(found, label=FoundLabel(visible[0], round(visible[1], 3)) if visible else None)
 
 
 def _said(manifest: Manifest) -> Label | None:
-    """The label that the manifest names; None when it names none, or was damaged there."""
+    """The label that the manifest names. None when it names none or names one that cannot be read."""
     try:
         return Label.of(manifest.swap["label"]) if manifest.swap.get("label") else None
     except InvalidRequest:
@@ -68,7 +69,7 @@ def _said(manifest: Manifest) -> Label | None:
 
 
 def _opening(path: Path, kind: str, limits: Limits) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], LabelLook]:
-    """The picture, or the first one of a video, as stored, and how it is shown."""
+    """The stored pixels of a picture, or of the first picture of a video, and how a player shows them."""
     if kind == "image":
         picture = read_picture(path, limits)
         return picture, LabelLook(picture.shape[1], picture.shape[0])
