@@ -1,9 +1,9 @@
 """Describes how a face looks, as numbers that tell apart the people of one picture or video.
 
 It uses no learned weights. The face is unrolled onto the texture coordinates of the canonical mesh, which
-removes pose and expression. Each place is then divided by the contrast around it, which removes the effect
-of the light. The result is a grid of 16 x 16 numbers that shows where eyes, brows, nostrils, lips, folds and
-beard are. Two more numbers give the tint of the skin.
+removes pose and expression. The difference of each place from its surroundings is then divided by the
+contrast there, which removes the effect of the light. The result is a grid of 16 x 16 numbers that shows
+where eyes, brows, nostrils, lips, folds and beard are. Two more numbers give the tint of the skin.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _SURE = 0.99
 """A person needs a sighting with a presence above this. Folds, and half faces at an edge, never reach it."""
 _NEAREST = 3
 _STRANGER = 1.1
-"""A face is not a person if the distance between their looks is above this."""
+"""A face does not belong to a person if its distance from their looks is above this."""
 _LOOK_EVERY = 3
 """A track that is well known is compared with the people only once in so many measured frames."""
 _MEMORY = 8
@@ -241,8 +241,8 @@ class _Evidence:
         self._waited = 0
 
     def wants_more(self) -> bool:
-        """Whether to compare this frame's face with the people. At first every frame is compared. Later only
-        some are, because a tracker may jump to another person where two faces meet.
+        """Whether to compare this frame's face with the people. At first every frame is compared, later only
+        some. It never stops, because a tracker may jump to another person where two faces meet.
         """
         self._waited += 1
         return self._count < _MEMORY or self._waited >= _LOOK_EVERY
