@@ -135,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         try:
             assert server.stdout
-            server.stdout.readline()  # it says where it is once it answers
+            server.stdout.readline()  # the server prints its address when it is ready
             for tabs in chosen.tabs:
                 for busy in (False, True):
                     run = measure(port, server.pid, store, tabs, chosen.seconds, busy=busy)

@@ -168,8 +168,8 @@ def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOut
     """Call `run` with the engine that was asked for.
 
     `auto` means the neural engine if weights and a GPU are there. If it raises `NeuralUnavailable`, the mesh
-    engine does the work, and a note says why. A missing enhancer adds a
-    note. If the enhancer fails with the mesh engine, the faces are not enhanced, and a note says so.
+    engine does the work, and a note says why. A missing enhancer adds a note. If the enhancer fails with the
+    mesh engine, the faces are not enhanced, and a note says so.
 
     Raises:
         NeuralUnavailable: `neural` was asked for and cannot be used.

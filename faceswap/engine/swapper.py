@@ -1,4 +1,5 @@
-"""The interface of swappers, which put a source face onto others, alone or in batches. Combines swappers."""
+"""The interface of swappers, which put a source face onto others, alone or in batches, and a swapper that
+combines several sources."""
 
 from __future__ import annotations
 

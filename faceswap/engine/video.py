@@ -155,7 +155,7 @@ class _Stopped(Exception):
 
 
 class _Pipe:
-    """A queue of a few items between two stages. It has an end, and `break_off` stops both stages."""
+    """A queue of a few items between two stages. `end` closes it. `break_off` makes both stages stop."""
 
     def __init__(self) -> None:
         self._items: queue.Queue[object] = queue.Queue(_QUEUE_LENGTH)

@@ -35,8 +35,8 @@ _PRESENCE_AFTER_CHANGE = 0.9
 _REPEAT_LUMA = 0.6
 _STILL_LUMA = 5.0
 _UNMEASURED_AT_MOST = 2
-"""Frames in a row that need no measurement, at most. Smoothing looks three frames ahead and back, and must
-find measured frames on both sides."""
+"""Most frames in a row in which a still face is not measured. Smoothing looks three frames ahead and back,
+and must find measured frames on both sides."""
 _THUMBNAIL = (48, 48)
 _FACE_IN_VIEW = np.hypot(*np.meshgrid((np.arange(48) - 23.5) / 17, (np.arange(48) - 23.5) / 21)) < 1
 """(48, 48) bool: the part of a thumbnail that the face itself fills."""
@@ -104,7 +104,7 @@ class Tracker:
     def _recognised(self, planes: Planes) -> list[_Followed]:
         """The followed faces that are still there after the picture has changed a lot.
 
-        If the camera moved, they are. After a cut there are no faces at the same places, or they look
+        After a fast move of the camera, they are still there. After a cut there are none, or they look
         different.
         """
         if not self._followed:
@@ -116,9 +116,7 @@ class Tracker:
                 found = self._landmarker.find(planes, region)
                 if found.presence < _PRESENCE_TO_STAY:
                     continue
-                found = self._landmarker.find(
-                    planes, found.region
-                )  # its own region fits better than that one
+                found = self._landmarker.find(planes, found.region)  # its own region fits better
                 view = _view(planes, found.region)
                 if (
                     found.presence >= _PRESENCE_AFTER_CHANGE

@@ -13,7 +13,7 @@ from faceswap.engine.planes import F32, U8, as_f32
 _FINEST = 0.006
 """Standard deviation of the blur that removes the finest details, as a share of the height of the box."""
 _FINEST_PX = 0.8
-"""The smallest such standard deviation, in pixels."""
+"""Smallest standard deviation of that blur, in pixels."""
 _WIDE = 2.0
 _FLOOR = 0.1
 """Strength of details that nobody can see, in levels of luma."""

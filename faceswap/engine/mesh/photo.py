@@ -29,7 +29,7 @@ _PHOTO = Colour(full_range=True)
 
 
 def skin_weights(mesh: FaceMesh) -> F32:
-    """(468,) 1 on plain skin, and 0 on features and at the rim, where the light cannot be measured."""
+    """(468,) weights for measuring light: 1 on plain skin, less near the rim, 0 on the rim and features."""
     weights = np.ones(MESH_POINTS, np.float32)
     weights[[*RIGHT_EYE, *LEFT_EYE, *LIPS_INNER, *LIPS_OUTER, *RIGHT_BROW, *LEFT_BROW]] = 0
     weights[mesh.rings == 0] = 0
