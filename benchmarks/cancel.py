@@ -1,4 +1,4 @@
-"""How long a cancel takes, on this machine and in the cloud.
+"""Measures how long a cancel takes, on this machine and in the cloud.
 
     python -m benchmarks.cancel [--times 50]        about six minutes on 2 cores
 
@@ -12,8 +12,8 @@ until:
 
 The cloud is the emulator of the tests, with the worker of the real RunPod SDK and a real S3 server, all on
 this machine. The time that the network and RunPod's own servers add is not measured. In the second row of
-the cloud RunPod says "cancelled" but the worker is never told; it finds the marker in the bucket, where it
-looks every 2 s.
+the cloud RunPod answers "cancelled" but does not tell the worker. The worker finds the marker in the bucket,
+which it checks every 2 s.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Bench:
         return answer.raise_for_status().json()["data"]["fileId"]
 
     def one(self, *, remote: bool) -> dict[str, float]:
-        """Seconds from a click to each thing that it leads to."""
+        """Cancel one job. Returns the seconds from the click to each event of `WATCH`."""
         answer = self._app.api.post("/api/process/single-video", json=self._order)
         job_id = answer.raise_for_status().json()["data"]["jobId"]
         wait_until(self._engines, "an engine computes", PATIENCE_S)

@@ -1,4 +1,4 @@
-"""The clips for the measurements: a man who talks, with sound, of any length and size."""
+"""Makes clips for the measurements: a man who talks, with sound, in any length and size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ _LENGTH_S = 2.4
 
 
 def looped(folder: Path, size: tuple[int, int], seconds: float) -> Path:
-    """H.264 with AAC of `size` (width, height), made once in `folder`; whole loops of 2.4 s."""
+    """An MP4 with H.264 and AAC, made once in `folder`. It repeats a clip of 2.4 s, so `seconds` is rounded.
+
+    `size` is (width, height).
+    """
     path = folder / f"{size[1]}-{seconds:.0f}.mp4"
     if not path.exists():
         transcode(

@@ -1,12 +1,12 @@
-"""How fast the engine is, how much memory it takes, and how well it swaps.
+"""Measures how fast the engine is, how much memory it takes, and how well it swaps.
 
-    python -m benchmarks.engine             all of it, about ten minutes on 2 cores
+    python -m benchmarks.engine             everything, about ten minutes on 2 cores
     python -m benchmarks.engine --quick     10 s clips only, no quality
     python -m benchmarks.engine --engine neural --models-dir DIR
                                             speed with your own weights, as a row of docs/neural-engine.md
 
-The clips are made from packaged media by looping and scaling. Beside each speed stands the speed of decoding
-and encoding alone, measured just before, so that the ratio of both does not depend on the machine.
+The clips are made from packaged media by looping and scaling. With each speed, the benchmark prints the speed
+of decoding and encoding alone, measured just before. The ratio of both does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Bench:
         )
 
     def neural(self, seconds: float, models_dir: Path, enhance: bool) -> None:
-        """One row of Markdown: frames per second, and in brackets those of decoding and encoding alone."""
+        """Print a row of Markdown: frames per second, and in brackets those of only decoding and encoding."""
         extra = ["--models-dir", str(models_dir), *(["--enhance"] if enhance else [])]
         cells: list[str] = []
         name = device = ""
@@ -227,7 +227,7 @@ def fps(figures: dict[str, Any]) -> float:
 def measure(
     mode: str, clip: str, source: str, model: str, faces: str, models_dir: Path | None, enhance: bool
 ) -> None:
-    """Run the pipeline, or only decoding and encoding, and print the figures. Has its own process."""
+    """Run the pipeline, or only parts of it, and print the figures as JSON. Runs in a process of its own."""
     limit_resources(child.LIMITS, lambda: mode == "neural")
     import cv2
 
@@ -274,7 +274,7 @@ def measure(
 
 
 def device(engine: Any) -> str:
-    """What computed the networks: the GPU's own name where it has one."""
+    """The name of the device that computed the networks: of the GPU for CUDA, else of the provider."""
     provider = getattr(engine, "provider", None) or "CPU"
     if provider.startswith("CUDA"):
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
@@ -299,7 +299,7 @@ class Nothing:
 
 
 def three_faces(clip: Path, path: Path) -> Path:
-    """1280 x 720: the clip's face three times side by side."""
+    """Make a clip of 1280 x 720 that shows the clip's face three times, side by side."""
     clock = Fraction(1, 30)
     with av.open(str(clip)) as source, av.open(str(path), "w") as out:
         stream: Any = out.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "18"})

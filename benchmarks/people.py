@@ -1,8 +1,9 @@
-"""How well the appearance of faces tells people apart: `python -m benchmarks.people`.
+"""Measures how well the appearance of faces tells people apart: `python -m benchmarks.people`.
 
-The faces are those of three people in packaged videos, at least a second apart, and of six people in
-pictures under changed light, size and noise. At the equal error rate, the share of pairs of one person that
-are taken for two people equals the share of pairs of two people that are taken for one.
+It uses the faces of three people in packaged videos, and of six people in pictures with changed light, size
+and noise. Two faces of one person in a video are at least a second apart. At the equal error rate, the share
+of pairs of one person that are taken for two people equals the share of pairs of two people that are taken
+for one.
 """
 
 from __future__ import annotations

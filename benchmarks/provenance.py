@@ -1,9 +1,11 @@
-"""What the marks of a result cost: `python -m benchmarks.provenance [--seconds 60] [--rounds 3]`.
+"""Measures how much time the marks of a result cost.
 
-Swaps a 720p video of that length with the visible label and the metadata label, and without them, in turns,
-each in a child process as a job does. Then it signs the result and reads all marks back. Prints medians,
-and the time that the marks add, in percent of the job. Each pair of neighbouring runs is compared, so that
-the percentage does not depend on the machine.
+    python -m benchmarks.provenance [--seconds 60] [--rounds 3]
+
+It swaps a 720p video of that length with the visible label and the metadata label, and without them, in
+turns. Each run is a child process, as in a job. Then it signs the result and reads all marks back. It prints
+medians, and the time that the marks add, in percent of the job. It compares each run with its neighbour, so
+that the percentage does not depend on the machine.
 """
 
 from __future__ import annotations

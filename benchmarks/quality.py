@@ -1,16 +1,16 @@
-"""How real the default engine's swaps look, by judges that the engine does not use.
+"""Measures how real the mesh engine's swaps look, frame by frame.
 
     python -m benchmarks.quality                      on packaged and generated media
     python -m benchmarks.quality --media DIR          on your own clips and photos
     python -m benchmarks.quality --only hand,pan      some of the pairs
-    python -m benchmarks.quality --sheets DIR         where the contact sheets go
+    python -m benchmarks.quality --sheets DIR         folder for the contact sheets
 
-One row for each pair of a photo and a clip, and one contact sheet to be looked at: no figure sees everything.
-The results are encoded without loss, so that a changed pixel is one that the engine changed. In a folder of
-your own, `pairs.txt` says which photo goes with which clip ("photo clip" in each line); without it each clip
-gets a photo in turn.
+It prints one row for each pair of a photo and a clip. It also makes one contact sheet for each pair. Look at
+it, because no figure shows everything. The results are encoded without loss, so that each changed pixel was
+changed by the engine. In your own folder, `pairs.txt` says which photo goes with which clip ("photo clip" on
+each line). Without that file, each clip gets a photo in turn.
 
-Identity is judged by dlib's recogniser; landmarks, pose, gaze and expression by MediaPipe's models, run on
+dlib's recogniser judges identity. MediaPipe's models judge landmarks, pose, gaze and expression. They run on
 each frame anew, without the engine's tracking and smoothing.
 """
 
@@ -107,8 +107,9 @@ def _mean(_: str, values: Sequence[float | None]) -> float | None:
 
 
 def _worst(column: str, values: Sequence[float | None]) -> float | None:
-    """Most columns count faults; of those in which more is better, the least, and of ratios what is furthest
-    from 1."""
+    """The worst value of a column. Most columns measure faults, so it is the largest value. Where more is
+    better it is the smallest, for `sharpness` the one furthest from 1, and for `luma_shift` from 0.
+    """
     known = [value for value in values if value is not None]
     if not known:
         return None

@@ -1,7 +1,7 @@
-"""What the job store costs: `python -m benchmarks.store`.
+"""Measures how fast the job store is: `python -m benchmarks.store`.
 
-Prints the time to list 20 active jobs among 100 and among 100,000 finished ones. Prints how many jobs a
-second can be created, and moved through their states, by one process and by four, on this machine's disk.
+It prints the time to list 20 active jobs among 100 and among 100,000 finished ones. It also prints how many
+jobs a second one process and four processes can create and move through their states, on this machine's disk.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PROCESSES = 4
 
 
 def seconds_each(work: Callable[[], object], times: int) -> tuple[float, float]:
-    """Median and 99th percentile of one call."""
+    """Call `work` many times. Returns the median and the 99th percentile of one call, in seconds."""
     taken: list[float] = []
     for _ in range(times):
         start = time.perf_counter()
@@ -35,7 +35,7 @@ def seconds_each(work: Callable[[], object], times: int) -> tuple[float, float]:
 
 
 def rate(work: Callable[[], object], seconds: float = RATE_S) -> float:
-    """Calls a second."""
+    """Call `work` for some seconds. Returns the number of calls a second."""
     start = time.perf_counter()
     calls = 0
     while (taken := time.perf_counter() - start) < seconds:

@@ -1,8 +1,8 @@
-"""What swaps the pixels. It knows files and faces, and nothing of jobs.
+"""The engine: finds faces and swaps them. It works on files and faces and knows nothing about jobs.
 
-`detect_faces`, `swap_image` and `swap_video` decode untrusted files with native code: the app reaches them
-through the child process `python -m faceswap.engine` (see `child/`). The names are imported on first use,
-so that the app around that process loads none of it.
+`detect_faces`, `swap_image` and `swap_video` decode untrusted files with native code. The app
+therefore calls them only in the child process `python -m faceswap.engine` (see `child/`). The names are
+imported on first use, so that the app's own process loads none of that code.
 """
 
 from __future__ import annotations

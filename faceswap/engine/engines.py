@@ -44,9 +44,9 @@ class Engine(Protocol):
     name: str
     """`mesh`, or `neural:` and the name of the swap model."""
     facts: Sequence[Fact]
-    """The weights it uses."""
+    """The weights files that it uses."""
     provider: str | None
-    """Where its networks are computed."""
+    """The onnxruntime provider that computes its networks; None if it has none."""
     samples_shapes: bool
     """Whether `meet` needs the resting shapes of a video's faces, sampled beforehand."""
 
@@ -69,7 +69,7 @@ class NeuralEngine:
     samples_shapes = False
 
     def __init__(self, weights: WeightsFolder, provider: str) -> None:
-        """Load what swapping needs. Raises: NeuralUnavailable."""
+        """Load the networks that swapping needs. Raises: NeuralUnavailable."""
         if not installed():
             raise NeuralNotInstalled
         swap = weights.need(Role.SWAPPER)
@@ -96,15 +96,15 @@ class NeuralEngine:
         return Repainter(self._network, mesh, self._identity.of(source))
 
     def try_out(self) -> None:
-        """Raises: NeuralUnavailable."""
+        """Run the swap network once on a grey picture. Raises: NeuralUnavailable."""
         self._network.try_out(self._identity.example())
 
 
 class EnhancingEngine:
-    """Another engine whose faces a face enhancer repaints."""
+    """Runs another engine, and then a face enhancer on each face that it swapped."""
 
     def __init__(self, engine: Engine, enhancer: WeightsFile, provider: str) -> None:
-        """Raises: NeuralUnavailable."""
+        """Load the enhancer. Raises: NeuralUnavailable."""
         self.name, self.samples_shapes = engine.name, engine.samples_shapes
         self.facts: Sequence[Fact] = [*engine.facts, fact_of(enhancer)]
         self._engine = engine
@@ -117,7 +117,7 @@ class EnhancingEngine:
         return Enhancing(self._engine.swapper(source, mesh), Repainter(self._network, mesh))
 
     def try_out(self) -> None:
-        """Only the enhancer. Raises: NeuralUnavailable."""
+        """Run only the enhancer once on a grey picture. Raises: NeuralUnavailable."""
         self._network.try_out(None)
 
 
@@ -131,12 +131,12 @@ def _projection(swap: WeightsFile) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
-    """Which engine a job asked for."""
+    """The engine that a job asked for."""
 
     engine: EngineChoice = "auto"
     enhance: bool = False
     provider: str = ""
-    """A client's word for where to compute, such as `cpu`; "" is the best there is."""
+    """Where the client wants to compute, such as `cpu` or `cuda`. "" means the best device that there is."""
     models_dir: Path | None = None
 
     @classmethod
@@ -152,21 +152,24 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class EngineOutcome(Generic[R]):
-    """What was done, by which engine, and what of the request was not to be had."""
+    """The result of a run, the engine that made it, and `notes` about parts of the request that it could not
+    fulfil.
+    """
 
     result: R
     engine: str
     facts: Sequence[Fact]
     notes: tuple[str, ...]
     provider: str | None = None
-    """Where the networks were computed."""
+    """The onnxruntime provider that computed the networks; None if there were none."""
 
 
 def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOutcome[R]:
     """Call `run` with the engine that was asked for.
 
     `auto` means the neural engine if weights and a GPU are there. If it raises `NeuralUnavailable`, the mesh
-    engine does the work, and a note says why. A missing enhancer is a note, too.
+    engine does the work, and a note says why. A missing enhancer adds a note. If the enhancer fails with the
+    mesh engine, the faces are not enhanced, and a note says so.
 
     Raises:
         NeuralUnavailable: `neural` was asked for and cannot be used.

@@ -1,4 +1,4 @@
-"""One picture or one video, from files to a file."""
+"""Swaps the faces of one picture or one video. Reads the source and target files and writes a result file."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from faceswap.media import Frame, Limits, VideoReader, VideoWriter, picture_note
 from faceswap.swap_result import SwapResult
 
 MANY = 8
-"""Faces followed at most in one frame of a video."""
+"""Most faces that are followed in one frame of a video."""
 
 REDUCED_FPS = 30.0
-"""Frames a second at most where the target's rate need not be kept."""
+"""Most frames a second of a result that need not keep the target's frame rate."""
 
 Progress = Callable[[float, int], None]
-"""Called with the share done, 0..1, and the number of finished frames."""
+"""Called with the share of the video that is done, 0..1, and the number of finished frames."""
 
 
 class Sources:
-    """The faces to put in, each found in its photo once, and what puts them onto others."""
+    """The source faces of a job, each found once in its photo, and the swappers that put them onto others."""
 
     def __init__(
         self,
@@ -50,7 +50,12 @@ class Sources:
         options: Options,
         engine: Engine | None = None,
     ) -> None:
-        """The mesh engine unless another is given. Raises: NoFaceFound, role "source"; BadMedia."""
+        """`sources` maps the id of a target face, or `ONLY`, to a photo. `engine` is the mesh engine if None.
+
+        Raises:
+            NoFaceFound: a photo shows no face; role "source".
+            BadMedia: a photo is damaged, not a picture, or over the limits.
+        """
         self.engine = engine or MeshEngine()
         self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
         self.appearance = Appearance(self.mesh)
@@ -72,7 +77,7 @@ class Sources:
         return ONLY not in self._swappers
 
     def swapper(self, face_of: Callable[[int], str]) -> FaceSwapper:
-        """`face_of` a track says whose source it gets."""
+        """The swapper for all sources. `face_of` returns the key of the source that a track gets."""
         if not self.mapped:
             return self._swappers[ONLY]
         return EachItsOwn(self._swappers, face_of)
@@ -81,8 +86,8 @@ class Sources:
         """Change a (H, W, 3) RGB picture in place.
 
         Raises:
-            UnknownFace: a source is for a face that is not there.
-            NoFaceFound: role "target": there is none, or none that can be swapped.
+            UnknownFace: a source is for a face that the picture does not show.
+            NoFaceFound: the picture shows no face that can be swapped; role "target".
         """
         cropped = even(picture)
         planes = Planes.from_rgb(cropped)
@@ -96,11 +101,11 @@ class Sources:
         before = to_rgb(planes)
         if not self.swap_at_once(planes, swapper, {track: faces[track].landmarks for track in wanted}):
             raise NoFaceFound(role="target")
-        # Only what the swap changed is carried over, so that the rest keeps every bit and its full chroma.
+        # Only the changes are added to the picture, so that all other pixels stay exact, with full chroma.
         cropped[:] = np.rint(cropped + (to_rgb(planes) - before)).clip(0, 255).astype(np.uint8)
 
     def swap_at_once(self, planes: Planes, swapper: FaceSwapper, faces: Mapping[int, F32]) -> bool:
-        """Swap the faces of a single picture, by track; False when none was changed."""
+        """Swap the faces of a single picture. `faces` maps tracks to landmarks. False if none was changed."""
         for track, landmarks in faces.items():
             swapper.meet(track, self.mesh.pose(landmarks).to_neutral(landmarks))
         return any(swap_together(swapper, [FaceInFrame(planes, *face) for face in faces.items()]))
@@ -117,12 +122,14 @@ def swap_image(
     *,
     marking: Marking | None = None,
 ) -> SwapResult:
-    """Put the face of `sources[""]` onto the largest face of `target`, or onto all; or each of `sources` onto
-    the face of its id. `result` is a PNG with the marks of `marking`.
+    """Swap faces of the picture `target`. `result` is a PNG with the marks of `marking`.
+
+    `sources` maps the id of a face of `target` to the photo of the face that replaces it. If its only key is
+    "", that photo goes onto the largest face, or onto all faces with `options.many_faces`.
 
     Raises:
-        NoFaceFound: role "source" or "target".
-        UnknownFace: a source is for a face that is not there.
+        NoFaceFound: a source shows no face (role "source"), or the target none to be swapped ("target").
+        UnknownFace: a source is for a face that the target does not show.
         BadMedia: a file is damaged, not a picture, or over the limits.
     """
     limits, options = limits or Limits(), options or Options()
@@ -150,14 +157,17 @@ def swap_video(
     *,
     marking: Marking | None = None,
 ) -> SwapResult:
-    """Put the face of `sources[""]` onto the largest face of every frame of `target`, or onto all; or each of
-    `sources` onto the person of its id, whom `people` may describe.
+    """Swap faces of the video `target`. `result` is an MP4 with the target's frame times, size, rotation and
+    sound, and the marks of `marking`.
 
-    `result` is an MP4 with the target's clock, size, rotation and sound, and the marks of `marking`.
+    `sources` maps the id of a person of `target` to the photo of the face that they get. If its only key is
+    "", that photo goes onto the largest face of every frame, or onto all faces with `options.many_faces`.
+    `people` is the file in which `numbered_faces` saved the people of this video. If it is None or cannot be
+    used, they are detected again.
 
     Raises:
-        NoFaceFound: role "source"; or "target" when no frame shows a face that can be swapped.
-        UnknownFace: a source is for a person who is not there.
+        NoFaceFound: no face in a source (role "source"), or none in any frame that can be swapped ("target").
+        UnknownFace: a source is for a person whom the target does not show.
         BadMedia: a file is damaged, not of the right kind, or over the limits.
     """
     limits, options = limits or Limits(), options or Options()
@@ -203,7 +213,9 @@ def swap_video(
 
 
 class _Labelling:
-    """Labels the frames of a video. How they are shown is known with the first one."""
+    """Puts the visible label on the frames of a video. It is prepared with the first frame, because only then
+    is it known how the frames are shown.
+    """
 
     def __init__(self, label: Label, reader: VideoReader) -> None:
         self._label, self._reader = label, reader
@@ -219,11 +231,11 @@ class _Labelling:
 def _share(frame: Frame, count: int, reader: VideoReader) -> float:
     if reader.duration_s:
         return min(1.0, frame.time_s / reader.duration_s)
-    return count / (count + 300)  # of unknown length: rising, never done
+    return count / (count + 300)  # the length is unknown: the share rises but never reaches 1
 
 
 def known_people(target: Path, limits: Limits, ready: Sources, kept: Path | None) -> People:
-    """The people of a video, as they were detected before or anew."""
+    """The people of a video: read from the file `kept`, or detected if there is none that can be used."""
     found = People.load(kept) if kept else None
     if found is None:
         with VideoReader(target, limits) as reader:

@@ -1,4 +1,5 @@
-"""What every engine offers for the faces of one source, alone or in batches, and how sources are combined."""
+"""The interface of swappers, which put a source face onto others, alone or in batches, and a swapper that
+combines several sources."""
 
 from __future__ import annotations
 
@@ -10,26 +11,26 @@ from faceswap.engine.planes import F32, Planes
 
 
 class FaceSwapper(Protocol):
-    """What puts a face onto another. All calls come from one thread."""
+    """Puts one source face onto target faces. All calls come from one thread."""
 
     def knows(self, track: int) -> bool: ...
 
     def meet(self, track: int, resting: F32) -> None:
-        """A face is about to be swapped; `resting` is its (468, 3) shape without pose and expression."""
+        """Prepare for the face of a new track. `resting` is its (468, 3) shape without pose or expression."""
         ...
 
     def drop_tracks(self, tracks: set[int]) -> None:
-        """These tracks have ended; what is kept about them can go."""
+        """Forget these tracks: they have ended."""
         ...
 
     def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
-        """Change writable `planes` in place; False when nothing was changed."""
+        """Swap a face in place. `planes` must be writable. Returns False if nothing was changed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FaceInFrame:
-    """`planes` are those of its whole frame, writable."""
+    """A face to swap. `planes` are those of its whole frame, and writable. `landmarks` are (478, 3)."""
 
     planes: Planes
     track: int
@@ -38,26 +39,27 @@ class FaceInFrame:
 
 @runtime_checkable
 class BatchSwapper(FaceSwapper, Protocol):
-    """One that is faster with several faces together."""
+    """A swapper that is faster with several faces together."""
 
     at_once: int
-    """How many it likes to get; 1 when it does not matter."""
+    """The number of faces with which it is fastest; 1 if the number does not matter."""
 
     def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
-        """As `swap`, for faces of one frame or several, in the order of the video."""
+        """As `swap`, for faces of one or more frames in the order of the video. One bool for each face."""
         ...
 
 
 def swap_together(swapper: FaceSwapper, faces: Sequence[FaceInFrame]) -> list[bool]:
-    """Swap faces of one frame or several; whether each was changed."""
+    """Swap faces of one or more frames. Returns for each face whether it was changed."""
     if isinstance(swapper, BatchSwapper):
         return swapper.swap_all(faces)
     return [swapper.swap(face.planes, face.track, face.landmarks) for face in faces]
 
 
 class EachItsOwn:
-    """A `FaceSwapper` that hands each track to the one of its face. `face_of` says which that is, as a key of
-    `swappers`; it must not change while a track lasts.
+    """A `BatchSwapper` that passes each track on to the swapper of its own source.
+
+    `face_of` returns the key in `swappers` of a track. It must return the same key as long as a track lasts.
     """
 
     def __init__(self, swappers: Mapping[str, FaceSwapper], face_of: Callable[[int], str]) -> None:

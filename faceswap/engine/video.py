@@ -1,4 +1,4 @@
-"""A whole video: decode, track, swap and encode, each in a thread of its own, a few frames at a time."""
+"""Swaps a whole video: decodes, tracks, swaps and encodes in four threads, with a few frames at a time."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ from faceswap.media import AudioPacket, Frame, VideoReader, VideoWriter
 
 _QUEUE_LENGTH = 4
 _REACH = 3
-"""Distinct frames before and after that smoothing looks at."""
+"""Smoothing uses so many distinct frames before and so many after each frame."""
 _SEEN_AT_LEAST = _REACH + 1
-"""Frames within that reach in which a face must be seen: other things look like one for a moment only. A face
-that just came is seen in so many, if it stays."""
+"""A face must be seen in so many frames within that reach. Other things look like a face only for a moment. A
+face that has just appeared, and stays, is seen in so many frames."""
 _AHEAD_AT_MOST = 2 * _REACH
-"""Frames held back until there are so many distinct ones ahead: pictures that stand still for longer end the
-wait."""
+"""Most frames that are held back until `_REACH` distinct frames are ahead. A picture that stands still for
+longer ends the wait."""
 _HELD_AT_MOST = 16
-"""Frames held back until there are enough faces for a swapper that likes several."""
+"""Most frames that are held back until there are enough faces for a swapper that works in batches."""
 _SAMPLES = 24
-"""Frames looked at beforehand to learn the faces' resting shapes."""
+"""Frames that are sampled beforehand to learn the resting shapes of the faces."""
 _REACHED = 12
-"""Frames decoded at most to come to each of them."""
+"""Most frames that are decoded to reach each sample."""
 _EARLY_S = 0.004
-"""Times are often rounded to milliseconds, so that a frame may seem to come early."""
+"""A frame that comes this much too early is still kept, because times are often rounded to milliseconds."""
 _ALIKE = 0.5
-"""Sampled shapes up to this much further away than the closest are taken for the same person."""
+"""Sampled shapes count as the same person if they are further away than the closest by at most this share."""
 
 
 Follower = Callable[[Planes], tuple[list[Tracked], bool]]
-"""Gets the frames in their order; see `Tracker`."""
+"""Gets the planes of each frame in order. Returns its faces, and whether it repeats the frame before; see
+`Tracker`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,16 @@ class VideoCounts:
     swapped_frames: int
     audio_reencoded: bool
     stage_cpu_s: Mapping[str, float]
-    """Processor time of each stage's own thread; decoder and encoder have threads of their own besides."""
+    """CPU time of each stage's own thread. Other threads of the decoder and the encoder are not counted."""
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A decoded frame with its faces; `moment` counts distinct frames, so that repeats share it."""
+    """A decoded frame with its faces by track.
+
+    `moment` counts distinct frames, so that repeats share a number. `audio` are the packets that follow the
+    frame.
+    """
 
     frame: Frame
     faces: dict[int, Tracked]
@@ -68,7 +73,7 @@ class _Seen:
 
 @dataclass(slots=True)
 class _Moment:
-    """The faces of a distinct picture, and in how many frames it was shown."""
+    """The faces of one distinct picture, and the number of frames that showed it."""
 
     moment: int
     faces: dict[int, Tracked]
@@ -76,7 +81,7 @@ class _Moment:
 
 
 class RestingShapes:
-    """Shapes of the faces of a video, sampled over its whole length before it is processed."""
+    """The resting shapes of the faces of a video, sampled over its whole length before it is processed."""
 
     def __init__(self, mesh: FaceMesh) -> None:
         self._mesh = mesh
@@ -91,8 +96,9 @@ class RestingShapes:
                     self._faces.append((found.landmarks, self._mesh.pose(found.landmarks)))
 
     def of(self, landmarks: F32) -> F32:
-        """(468, 3) the resting shape of the sampled face that is most like this one; its own when there is
-        none."""
+        """(468, 3) resting shape of the sampled faces that are most like this one. If nothing was sampled, it
+        is the face's own shape without pose.
+        """
         pose = self._mesh.pose(landmarks)
         shape = pose.to_neutral(landmarks)
         if not self._faces:
@@ -113,11 +119,12 @@ def swap_frames(
     on_frame: Callable[[Frame, int], None],
     most_fps: float | None = None,
 ) -> VideoCounts:
-    """Run a video through the four stages. `on_frame` is called from the swapping thread with each finished
-    frame and how many there were. `most_fps` leaves out frames until no more than so many are left of a
-    second.
+    """Run a video through the four stages.
 
-    The first error of any stage ends all of them and is raised here.
+    The swapping thread calls `on_frame` with each finished frame and the number of frames so far. If
+    `most_fps` is given, frames are left out so that at most so many a second are left.
+
+    An error in any stage ends all stages and is raised here.
     """
     decoded, tracked, swapped = _Pipe(), _Pipe(), _Pipe()
     pipes = (decoded, tracked, swapped)
@@ -144,11 +151,11 @@ def swap_frames(
 
 
 class _Stopped(Exception):
-    """Another stage failed."""
+    """Another stage failed, so that this one must end."""
 
 
 class _Pipe:
-    """A queue of a few items between two stages that ends, and that can be broken from outside."""
+    """A queue of a few items between two stages. `end` closes it. `break_off` makes both stages stop."""
 
     def __init__(self) -> None:
         self._items: queue.Queue[object] = queue.Queue(_QUEUE_LENGTH)
@@ -206,8 +213,8 @@ def _feed(reader: VideoReader, out: _Pipe, most_fps: float | None) -> None:
 
 
 def thinned(items: Iterable[Frame | AudioPacket], most_fps: float) -> Iterator[Frame | AudioPacket]:
-    """Without the frames that come sooner than `most_fps` of a second allow, on average: those that are left
-    keep their time, and all of the sound stays.
+    """Leave out frames so that on average at most `most_fps` a second are left. The frames that are left keep
+    their time, and all of the sound stays.
     """
     due_s = 0.0
     for item in items:
@@ -242,15 +249,16 @@ def _encode(items: _Pipe, writer: VideoWriter) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """A frame whose faces are known, smoothed and about to be swapped."""
+    """A frame whose faces are smoothed and ready to be swapped."""
 
     seen: _Seen
     faces: list[FaceInFrame]
 
 
 class _Swapping:
-    """The third stage: holds back frames until those that smoothing looks ahead to are there, and until there
-    are as many faces as the swapper likes."""
+    """The third stage. It holds back a frame until the later frames that smoothing needs are there, and until
+    there are enough faces for one batch of the swapper.
+    """
 
     def __init__(
         self, swapper: FaceSwapper, shapes: RestingShapes, on_frame: Callable[[Frame, int], None]
@@ -283,7 +291,7 @@ class _Swapping:
         out.end()
 
     def _knows_enough(self) -> bool:
-        """Whether the frames that smoothing looks ahead to are there."""
+        """Whether the later frames are there that smoothing the oldest waiting frame needs."""
         if not self._waiting:
             return False
         ahead = self._waiting[-1].moment - self._waiting[0].moment
@@ -334,7 +342,7 @@ class _Swapping:
         return tracks | {track for seen in self._waiting for track in seen.faces}
 
     def _faces_of(self, seen: _Seen) -> dict[int, F32]:
-        """The faces of a frame, smoothed over time; a repeated picture has those of the one before it."""
+        """Smoothed landmarks of a frame's faces by track. A repeat gets those of the frame before it."""
         if self._settled is not None and self._settled[0] == (seen.moment, set(seen.faces)):
             return self._settled[1]
         faces = self._smoothed(seen)
@@ -342,8 +350,10 @@ class _Swapping:
         return faces
 
     def _smoothed(self, seen: _Seen) -> dict[int, F32]:
-        """One that was missed or not measured, but measured before and after, is filled in; one that is seen
-        for a frame or two only was no face.
+        """Smoothed landmarks of a frame's faces by track.
+
+        A face that was missed or not measured in this frame, but measured before and after it, is filled in.
+        A face that is seen only in a few frames is left out, because it was no face.
         """
         views = {one.moment: _Moment(one.moment, one.faces, one.frames) for one in self._past}
         for one in (seen, *self._waiting):

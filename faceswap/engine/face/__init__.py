@@ -1,1 +1,1 @@
-"""Finding faces: detection, landmarks, tracking, telling people apart, and numbering them."""
+"""Finds faces: detection, landmarks, tracking, telling people apart, and numbering the faces."""

@@ -1,4 +1,4 @@
-"""Turning a face so that its eyes, nose and mouth lie where a network expects them."""
+"""Finds the square crop in which a face's eyes, nose and mouth lie where a network expects them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _FIVE = [RIGHT_IRIS, LEFT_IRIS, NOSE_TIP, *MOUTH_CORNERS]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Where the two irises, the tip of the nose and the corners of the mouth lie in a square picture, in
-    parts of its side; what is left in the picture first."""
+    """Where five points of a face lie in a square picture: the two irises, the tip of the nose, and the two
+    corners of the mouth. Each point is x + iy, as shares of the side. Of each pair, the point on the left of
+    the picture comes first.
+    """
 
     points: tuple[complex, complex, complex, complex, complex]
 
@@ -36,7 +38,7 @@ _ARCFACE = (
 ARCFACE_112 = _template(112, *_ARCFACE)
 """Source: `face_align.py` of InsightFace."""
 ARCFACE_128 = _template(128, *_ARCFACE, right=8)
-"""The same in a picture of 128 px, 8 px to the right."""
+"""The same points in a picture of 128 px, moved 8 px to the right."""
 GHOST = _template(
     112, (39.730, 51.138), (72.270, 51.138), (56.000, 68.493), (42.463, 87.010), (69.537, 87.010)
 )
@@ -62,10 +64,11 @@ MTCNN = _template(
 
 
 def aligned(landmarks: F32, template: Template) -> Region:
-    """The square of the picture, turned, that shows a face, (478, 3), as the template has it: the similarity
-    of the least squares between the five points.
+    """The rotated square of the picture that shows a face, (478, 3) landmarks, as the template has it.
 
-    As complex numbers, a similarity without reflection is z -> a z + b, and least squares have one line.
+    It comes from the similarity transform that maps the face's five points to those of the template with the
+    least squared error. With points as complex numbers, such a transform without reflection is
+    z -> a z + b, and the least-squares solution for a is one line.
     """
     face = landmarks[_FIVE, 0] + 1j * landmarks[_FIVE, 1].astype(np.complex128)
     wanted = np.array(template.points)

@@ -1,8 +1,9 @@
-"""How a face looks, in numbers that tell apart the people of one picture or video. No learned weights.
+"""Describes how a face looks, as numbers that tell apart the people of one picture or video.
 
-The face is unrolled onto the canonical mesh, which takes pose and expression out of it; what light does is
-taken out by dividing each place by the contrast around it. What remains, 16 x 16 numbers, is where eyes,
-brows, nostrils, lips, folds and beard are. The tint of the skin is added.
+It uses no learned weights. The face is unrolled onto the texture coordinates of the canonical mesh, which
+removes pose and expression. The difference of each place from its surroundings is then divided by the
+contrast there, which removes the effect of the light. The result is a grid of 16 x 16 numbers that shows
+where eyes, brows, nostrils, lips, folds and beard are. Two more numbers give the tint of the skin.
 """
 
 from __future__ import annotations
@@ -20,22 +21,23 @@ _CROP = 128
 _UNROLLED = 64
 _GRID = 16
 LOOK = _GRID * _GRID + 2
-"""Numbers that describe a face."""
+"""How many numbers describe a face."""
 _SURROUNDINGS = 8.0
-"""Standard deviation of what counts as around a place, in unrolled pixels."""
+"""Standard deviation of the blur that averages the surroundings of a place, in unrolled pixels."""
 _LEAST_CONTRAST = 4.0
 _SEEN = 0.15
-"""Cosine between skin and view from which on the skin is seen."""
+"""Skin counts as visible when the cosine between its normal and the view direction is above this."""
 _CHEEKS = slice(20, 40), slice(10, 54)
-"""Rows and columns of the unrolled face: eyes to nostrils, without the ears."""
+"""Rows and columns of the unrolled face that give the tint: from eyes to nostrils, without the ears."""
 _PATTERN_SCALE, _TINT_SCALE = 0.54, 20.0
-"""Root mean square differences at which two looks are as likely of one person as of two; tint in units
-of CIELAB. Measured on nine people in the tests' media, by `python -m benchmarks.people`."""
+"""Root mean square differences of pattern and tint at which two looks are equally likely to show one person
+or two people. Tint is in units of CIELAB. Measured on nine people in the tests' media, by
+`python -m benchmarks.people`."""
 
 
 class Appearance:
-    """Describes faces by their looks: vectors whose distance is about 1 where one person and two are equally
-    likely. Not for use by two threads at once.
+    """Turns faces into vectors. At a distance of about 1, two vectors are equally likely to show one person
+    or two people. Not for use by two threads at once.
     """
 
     def __init__(self, mesh: FaceMesh) -> None:
@@ -46,7 +48,7 @@ class Appearance:
         self._triangles = np.ascontiguousarray(mesh.triangles.reshape(-1, 1, 3))
 
     def __call__(self, planes: Planes, found: Found) -> F32:
-        """(`LOOK`,) float32: 16 x 16 of pattern from the top left on, then two of tint."""
+        """(`LOOK`,) float32: the 16 x 16 pattern row by row from the top left, then two numbers of tint."""
         unrolled, seen = self._unrolled(planes, found)
         pattern = _pattern(cv2.cvtColor(unrolled, cv2.COLOR_RGB2GRAY).astype(np.float32), seen)
         lab = as_u8(cv2.cvtColor(unrolled, cv2.COLOR_RGB2LAB))[_CHEEKS].reshape(-1, 3)
@@ -54,7 +56,7 @@ class Appearance:
         return as_f32(np.concatenate([pattern.ravel() / (_GRID * _PATTERN_SCALE), tint / _TINT_SCALE]))
 
     def _unrolled(self, planes: Planes, found: Found) -> tuple[U8, npt.NDArray[np.bool_]]:
-        """(64, 64, 3) RGB, and where of it the face is seen."""
+        """(64, 64, 3) uint8 RGB of the unrolled face, and (64, 64) bool: where the face is visible."""
         region = found.region
         to_picture = region.to_picture(_CROP)
         values = np.zeros((MESH_POINTS, 3), np.float32)
@@ -68,7 +70,7 @@ class Appearance:
 
 
 def _pattern(luma: F32, seen: npt.NDArray[np.bool_]) -> F32:
-    """(16, 16) contrast against the surroundings; what is not seen is taken from the other half."""
+    """(16, 16) contrast against the surroundings. Places that are not visible get the mirrored value."""
     weight = seen.astype(np.float32)
     around = as_f32(_blurred(weight) + 1e-3)
     detail = as_f32((luma - _blurred(as_f32(luma * weight)) / around) * weight)

@@ -1,4 +1,4 @@
-"""The faces of a picture or video, numbered, each with a small picture for people to choose from."""
+"""Lists the faces of a picture or video with a number and a preview each, so that users can choose one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from faceswap.media import RGB, Limits, VideoReader, read_picture, sniff
 
 PREVIEW_PX = 128
 _PREVIEW_MARGIN = 0.25
-"""Added on each side of the box, in parts of it: a box ends at the hairline."""
+"""Share of the box that a preview adds on each side, because a box ends at the hairline."""
 _JPEG_QUALITY = 85
 
 
 def detect_faces(picture: U8, model: Path) -> list[Face]:
-    """Faces of a (H, W, 3) RGB picture, small ones too, largest first; boxes around the oval in pixels."""
+    """Find the faces of an (H, W, 3) uint8 RGB picture, small ones too, largest first.
+
+    A box surrounds the oval of the face, in pixels.
+    """
     cropped = even(picture)
     if not cropped.size:  # one pixel wide or high
         return []
@@ -33,10 +36,11 @@ def detect_faces(picture: U8, model: Path) -> list[Face]:
 
 
 def numbered_faces(path: Path, limits: Limits, model: Path, people: Path | None = None) -> list[DetectedFace]:
-    """`face_0`, `face_1`… from top to bottom, in each row from left to right: the faces of a picture, or the
-    people of a video where each is seen best; what is learned about them is left at `people`.
+    """Find the faces of a picture, or the people of a video, and number them `face_0`, `face_1`…
 
-    The same file gives the same numbers each time.
+    The numbers go from top to bottom, and in each row from left to right. A person of a video is listed as
+    the frame shows them that shows them best. If `people` is given, the looks of the people of a video are
+    saved there. The same file gives the same numbers each time.
 
     Raises:
         BadMedia: damaged, of no supported format, or over the limits.
@@ -88,7 +92,7 @@ def _numbered(
 
 
 def _clipped(start: float, length: float, limit: int) -> tuple[int, int]:
-    """First and last+1 pixel within 0..limit, at least one."""
+    """First pixel, and last pixel + 1, within 0..limit. The range holds at least one pixel."""
     first = min(max(0, round(start)), limit - 1)
     return first, max(first + 1, min(limit, round(start + length)))
 

@@ -1,4 +1,4 @@
-"""What a file is and which faces it shows, before anything is done with it."""
+"""Checks what a file is and which faces it shows, before the app does anything else with it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,17 @@ def inspect(
     model: Callable[[], Path] | None = None,
     clip: Path | None = None,
 ) -> tuple[MediaInfo, list[Face]]:
-    """Judge a picture or video by its content.
+    """Find out what a picture or video is, from its content and not its name.
 
-    A picture is decoded in full and, when `normalised` is given, written there: upright, RGB, without
-    metadata, as PNG, because a swap changes a few pixels only and the others should stay exact. Of a video
-    the first frame is decoded. An animated GIF, WebP or PNG counts as a picture, unless `clip` is given: then
-    it is written there as MP4 and judged as a video. Faces are looked for when `model` is given, largest
-    first, in pixels of the picture or first frame as shown.
+    A picture is decoded in full. If `normalised` is given, the picture is written there as PNG: upright, RGB,
+    without metadata. PNG is lossless, so that the pixels that a swap leaves alone stay exact. Of a video only
+    the first frame is decoded.
+
+    An animated GIF, WebP or PNG counts as a picture if `clip` is None. Otherwise it is written to `clip` as
+    MP4 and treated as a video.
+
+    If `model` is given, the faces of the picture or of the first frame are returned, largest first. Their
+    boxes are in pixels of the picture or frame as shown.
 
     Raises:
         BadMedia: damaged, empty, of no supported format, or over the limits.

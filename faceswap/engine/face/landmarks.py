@@ -1,4 +1,4 @@
-"""Finding faces and their 478 landmarks: MediaPipe's models, run by LiteRT on parts of a frame's planes."""
+"""Finds faces and their 478 landmarks. LiteRT runs MediaPipe's models on crops of a frame's planes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ _SCORE_NEEDED = 0.5
 _PRESENCE_NEEDED = 0.7
 _OVERLAP_OF_ONE_FACE = 0.3
 _MARGIN = 1.5
-"""Side of the landmark model's region over that of the face."""
+"""Side of the landmark model's region, divided by the side of the face."""
 _APART = 0.28
-"""Distance between the regions of two faces over their side, at least."""
+"""Smallest distance between the centres of two faces' regions, divided by the larger side."""
 _TILE = 0.6
-"""Side of a tile over the shorter side of the picture."""
+"""Side of a tile, divided by the shorter side of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One face with its landmarks: (478, 3) float32 x, y in pixels (y down) and z in the same unit (smaller
-    is nearer); the irises are the last ten. `presence` 0..1 is how sure the model is that this is a face.
+    """One face with its landmarks.
+
+    `landmarks` are (478, 3) float32: x and y in pixels (y down), and z in the same unit (smaller is nearer).
+    The last ten are the irises. `presence` 0..1 is how sure the model is that this is a face.
     """
 
     landmarks: F32
@@ -43,7 +45,7 @@ class Found:
 
     @property
     def height(self) -> float:
-        """From the top of the forehead to the chin, in pixels."""
+        """Distance from the top of the forehead to the bottom of the chin, in pixels."""
         return face_height(self.landmarks)
 
     @property
@@ -58,7 +60,7 @@ def face_height(landmarks: F32) -> float:
 
 
 def region_of(landmarks: F32) -> Region:
-    """The square around a face, upright for it, that the landmark model wants."""
+    """The square around a face that the landmark model needs, rotated so that the face is upright in it."""
     across = landmarks[LEFT_EYE[0], :2] - landmarks[RIGHT_EYE[0], :2]
     angle = math.atan2(across[1], across[0])
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]], np.float32)
@@ -69,9 +71,9 @@ def region_of(landmarks: F32) -> Region:
 
 
 class Landmarker:
-    """The two models. Not for use by two threads at once.
+    """Runs the face detector and the landmark model. Not for use by two threads at once.
 
-    One thread for each model: a second one makes the landmark model slower.
+    Each model computes in one thread, because a second one makes the landmark model slower.
     """
 
     def __init__(self, model: Path) -> None:
@@ -81,18 +83,19 @@ class Landmarker:
         self._anchors = _anchors()
 
     def detect(self, planes: Planes, upright: float = 0.0) -> list[tuple[float, Region]]:
-        """Faces of at least about 1/8 of the frame, as (score, region), best first.
+        """Find faces that measure at least about 1/8 of the frame, as (score, region), best first.
 
-        `upright` is the angle in radians of the picture's x axis as shown, clockwise from that as stored.
+        `upright` is the clockwise angle in radians from the x axis of the picture as stored to its x axis as
+        shown.
         """
         return self._detect(planes, whole(planes, upright))
 
     def detect_within(self, planes: Planes, view: Region) -> list[tuple[float, Region]]:
-        """Faces of at least about 1/8 of a part of the frame, as `detect` gives them."""
+        """As `detect`, in a part of the frame: finds faces that measure at least about 1/8 of `view`."""
         return self._detect(planes, view)
 
     def detect_small(self, planes: Planes, upright: float = 0.0) -> list[tuple[float, Region]]:
-        """As `detect`, and in overlapping tiles, where a small face is large enough for the model."""
+        """As `detect`, but also searches overlapping tiles, in which a small face is large enough."""
         found = self.detect(planes, upright)
         side = _TILE * min(planes.width, planes.height)
         for y in _tile_centres(planes.height, side):
@@ -102,7 +105,7 @@ class Landmarker:
         return _without_repeats(found)
 
     def find(self, planes: Planes, region: Region) -> Found:
-        """The landmarks of the face that fills `region` up to its margin."""
+        """Find the landmarks of the face that fills `region` except for its margin."""
         crop = planes.crop_rgb(region, _LANDMARKS_SIZE)
         answer = self._landmarks(crop, 1 / 255, 0)
         raw = answer["Identity"].reshape(-1, 3)
@@ -113,7 +116,7 @@ class Landmarker:
         return Found(landmarks, _sigmoid(float(answer["Identity_1"].ravel()[0])))
 
     def find_all(self, planes: Planes, upright: float = 0.0) -> list[Found]:
-        """All faces of a still picture, small ones too, largest first."""
+        """Find all faces of a still picture, small ones too, largest first."""
         faces: list[Found] = []
         for _, region in self.detect_small(planes, upright):
             first = self.find(planes, region)
@@ -155,12 +158,12 @@ class Landmarker:
 
 
 def whole(planes: Planes, upright: float = 0.0) -> Region:
-    """The frame with bars where it is not square."""
+    """A square that holds the whole frame. Its crop has bars where the frame is not square."""
     return Region(planes.width / 2, planes.height / 2, max(planes.width, planes.height), upright)
 
 
 def same_face(one: Region, other: Region) -> bool:
-    """Whether two regions are too close to each other to show two faces."""
+    """Whether two regions are so close to each other that they show the same face."""
     return math.hypot(one.x - other.x, one.y - other.y) < _APART * max(one.side, other.side)
 
 
@@ -177,7 +180,7 @@ class _Network:
         self._outputs: dict[str, int] = {one["name"]: one["index"] for one in self._run.get_output_details()}
 
     def __call__(self, picture: U8, gain: float, offset: float) -> dict[str, F32]:
-        """`picture` (S, S, 3) uint8 RGB; the graph gets picture * gain + offset."""
+        """Run the graph on picture * gain + offset. `picture` is (S, S, 3) uint8 RGB."""
         values = picture.astype(np.float32)
         values *= gain
         if offset:
@@ -192,7 +195,8 @@ def _sigmoid(value: Any) -> Any:
 
 
 def _anchors() -> F32:
-    """(896, 2) centres in pixels of the detector's grids: 16 x 16 with two and 8 x 8 with six anchors each.
+    """(896, 2) centres of the detector's anchors, in pixels of its input. A grid of 16 x 16 cells has two
+    anchors in each cell, and one of 8 x 8 has six.
 
     Source: `face_detection_short_range.pbtxt` of MediaPipe.
     """
@@ -206,8 +210,11 @@ def _anchors() -> F32:
 
 
 def _clusters(boxes: F32, scores: F32) -> list[np.ndarray[Any, np.dtype[np.bool_]]]:
-    """Boxes (N, 4) x0, y0, x1, y1 of the same face, as masks, best first: non-maximum suppression that keeps
-    the suppressed, whose weighted mean is steadier than the best alone.
+    """Group boxes (N, 4) x0, y0, x1, y1 that show the same face. Returns one (N,) bool mask for each face,
+    best first.
+
+    This is non-maximum suppression that keeps the suppressed boxes as members of their group, because the
+    weighted mean of a group is steadier than its best box alone.
     """
     area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     used = np.zeros(len(scores), bool)

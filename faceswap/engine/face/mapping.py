@@ -1,4 +1,4 @@
-"""Which source goes onto which face of the target."""
+"""Decides which source goes onto which face of the target."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from faceswap.engine.face.found import Face
 from faceswap.errors import UnknownFace
 
 ONLY = ""
-"""The key of the source that goes onto the largest face, or onto all."""
+"""The key of a source that goes onto the largest face, or onto all faces."""
 
 
 def face_id(number: int) -> str:
@@ -16,8 +16,10 @@ def face_id(number: int) -> str:
 
 
 def reading_order(boxes: Sequence[Face]) -> list[int]:
-    """Indices from top to bottom, in each row from left to right. A face belongs to the row of the highest
-    one left when the middle of its height lies within that one's: heads in a row are never quite level.
+    """Indices of the boxes from top to bottom, and in each row from left to right.
+
+    The highest box that is left begins a row. Each box whose vertical middle lies between the top and the
+    bottom of that box belongs to the same row, because heads in a row are never quite level.
     """
     left = sorted(range(len(boxes)), key=lambda index: (boxes[index].y, boxes[index].x))
     ordered: list[int] = []
@@ -30,10 +32,10 @@ def reading_order(boxes: Sequence[Face]) -> list[int]:
 
 
 def chosen(faces: int, sources: Mapping[str, object]) -> dict[int, str]:
-    """Which of so many numbered faces get a source, as numbers and keys of `sources`.
+    """Which of the faces 0..`faces` - 1 get a source: maps the number of a face to a key of `sources`.
 
     Raises:
-        UnknownFace: a source is for a face that is not there.
+        UnknownFace: a source is for a face that does not exist.
     """
     known = {face_id(number): number for number in range(faces)}
     for face in sources:

@@ -1,4 +1,4 @@
-"""The canonical face: its shape, its triangles, how it is turned to match a face, and how it is drawn."""
+"""The canonical face: its shape and triangles, how it is aligned with a face, and how it is drawn."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ I32 = npt.NDArray[np.int32]
 
 _GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
 _TO_RIGHT_HANDED = np.array([1, -1, -1], np.float32)
-"""Landmarks have y down and z away from the camera; the canonical face has y up and z towards it."""
+"""Landmarks have y down and z away from the camera. The canonical face has y up and z towards the camera."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """landmarks * (1, -1, -1) = scale * rotation @ canonical + translation, in pixels."""
+    """Defined by: landmarks * (1, -1, -1) = scale * rotation @ canonical + translation, in pixels."""
 
     scale: float
     rotation: F32
@@ -41,30 +41,32 @@ class Pose:
 
     @property
     def yaw(self) -> float:
-        """Degrees to the side, whatever the roll: 0 looks at the camera."""
+        """Degrees that the face is turned to the side, independent of roll; 0 faces the camera."""
         return math.degrees(math.asin(max(-1.0, min(1.0, float(self.rotation[2, 0])))))
 
     def to_neutral(self, landmarks: F32) -> F32:
-        """(468, 3) landmarks without pose, in the units of the canonical face."""
+        """Remove the pose from landmarks: (468, 3) in the units of the canonical face."""
         flipped = landmarks[:MESH_POINTS] * _TO_RIGHT_HANDED
         return as_f32((flipped - self.translation) @ self.rotation / self.scale)
 
     def to_picture(self, offsets: F32) -> F32:
-        """Offsets (N, 3) in canonical units as offsets of landmarks in pixels."""
+        """Convert offsets (N, 3) in canonical units to offsets of landmarks in pixels."""
         return (self.scale * (offsets @ self.rotation.T)) * _TO_RIGHT_HANDED
 
 
 _SKIRT = 0.08
-"""Width of the skirt, of the distance from the middle of the face."""
+"""Width of the skirt, as a share of the distance from the middle of the face."""
 
 
 class FaceMesh:
-    """Built once from the model file. Everything is read-only.
+    """The mesh of the canonical face, built once from the model file. Everything is read-only.
 
-    Besides the 468 points of the face, drawing needs the inner lips and the eyes a second time, so that mouth
-    and eyes can be opaque while their rims, shared with the skin, are not, and a skirt around the oval, so
-    that what is interpolated at its edge has values on both sides. These `extended` vertices are the 468,
-    then the inner lips, then for each eye its ring and the centre of its iris, then the skirt.
+    Drawing needs more vertices than the 468 points of the face. It needs the inner lips and the eyes a second
+    time: mouth and eyes can then be opaque while their rims, which they share with the skin, are not. It also
+    needs a skirt around the oval, so that values can be interpolated on both sides of the oval's edge.
+
+    The `extended` vertices are the 468 points, then the inner lips, then for each eye its ring and the centre
+    of its iris, then the skirt.
     """
 
     def __init__(self, model: Path) -> None:
@@ -72,16 +74,16 @@ class FaceMesh:
         self._basis, self._weights = basis, weights / weights.sum()
         self.neighbours = _neighbours(self.triangles)
         self.rings = self.distance_from(OVAL)
-        """(468,) steps along edges from the face oval."""
+        """(468,) number of edges between each point and the face oval."""
         self.normals = _normals(self.points, self.triangles)
 
         self.twins = _twins(self.points)
-        """(478,) the point on the other half of the face."""
+        """(478,) index of the mirrored point, on the other half of the face."""
 
         self.extended = np.array(
             [*range(MESH_POINTS), *LIPS_INNER, *RIGHT_EYE, RIGHT_IRIS, *LEFT_EYE, LEFT_IRIS, *OVAL], np.intp
         )
-        """(V,) landmark of each vertex to draw."""
+        """(V,) index of the landmark that each extended vertex comes from."""
         self.mouth = slice(MESH_POINTS, MESH_POINTS + len(LIPS_INNER))
         self.right_eye = slice(self.mouth.stop, self.mouth.stop + len(RIGHT_EYE) + 1)
         self.left_eye = slice(self.right_eye.stop, self.right_eye.stop + len(LEFT_EYE) + 1)
@@ -100,7 +102,7 @@ class FaceMesh:
         return np.ascontiguousarray(np.concatenate(parts).astype(np.int32).reshape(-1, 1, 3))
 
     def distance_from(self, start: Sequence[int]) -> I32:
-        """(468,) steps along edges from the nearest of some points."""
+        """(468,) number of edges between each point and the nearest of the `start` points."""
         distance = np.full(MESH_POINTS, MESH_POINTS, np.int32)
         distance[list(start)] = 0
         front = list(start)
@@ -115,18 +117,18 @@ class FaceMesh:
         return distance
 
     def extend(self, points: F32) -> F32:
-        """(V, D) extended vertices of a face's (478, D) points; the skirt hangs a little outside the oval."""
+        """(V, D) extended vertices of a face's (478, D) points. The skirt lies a little outside the oval."""
         vertices = points[self.extended]
         middle = vertices[:MESH_POINTS].mean(0)
         vertices[self.skirt] += _SKIRT * (vertices[self.skirt] - middle)
         return vertices
 
     def pose(self, landmarks: F32) -> Pose:
-        """The similarity that brings the canonical face closest to `landmarks`, weighted towards the parts
-        that expressions do not move.
+        """The similarity transform that brings the canonical face closest to `landmarks`. Parts of the face
+        that expressions do not move have more weight.
 
         Source: Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
-        1991; the weights come with the model.
+        1991. The weights come with the model.
         """
         face = (landmarks[self._basis] * _TO_RIGHT_HANDED).astype(np.float64)
         model = self.points[self._basis].astype(np.float64)
@@ -140,8 +142,8 @@ class FaceMesh:
         return Pose(scale, rotation.astype(np.float32), translation.astype(np.float32))
 
     def spread(self, fixed: Sequence[int], offsets: F32) -> F32:
-        """Offsets (468, 3) that take the given values at the `fixed` points and are smooth between them:
-        the solution of the biharmonic equation on the mesh.
+        """Offsets (468, 3) that equal `offsets` at the `fixed` points and are smooth between them. They solve
+        the biharmonic equation on the mesh.
         """
         count = MESH_POINTS
         laplacian = np.zeros((count, count))
@@ -165,18 +167,18 @@ _FAR = 10.0
 
 
 def draw(positions: F32, depths: F32, triangles: I32, values: F32, size: tuple[int, int]) -> F32:
-    """Draw a mesh into a grid of (width, height) = `size`: (H, W, 3) float32, 0 where there is none of it.
+    """Draw a mesh into a grid of `size` (width, height): (H, W, 3) float32, 0 where the mesh is not.
 
     Args:
-        positions: (V, 2) in cells, cell centres at whole numbers.
-        depths: (V,), smaller is nearer; only their order matters.
+        positions: (V, 2) in cells; the centres of cells are whole numbers.
+        depths: (V,), smaller is nearer. Only the order of the depths matters.
         triangles: (T, 1, 3).
         values: (V, 3), interpolated linearly over each triangle.
     """
     width, height = size
     nearest = depths.min()
-    # OpenCV draws with a perspective camera. Points put on their rays at a depth of almost 1 land where they
-    # should, and keep their order in depth.
+    # OpenCV draws with a perspective camera. This places each point on its ray, at a distance of almost 1,
+    # so that it is drawn at its position and the order in depth is kept.
     distance = 1 + 0.02 * (depths - nearest) / (float(depths.max() - nearest) + 1e-6)
     vertices = np.empty((len(positions), 3), np.float32)
     vertices[:, 0] = (positions[:, 0] + (0.5 - width / 2)) * distance
@@ -201,14 +203,14 @@ def draw(positions: F32, depths: F32, triangles: I32, values: F32, size: tuple[i
 
 
 def _fan(vertices: slice) -> list[list[int]]:
-    """Triangles from a ring to the last vertex of the slice, its centre."""
+    """Triangles between a ring and its centre, which is the last vertex of the slice."""
     start, centre = vertices.start, vertices.stop - 1
     ring = centre - start
     return [[start + step, start + (step + 1) % ring, centre] for step in range(ring)]
 
 
 def _band(ring: Sequence[int], outer: slice) -> list[list[int]]:
-    """Triangles between a ring and another one of as many points around it."""
+    """Triangles between a ring and an outer ring with as many points."""
     count = len(ring)
     band: list[list[int]] = []
     for step in range(count):
@@ -235,7 +237,7 @@ def _twins(points: F32) -> npt.NDArray[np.intp]:
 
 
 def _normals(points: F32, triangles: I32) -> F32:
-    """(468, 3) unit normals that point out of the face."""
+    """(468, 3) unit normals, which point out of the face."""
     a, b, c = (points[triangles[:, corner]] for corner in range(3))
     face = np.cross(b - a, c - a)
     normals = np.zeros_like(points)
@@ -246,7 +248,8 @@ def _normals(points: F32, triangles: I32) -> F32:
 
 
 def _read_geometry(model: Path) -> tuple[F32, F32, I32, npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Points, texture coordinates, triangles, and the points and weights of the pose, out of the bundle.
+    """Read from the model file: points, texture coordinates, triangles, and the points and weights that
+    determine the pose.
 
     Source: `geometry_pipeline_metadata.proto` and `mesh_3d.proto` of MediaPipe: 1 canonical mesh (3 vertex
     buffer: x, y, z, u, v; 4 index buffer), 2 weighted landmarks (1 index, 2 weight).
@@ -275,7 +278,7 @@ def _read_geometry(model: Path) -> tuple[F32, F32, I32, npt.NDArray[np.intp], np
 
 
 def _protobuf(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Field numbers and raw values of one message: varints as int, all else as bytes."""
+    """Field numbers and raw values of one message: varints as int, all other types as bytes."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)

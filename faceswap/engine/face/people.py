@@ -1,4 +1,4 @@
-"""The people of a video: whom it shows over its whole length, and who a face in one of its frames is."""
+"""Finds the people that a video shows over its whole length, and tells which of them a face belongs to."""
 
 from __future__ import annotations
 
@@ -24,50 +24,50 @@ from faceswap.media import VideoReader
 
 _SAMPLES = 32
 _REACHED = 36
-"""Frames decoded at most to come to each sample."""
+"""Largest number of frames decoded to reach each sample."""
 _APART = 0.95
-"""Distance of looks from which on they are those of two people."""
+"""Two groups of sightings whose mean distance of looks is at least this show two people."""
 _SURE = 0.99
-"""Presence that each person reaches somewhere: folds and halves of faces at an edge do not."""
+"""A person needs a sighting with a presence above this. Folds, and half faces at an edge, never reach it."""
 _NEAREST = 3
 _STRANGER = 1.1
-"""Distance of looks from which on a face is none of the people that were found."""
+"""A face does not belong to a person if its distance from their looks is above this."""
 _LOOK_EVERY = 3
-"""Frames from one look at a track that is well known to the next."""
+"""A track that is well known is compared with the people only once in so many measured frames."""
 _MEMORY = 8
-"""Looks at a track that count."""
+"""Comparisons that the average over a track remembers: older ones fade out."""
 _FORMAT = 1
 PICTURE_PX = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A face of one frame of a video, in pixels of the frame as stored."""
+    """A face in one frame of a video, in pixels of the frame as stored."""
 
     frame: int
-    """Number among the frames looked at."""
+    """Number of the frame among the sampled frames."""
     time_s: float
     found: Found
     look: F32
     picture: U8
-    """(128, 128, 3) RGB of the head, upright as shown."""
+    """(128, 128, 3) uint8 RGB of the head, upright as shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     id: str
     looks: F32
-    """(N, D) one for each sighting."""
+    """(N, D) one look for each sighting."""
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Whom a video shows, in the order of their ids."""
+    """The people that a video shows, in the order of their ids."""
 
     persons: Sequence[Person] = field(default_factory=list[Person])
 
     def distances(self, look: F32) -> F32:
-        """(P,) how far a face's look is from that of each person."""
+        """(P,) distance between a face's look and each person: the mean over the person's nearest looks."""
         found: list[float] = []
         for person in self.persons:
             distances = np.sort(np.linalg.norm(person.looks - look, axis=1))
@@ -81,7 +81,10 @@ class People:
 
     @classmethod
     def load(cls, path: Path) -> People | None:
-        """None when there is none, or one of another version or form: it may have come over a network."""
+        """Read saved people. Returns None if the file is missing, or has another version or form.
+
+        The content is checked because the file may have come over a network.
+        """
         try:
             kept: Any = json.loads(path.read_text(encoding="utf-8"))
             if kept["format"] != _FORMAT:
@@ -96,7 +99,7 @@ class People:
 def sightings(
     reader: VideoReader, landmarker: Landmarker, appearance: Appearance, upright: float
 ) -> list[Sighting]:
-    """Faces of frames over the whole length of a video, small ones too."""
+    """Find the faces of frames sampled over the whole length of a video, small ones too."""
     seen: list[Sighting] = []
     for number, frame in enumerate(spread_frames(reader, _SAMPLES, _REACHED)):
         planes = Planes(*frame.planes(), reader.colour)
@@ -108,8 +111,10 @@ def sightings(
 
 
 def grouped(seen: Sequence[Sighting]) -> list[list[int]]:
-    """Indices of the sightings of each person: the closest groups are joined until all are apart. Two faces
-    of one frame are two people.
+    """Group sightings by person; returns the indices of each group.
+
+    The two closest groups are joined until no two are close enough. Two faces of one frame are never the
+    same person.
     """
     groups = [[index] for index in range(len(seen))]
     looks = np.array([one.look for one in seen], np.float32)
@@ -129,7 +134,7 @@ def grouped(seen: Sequence[Sighting]) -> list[list[int]]:
 
 
 def quality(one: Sighting) -> float:
-    """How well a sighting shows a face to people: large, sure and from the front."""
+    """How well a sighting shows a face to a user. It is high if the face is large, certain and frontal."""
     eyes = np.linalg.norm(one.found.landmarks[33, :2] - one.found.landmarks[263, :2])
     return float(eyes * one.found.presence)
 
@@ -137,7 +142,7 @@ def quality(one: Sighting) -> float:
 def find_people(
     reader: VideoReader, landmarker: Landmarker, appearance: Appearance
 ) -> tuple[People, list[Sighting]]:
-    """The people of a video, and for each the sighting that shows them best."""
+    """Find the people of a video, and for each person the sighting that shows them best."""
     info = reader.info()
     seen = sightings(reader, landmarker, appearance, math.radians(info.rotation))
     groups = [group for group in grouped(seen) if max(seen[index].found.presence for index in group) > _SURE]
@@ -164,7 +169,7 @@ def shown_box(one: Sighting, reader: VideoReader) -> Face:
 
 
 def assigned(costs: npt.NDArray[np.floating[Any]], most: float) -> dict[int, int]:
-    """Pairs of row and column whose costs are small: no row and no column twice, none over `most`."""
+    """Pair rows with columns, smallest cost first. None is used twice, and no cost is over `most`."""
     pairs: dict[int, int] = {}
     for index in np.argsort(costs, axis=None).tolist():
         row, column = divmod(index, costs.shape[1])
@@ -178,7 +183,7 @@ def assigned(costs: npt.NDArray[np.floating[Any]], most: float) -> dict[int, int
 def who_is_who(
     planes: Planes, faces: Sequence[Found], appearance: Appearance, people: People, wanted: Mapping[int, str]
 ) -> dict[int, str]:
-    """The wanted people among the faces of one frame, by the number of the face."""
+    """Find the wanted people among the faces of one frame. Returns their names by the index of the face."""
     if not faces or not people.persons:
         return {}
     costs = np.array([people.distances(appearance(planes, found)) for found in faces])
@@ -187,14 +192,16 @@ def who_is_who(
 
 
 class PersonTracker:
-    """A tracker that knows who is who: it follows the wanted people only, and each of its tracks is one of
-    them for good. Two tracks of a frame are never the same person.
+    """A tracker that knows which person each face belongs to. It returns the faces of the wanted people only.
+
+    Each of its tracks belongs to one person and never changes to another. Two tracks of a frame are never the
+    same person.
     """
 
     def __init__(
         self, tracker: Tracker, appearance: Appearance, people: People, wanted: Mapping[int, str]
     ) -> None:
-        """`wanted` are numbers of people with the name that `face_of` gives their tracks."""
+        """`wanted` maps the number of a person to the name that `face_of` returns for their tracks."""
         self._tracker, self._appearance = tracker, appearance
         self._people, self._wanted = people, wanted
         self._evidence: dict[int, _Evidence] = {}
@@ -202,7 +209,7 @@ class PersonTracker:
         self._faces: dict[int, str] = {}
 
     def face_of(self, track: int) -> str:
-        """May be called from any thread."""
+        """The name of the person that a track belongs to. May be called from any thread."""
         return self._faces[track]
 
     def __call__(self, planes: Planes) -> tuple[list[Tracked], bool]:
@@ -226,7 +233,7 @@ class PersonTracker:
 
 
 class _Evidence:
-    """How far a track's looks were from each person, with the latest counting most."""
+    """Average distance between a track's looks and each person. The latest looks count most."""
 
     def __init__(self, people: int) -> None:
         self.distances: F32 = np.zeros(people, np.float32)
@@ -234,8 +241,8 @@ class _Evidence:
         self._waited = 0
 
     def wants_more(self) -> bool:
-        """Whether to look this time: always at first; later now and then, for a tracker may go astray where
-        faces meet.
+        """Whether to compare this frame's face with the people. At first every frame is compared, later only
+        some. It never stops, because a tracker may jump to another person where two faces meet.
         """
         self._waited += 1
         return self._count < _MEMORY or self._waited >= _LOOK_EVERY

@@ -1,4 +1,4 @@
-"""Frames spread over the length of a video, to learn about its faces before it is processed."""
+"""Samples frames over the length of a video, to learn about its faces before it is processed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from faceswap.media import Frame, VideoReader
 
 
 def spread_frames(reader: VideoReader, count: int, reach: int) -> Iterator[Frame]:
-    """About `count` frames over the length of the video, each the `reach`-th at most after a key frame or
-    after the one before; the first ones when its length is not known or it cannot be seeked.
+    """About `count` frames, spread over the length of the video.
+
+    To reach each of them, at most `reach` frames are decoded from a key frame or from the frame before it. If
+    the length is unknown, or the video cannot be seeked, the frames come from its beginning.
     """
     last = -1.0
     if not reader.duration_s:
@@ -27,14 +29,14 @@ def spread_frames(reader: VideoReader, count: int, reach: int) -> Iterator[Frame
                 frames = reader.frames()
             frame = next(_near(frames, time_s, reach), None)
         except FaceSwapError:
-            return  # what was sampled so far has to do; real damage shows when the video is read
+            return  # the samples so far are enough; real damage is reported when the whole video is read
         if frame is not None and frame.time_s > last:
             last = frame.time_s
             yield frame
 
 
 def _near(frames: Iterator[Frame], time_s: float, reach: int) -> Iterator[Frame]:
-    """The frame at `time_s`, or the last one within reach: close enough for a sample."""
+    """The frame at `time_s`, or else the `reach`-th frame, which is close enough for a sample."""
     for number, frame in enumerate(frames, 1):
         if number >= reach or frame.time_s >= time_s - 0.02:
             yield frame

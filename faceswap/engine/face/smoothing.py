@@ -1,4 +1,4 @@
-"""Steadying landmarks over time: strongly while a face rests, hardly at all while it moves fast."""
+"""Smooths landmarks over time: strongly while a face rests, hardly at all while it moves fast."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from faceswap.engine.planes import F32, as_f32
 
 _HEAD_MOVES = (0.003, 0.010)
 _POINTS_MOVE = (0.006, 0.020)
-"""Distances between a measured and a smoothed place, in heights of the face: below the first it is noise of
-the landmark model, above the second it is motion that smoothing would smear."""
+"""Distances between a measured and a smoothed place, in heights of the face. Below the first, the distance is
+noise of the landmark model. Above the second, it is motion that smoothing would blur."""
 
 
 def steadied(times: list[int], landmarks: list[F32], now: int, reach: int) -> F32:
-    """As `smoothed`, but what a fast motion moved away from the smoothed place stays where it was measured.
+    """As `smoothed`, but points that move fast stay where they were measured.
 
-    The motion of the whole head, a similarity of the picture, is told apart from that of single points: it is
-    the mean of all points, so less of it is noise.
+    The motion of the whole head (a similarity transform of the picture) and that of single points have
+    different limits. The head's motion is fitted to all points and therefore contains less noise.
     """
     calm = smoothed(times, landmarks, now, reach)
     if now not in times or len(times) < 3:
@@ -35,7 +35,7 @@ def steadied(times: list[int], landmarks: list[F32], now: int, reach: int) -> F3
 
 
 def _similarity(places: F32, moved: F32) -> F32:
-    """(N, 2) the motion without distortion, of points at `places`, that comes closest to `moved`."""
+    """(N, 2) the shift, turn and growth of points at `places` that come closest to the offsets `moved`."""
     middle = moved.mean(0)
     around, left = places - places.mean(0), moved - middle
     size = float((around * around).sum()) + 1e-6
@@ -51,12 +51,14 @@ def _share(value: F32, between: tuple[float, float]) -> F32:
 
 
 def smoothed(times: list[int], landmarks: list[F32], now: int, reach: int) -> F32:
-    """Landmarks at `now`, from those of the frames around it: a weighted quadratic (linear with few frames)
-    fit through time. It has no lag, unlike a causal filter, which trails fast motion.
+    """Landmarks at `now`, computed from the frames around it by a weighted quadratic fit over time.
+
+    With fewer than five frames the fit is linear. It has no lag, while a causal filter lags behind fast
+    motion.
 
     Args:
-        times: of distinct frames, up to `reach` away from `now`; need not contain it.
-        landmarks: (478, 3) each.
+        times: the times of distinct frames, up to `reach` away from `now`. `now` need not be one of them.
+        landmarks: (478, 3) for each of the times.
     """
     offsets = np.asarray(times, np.float64) - now
     if len(times) < 3:

@@ -1,13 +1,14 @@
-"""Which of the 468 + 10 face landmarks belong to what.
+"""Which of the 468 + 10 face landmarks belong to which part of the face.
 
-Indices of MediaPipe's face mesh; "right" and "left" are the person's. Rings run around the feature.
+The numbers are indices of MediaPipe's face mesh. "Right" and "left" are the person's own. A ring lists the
+points around a feature in order.
 Source: `face_mesh_connections.py` of MediaPipe (Apache-2.0); the order within the rings is our own.
 """
 
 MESH_POINTS = 468
-"""Points of the mesh proper; the irises follow, five points each."""
+"""Number of points of the mesh itself. Five points for each iris follow."""
 RIGHT_IRIS, LEFT_IRIS = 468, 473
-"""Centres."""
+"""The centre of each iris."""
 
 FOREHEAD_TOP, CHIN_BOTTOM = 10, 152
 NOSE_TIP, NOSE_BASE = 1, 2
@@ -19,10 +20,10 @@ OVAL = (
 
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
 LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
-"""Outer corner first, along the lower lid to the inner corner (number 8), back along the upper lid."""
+"""From the outer corner along the lower lid to the inner corner (number 8), and back along the upper lid."""
 EYE_INNER_CORNER = 8
 RIGHT_EYE_LIDS, LEFT_EYE_LIDS = (159, 145), (386, 374)
-"""Middle of the upper and of the lower lid."""
+"""The middle of the upper lid and of the lower lid."""
 
 LIPS_INNER = (
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
@@ -43,4 +44,4 @@ NOSE = (
     *(326, 327, 344, 440, 49, 279, 131, 360, 102, 331, 129, 358),
 )
 NOSTRILS = (98, 97, 2, 326, 327, 64, 294)
-"""Dark holes that say nothing about the light on the skin."""
+"""Points around the nostrils, whose darkness says nothing about the light on the skin."""

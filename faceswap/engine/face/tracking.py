@@ -1,4 +1,4 @@
-"""Following faces from frame to frame: the landmark model alone while it works, the detector when needed."""
+"""Follows faces from frame to frame. The landmark model does it alone; the detector runs when needed."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from faceswap.engine.face.landmarks import Found, Landmarker, same_face
 from faceswap.engine.planes import U8, Planes, Region, as_u8
 
 _PRESENCE_TO_BEGIN = 0.97
-"""Of real faces all but one in 150 reach it; a wood or a cloud passes 0.9 for a moment."""
+"""All but one in 150 real faces reach it. A wood or a cloud may exceed 0.9 for a moment."""
 _PRESENCE_TO_STAY = 0.5
 _LOOK_EVERY = 5
 """Frames between two detections while faces may be missing."""
 _LOOK_CLOSELY_EVERY = 20
-"""Frames between two detections with tiles, which cost twenty times as much."""
+"""Frames between two detections with tiles, which take twenty times as long."""
 _LARGER = 1.4
-"""A face that is this much larger than the only one tracked takes its place."""
+"""If one face is followed, a face that is this many times larger replaces it."""
 _MEMORY_FRAMES = 10
-"""A face that comes back within so many frames, where it was, is the same."""
+"""A face that comes back within so many frames at the same place keeps its track."""
 _SEARCHED_FRAMES = 45
-"""A face that was lost is looked for so long around the place where it was."""
+"""For so many frames, a lost face is looked for around the place where it was."""
 _SEARCHED_AROUND = 3.0
-"""Side of that place, over the side of the face's region."""
+"""Side of the searched area, divided by the side of the face's region."""
 _CHANGE_LUMA = 28.0
-"""Mean change of luma from which on two frames may be those of two shots: or the camera moves fast."""
+"""Above this mean change of luma, there may be a cut between two frames, or the camera moves fast."""
 _SAME_LOOK = 0.75
-"""Correlation of two thumbnails of a face from which on it is the same face in the same shot."""
+"""Two thumbnails whose correlation is above this show the same face in the same shot."""
 _SAME_SIZE = 1.25
-"""Ratio of a face's sizes in two frames of one shot, at most."""
+"""Largest ratio of a face's sizes in two frames of one shot."""
 _PRESENCE_AFTER_CHANGE = 0.9
 _REPEAT_LUMA = 0.6
 _STILL_LUMA = 5.0
 _UNMEASURED_AT_MOST = 2
-"""So that smoothing, which looks three frames far, finds measured ones on both sides."""
+"""Most frames in a row in which a still face is not measured. Smoothing looks three frames ahead and back,
+and must find measured frames on both sides."""
 _THUMBNAIL = (48, 48)
 _FACE_IN_VIEW = np.hypot(*np.meshgrid((np.arange(48) - 23.5) / 17, (np.arange(48) - 23.5) / 21)) < 1
 """(48, 48) bool: the part of a thumbnail that the face itself fills."""
@@ -43,29 +44,30 @@ _FACE_IN_VIEW = np.hypot(*np.meshgrid((np.arange(48) - 23.5) / 17, (np.arange(48
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """A face of one frame. `track` is the same number as long as the face is followed."""
+    """A face of one frame. `track` is a number that stays the same as long as the face is followed."""
 
     track: int
     found: Found
     measured: bool = True
-    """False when the face hardly moved, so that the landmarks are those of an earlier frame."""
+    """False if the face hardly moved and the landmarks of an earlier frame were reused."""
 
 
 @dataclass(slots=True)
 class _Followed:
     track: int
     found: Found
-    """As last measured."""
+    """The face as it was last measured."""
     view: U8
-    """Thumbnail of the face's surroundings at that time."""
+    """Thumbnail of the face and its surroundings at that time."""
     unmeasured: int = 0
-    """Frames since."""
+    """Frames since that time."""
 
 
 class Tracker:
-    """Feed it the frames of one video in order. Not for use by two threads at once.
+    """Follows the faces of one video, whose frames it gets in order. Not for use by two threads at once.
 
-    `most` faces at once; with one, it is the largest. `upright` as for `Landmarker.detect`.
+    It follows `most` faces at once; if `most` is 1, it follows the largest. `upright` is as for
+    `Landmarker.detect`.
     """
 
     def __init__(self, landmarker: Landmarker, most: int = 1, upright: float = 0.0) -> None:
@@ -81,10 +83,11 @@ class Tracker:
         self._usual_change: float | None = None
 
     def __call__(self, planes: Planes) -> tuple[list[Tracked], bool]:
-        """The faces of the next frame, and whether it repeats the one before it.
+        """The faces of the next frame, and whether the frame repeats the one before it.
 
-        Videos often hold a picture for two frames, as pulled-down film does; then nothing is computed and
-        the landmarks are the same, so that smoothing does not take the pause for a stop.
+        Videos often show a picture for two frames, for example after pulldown from film. For a repeat nothing
+        is computed and the landmarks stay the same. The caller can then ignore repeats, so that smoothing
+        does not mistake them for a face that stops moving.
         """
         self._frame += 1
         changed = self._has_changed(planes)
@@ -99,8 +102,10 @@ class Tracker:
         return faces, repeat
 
     def _recognised(self, planes: Planes) -> list[_Followed]:
-        """Those of the followed faces that are still there although the picture has changed: then the camera
-        moved. After a cut there are none, or they look different.
+        """The followed faces that are still there after the picture has changed a lot.
+
+        After a fast move of the camera, they are still there. After a cut there are none, or they look
+        different.
         """
         if not self._followed:
             return []
@@ -111,7 +116,7 @@ class Tracker:
                 found = self._landmarker.find(planes, region)
                 if found.presence < _PRESENCE_TO_STAY:
                     continue
-                found = self._landmarker.find(planes, found.region)  # fits better than where it was before
+                found = self._landmarker.find(planes, found.region)  # its own region fits better
                 view = _view(planes, found.region)
                 if (
                     found.presence >= _PRESENCE_AFTER_CHANGE
@@ -124,11 +129,14 @@ class Tracker:
         return kept
 
     def _follow(self, planes: Planes, closely: bool) -> None:
-        """`closely`: the picture has changed, and those that are followed were found again in this frame."""
+        """Measure the followed faces in this frame, and look for others when it is time.
+
+        `closely` means that the picture has changed and `_recognised` has already measured the faces.
+        """
         kept: list[_Followed] = []
         before = len(self._followed)
         for one in self._followed:
-            if closely:  # was measured in this frame already
+            if closely:  # `_recognised` has measured it in this frame
                 kept.append(one)
                 continue
             if one.unmeasured < _UNMEASURED_AT_MOST and self._is_still(planes, one):
@@ -174,7 +182,9 @@ class Tracker:
         return kept
 
     def _around_lost(self, planes: Planes, seen: list[Region]) -> list[Region]:
-        """Faces too small for the detector in the whole frame, around the places of lost ones."""
+        """Look for lost faces around the places where they were. The detector misses small faces when it
+        searches the whole frame.
+        """
         found: list[Region] = []
         for _, _, place in self._lost:
             if any(same_face(place, region) for region in seen):
@@ -184,7 +194,7 @@ class Tracker:
         return found
 
     def _number_of(self, region: Region) -> int:
-        """That of the lost face which was here, or a new one."""
+        """The track of the lost face that was at this place not long ago, or a new number."""
         for entry in self._lost:
             if same_face(entry[2], region):
                 self._lost.remove(entry)
@@ -195,7 +205,7 @@ class Tracker:
         return self._next - 1
 
     def _has_changed(self, planes: Planes) -> bool:
-        """Whether the picture has little in common with the one before it."""
+        """Whether the picture differs a lot from the one before it."""
         step_y, step_x = max(1, planes.height // 32), max(1, planes.width // 32)
         scene = planes.y[::step_y, ::step_x].copy()
         before, self._scene = self._scene, scene
@@ -218,8 +228,10 @@ class Tracker:
         return _view(planes, self._followed[0].found.region) if self._followed else None
 
     def _is_still(self, planes: Planes, one: _Followed) -> bool:
-        """Since it was measured, nothing in the face moved further than a tenth of a thumbnail's pixel, as
-        far as luma tells: under half a percent of the distance between the eyes.
+        """Whether the face has hardly moved since it was measured, judged by the luma of its thumbnail.
+
+        True means that nothing in it moved more than a tenth of a thumbnail's pixel. That is less than half a
+        percent of the distance between the eyes.
         """
         if one.view.size == 0:
             return False
@@ -228,7 +240,7 @@ class Tracker:
 
 
 def _view(planes: Planes, region: Region) -> U8:
-    """A face's surroundings as a thumbnail; empty when it is outside the frame."""
+    """(48, 48) luma thumbnail of a face and its surroundings; (0, 0) if it lies outside the frame."""
     reach = region.side / 3
     x0, y0 = max(0, int(region.x - reach)), max(0, int(region.y - reach))
     x1, y1 = min(planes.width, int(region.x + reach)), min(planes.height, int(region.y + reach))
@@ -238,7 +250,7 @@ def _view(planes: Planes, region: Region) -> U8:
 
 
 def _look_alike(one: U8, other: U8) -> bool:
-    """Whether two thumbnails show the same face, whatever is around it and however bright it is."""
+    """Whether two thumbnails show the same face. The surroundings and the brightness do not matter."""
     if not one.size or not other.size:
         return False
     first, second = (view.astype(np.float32)[_FACE_IN_VIEW] for view in (one, other))

@@ -1,1 +1,1 @@
-"""The mesh engine: one source photo, textured onto the face mesh and lit like the target."""
+"""The mesh engine: draws a source photo onto the face mesh of a target and lights it as the target is lit."""

@@ -1,4 +1,4 @@
-"""The classical engine: a source photo drawn onto the mesh of each target face."""
+"""The swapper of the mesh engine: draws a source photo onto the mesh of each target face."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ from faceswap.engine.mesh.source import SourceFace, Texture, smooth_step
 from faceswap.engine.planes import F32, Planes, as_f32
 
 _DISPLACED_RINGS = 3
-"""Steps along the mesh from a mouth or eye over which its displacement fades."""
+"""The displacement of the mouth or of an eye fades over so many edges of the mesh around it."""
 _LID_RINGS = 2
-"""Steps along the mesh from an eye up to which its lids come from the target when it is closed."""
+"""When an eye is closed, its lids come from the target, up to so many edges of the mesh away from the eye."""
 _TURNED_AWAY = (48.0, 68.0)
-"""Degrees of yaw over which the swap fades out: the far half of the texture is guesswork there."""
+"""The swap fades out between these degrees of yaw, where the far half of the texture is only a guess."""
 
 
 _GAZES_APART = (0.045, 0.11)
-"""Distance between where source and target look, in widths of an eye, over which the target's eyes take over:
-the photo's eyes can be turned by a little only."""
+"""The target's own eyes replace those of the photo as the difference of gaze between source and target rises
+from the first to the second, in widths of an eye. The photo's eyes can be turned only a little."""
 _EYES_TURN = 0.5
-"""Share of the way from one's eyes to the other's that is gone with each frame."""
+"""Share of the remaining change between the photo's and the target's eyes that is made in each frame."""
 
 
 @dataclass(slots=True)
 class _TrackState:
-    """What is remembered of one tracked face."""
+    """What the swapper remembers of one tracked face."""
 
     offsets: F32
     visible: float | None = None
     own_eyes: float | None = None
-    """How far the target's own eyes are shown, 0..1, because the source looks elsewhere."""
+    """How much of the target's own eyes is shown, 0..1. It rises when the source looks elsewhere."""
     tone: Tone = field(default_factory=Tone)
 
 
@@ -89,7 +89,7 @@ class Blender:
         return track in self._tracks
 
     def meet(self, track: int, resting: F32) -> None:
-        """Begin to swap a face whose resting shape, (468, 3) without pose, is `resting`."""
+        """Begin to swap a face. `resting` is its resting shape, (468, 3) without pose."""
         self._tracks[track] = _TrackState(shape_offsets(self._mesh, self._source.neutral, resting))
 
     def drop_tracks(self, tracks: set[int]) -> None:
@@ -97,8 +97,10 @@ class Blender:
             self._tracks.pop(track, None)
 
     def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
-        """Write the source face over a face that was met before. `planes` must be writable; pixels outside
-        the box around the face's oval stay as they are. False when nothing was drawn: turned away, or tiny.
+        """Write the source face over a face for which `meet` was called before.
+
+        `planes` must be writable. Pixels outside the box around the face's oval stay as they are. Returns
+        False if nothing was drawn because the face is turned away or tiny.
         """
         state = self._tracks[track]
         pose = self._mesh.pose(landmarks)
@@ -144,7 +146,7 @@ class Blender:
             source.eye_openness,
             strict=True,
         ):
-            # A closed lid comes from the target: the source's open eye has none to show.
+            # A closed lid comes from the target, because the source's open eye does not show one.
             opened = smooth_step(now / max(then, 0.05), 0.30, 0.55)
             values[part, 2] = opened * visible * eyes_shown
             values[:MESH_POINTS, 2] *= 1 - (1 - opened) * lids
@@ -166,20 +168,22 @@ class Blender:
 
 
 def _near(mesh: FaceMesh, ring: Sequence[int], steps: int) -> F32:
-    """(468,) 1 on a ring of points, falling to 0 `steps` edges away."""
+    """(468,) weights: 1 on a ring of points, falling to 0 at a distance of `steps` edges."""
     return np.clip(1 - mesh.distance_from(ring) / steps, 0, 1).astype(np.float32)
 
 
 class _Opening:
-    """The mouth or the eyes: rings in the mesh through which the target itself is seen."""
+    """The mouth or the eyes: rings in the mesh inside which the target itself may be visible."""
 
     def __init__(self, mesh: FaceMesh, ring: Sequence[int]) -> None:
         self.weights = _near(mesh, ring, _DISPLACED_RINGS)
-        """(468,) how far a point takes part in the displacement."""
+        """(468,) how much of the displacement applies to each point, 0..1."""
         self._reached = np.nonzero(self.weights)[0]
 
     def rectangle(self, vertices: F32, box: Box) -> Rectangle:
-        """Around what is displaced, in pixels of the box, with the cells that interpolation mixes in."""
+        """The rectangle around the displaced points, in pixels of the box. It includes the cells around them
+        that interpolation reads.
+        """
         points = vertices[self._reached, :2]
         (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
         cell = 2 * max(box.width, box.height) / LIGHT_GRID + 2

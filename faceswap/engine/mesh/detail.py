@@ -1,4 +1,4 @@
-"""Giving a swapped face the sharpness and the grain of the video it is put into."""
+"""Gives a swapped face the sharpness and the grain of the video that it is put into."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from faceswap.engine.mesh.light import Tone, eased
 from faceswap.engine.planes import F32, U8, as_f32
 
 _FINEST = 0.006
-"""Standard deviation of the blur that leaves out the finest details, of the height of the box."""
+"""Standard deviation of the blur that removes the finest details, as a share of the height of the box."""
 _FINEST_PX = 0.8
-"""The same in pixels, at least."""
+"""Smallest standard deviation of that blur, in pixels."""
 _WIDE = 2.0
 _FLOOR = 0.1
-"""Strength of details, in levels of luma, that nobody sees."""
+"""Strength of details that nobody can see, in levels of luma."""
 _RANGE = 0.2, 2.5
 _ENOUGH = 1.1
-"""Ratio of strengths up to which nothing is added."""
+"""Up to this ratio of strengths, no grain is added."""
 _GRAIN_LIMIT = 3.0
-"""Details of the target that are stronger than this many times the usual are features, not grain."""
+"""Details of the target that are stronger than this many times the median are features, not grain."""
 _SAMPLES = 160
-"""Rows at most that are looked at for the strength of details."""
+"""About how many rows are sampled to measure the strength of details."""
 _FEWEST = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Detailed:
-    """The source's luma (H, W) float32 with its finest details weakened, and what to add once it is lit."""
+    """The source's luma (H, W) float32 with its finest details weakened, and the `grain` (H, W) to add after
+    it is lit.
+    """
 
     luma: F32
     grain: F32 | None
@@ -38,14 +40,15 @@ class Detailed:
 def match_detail(face: U8, own: U8, gain: F32, skin: F32, tone: Tone) -> Detailed:
     """Make the finest details of a face as strong as those of the target's skin.
 
-    A source that is too sharp loses the difference. One that is too smooth gets the target's own details of
-    this frame: its pores, grain and compression, which move as the rest of the picture does.
+    If the source is too sharp, its details are weakened. If it is too smooth, it gets the target's own
+    details of this frame: pores, grain and compression artefacts, which move as the rest of the picture does.
 
     Args:
-        face: (H, W) luma of the source, as it will be put on.
-        own: (H, W) luma of the target, before.
-        gain: (H, W) how the source will be lit.
+        face: (H, W) luma of the source, where it will be put on the target.
+        own: (H, W) luma of the target before the swap.
+        gain: (H, W) factor by which the source will be lit.
         skin: (H, W) 0..1, how much of a pixel is skin without features.
+        tone: keeps the measured strengths from frame to frame.
     """
     sigma = max(_FINEST_PX, _FINEST * face.shape[0])
     luma, target = face.astype(np.float32), own.astype(np.float32)
@@ -71,7 +74,7 @@ def match_detail(face: U8, own: U8, gain: F32, skin: F32, tone: Tone) -> Detaile
 
 
 def _blurred(luma: F32, sigma: float) -> F32:
-    """Gaussian blur; a wide one is made at half the size, which takes a quarter of the time."""
+    """Gaussian blur. A wide blur is computed at half the size, which takes a quarter of the time."""
     if sigma < _WIDE:
         return as_f32(cv2.GaussianBlur(luma, (0, 0), sigma))
     rows, columns = luma.shape

@@ -1,4 +1,4 @@
-"""Making one face look lit as another: smooth gains and offsets, found on a small grid."""
+"""Lights one face as another face is lit, with smooth gains and offsets that are computed on a small grid."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from cv2.typing import MatLike
 from faceswap.engine.planes import F32, as_f32
 
 _REACH = 0.12
-"""Standard deviation of what counts as light rather than as a feature, of the height of the grid."""
+"""Standard deviation of the blur that separates light from features, as a share of the grid's height."""
 _EASE = 0.1
-"""How fast the whole-face ratios follow: they must not flicker with the skin seen."""
+"""Share of a new value that an average takes in each frame. The ratios of the whole face must not flicker
+when more or less skin is visible."""
 
 _HIGHLIGHT = 93
-"""Percentile of the skin's brightness over its surroundings that tells how much it shines."""
+"""This percentile of the skin's brightness above its surroundings measures how much the skin shines."""
 _SHINE_FLOOR = 1.5
-"""Levels of luma added to both, for skin that hardly shines."""
+"""Levels of luma added to the shine of source and target. They keep the ratio stable for dull skin."""
 _LEAST_SHINE = 0.3
 _PLAIN = 0.5
 _FEWEST_CELLS = 40
@@ -27,23 +28,24 @@ _FEWEST_CELLS = 40
 
 @dataclass(slots=True)
 class Tone:
-    """Colour statistics of one face's skin, carried over from frame to frame."""
+    """Colour statistics of one face's skin, averaged from frame to frame. None before the first frame."""
 
     saturation: float | None = None
     contrast: float | None = None
     highlights: float | None = None
-    """How strong the source's highlights may be, 0..1, so that they are no stronger than the target's."""
+    """Factor 0..1 that makes the source's highlights no stronger than the target's."""
     sharpness: float | None = None
-    """Strength of the finest details of the target's skin, over that of the source's, lit."""
+    """Strength of the finest details of the target's skin, divided by that of the lit source's skin."""
     grain: float | None = None
     """Strength of the finest details of the target's skin, in levels of luma."""
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """luma = black + gain * (source - black) + lift; chroma = chroma_gain * source + (lift_u, lift_v).
+    """How to light a source: luma = black + gain * (source - black) + lift, and
+    chroma = chroma_gain * source + (lift_u, lift_v).
 
-    Each (h, w) float32 on the grid.
+    Each is (h, w) float32 on the grid.
     """
 
     gain: F32
@@ -56,10 +58,12 @@ class Light:
 def match_light(
     target: tuple[F32, F32, F32], source: tuple[F32, F32, F32], weight: F32, black: float, tone: Tone
 ) -> Light:
-    """How to relight `source` as `target`, both Y, U, V on the same grid; `weight` is 1 on plain skin.
+    """Find how to light `source` as `target` is lit. Both are Y, U, V on the same grid. `weight` is 1 on
+    plain skin.
 
-    Luma takes the target's low frequencies as a gain and its overall contrast; chroma is scaled by the same
-    gain, as light does, by one saturation ratio, and then shifted to the target's low frequencies.
+    Luma: a gain gives the source the target's low frequencies, and its overall contrast is matched. Chroma is
+    scaled by the same gain, as light scales it, and by one saturation ratio. It is then shifted to the
+    target's low frequencies.
     """
     target_y, target_u, target_v = target
     source_y, source_u, source_v = source
@@ -112,10 +116,10 @@ def match_light(
 
 
 def _too_shiny(source: F32, target: F32, weight: F32, tone: Tone) -> F32:
-    """(h, w) what to take off the highlights of a source, so that its skin shines as the target's does; the
+    """(h, w) what to subtract from the source's luma, so that its skin shines no more than the target's. The
     mean over the skin is 0, so that the face does not get darker.
 
-    `source` and `target` are luma over the low frequencies; what lies far above them is a highlight.
+    `source` and `target` are luma minus its low frequencies. Values far above 0 are highlights.
     """
     skin = weight > _PLAIN
     if int(skin.sum()) < _FEWEST_CELLS:
@@ -127,12 +131,12 @@ def _too_shiny(source: F32, target: F32, weight: F32, tone: Tone) -> F32:
 
 
 def eased(before: float | None, now: float) -> float:
-    """A step from the value of the frames before towards that of this one."""
+    """The average after this frame: moved a small step from `before` towards `now`."""
     return now if before is None else before + _EASE * (now - before)
 
 
 def _low_frequencies(grid: MatLike, reach: float) -> F32:
-    """Gaussian blur, on a coarser grid where that makes no difference."""
+    """Gaussian blur. A wide blur is computed on a coarser grid, which makes no visible difference."""
     factor = 4 if reach > 8 else 2 if reach > 4 else 1
     if factor == 1:
         return np.asarray(cv2.GaussianBlur(grid, (0, 0), reach), np.float32)

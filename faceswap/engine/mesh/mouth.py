@@ -1,4 +1,4 @@
-"""Keeping the target's own mouth, whatever swaps the rest of the face."""
+"""Keeps the target's own mouth, with any engine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
 from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
 
 _GROWN = 1.3
-"""The kept part over the lips, in each direction from their middle."""
+"""Size of the kept part, divided by the size of the lips. It grows from the middle of the lips."""
 _SOFTNESS = 0.07
-"""Standard deviation of the edge's blur, of the mouth's width."""
+"""Standard deviation of the blur of the edge, as a share of the mouth's width."""
 _SMALLEST = 4
 
 
 class OwnMouth:
-    """A `BatchSwapper` after which lips and what is between them are the target's again, with a soft edge."""
+    """A `BatchSwapper` that runs another swapper and then puts back the target's lips and what is between
+    them, with a soft edge.
+    """
 
     def __init__(self, swapper: FaceSwapper) -> None:
         self._swapper = swapper
@@ -49,7 +51,7 @@ class OwnMouth:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A mouth as it was, and where it belongs."""
+    """The pixels of a mouth before the swap, and where to put them back."""
 
     place: Planes
     before: list[U8]
@@ -57,7 +59,7 @@ class _Kept:
 
     @classmethod
     def of(cls, planes: Planes, landmarks: F32) -> _Kept | None:
-        """None when it is too small to be seen, or outside."""
+        """Copy the mouth. Returns None if it is too small or outside the frame."""
         lips = landmarks[list(LIPS_OUTER), :2]
         grown = as_f32(lips.mean(0) + _GROWN * (lips - lips.mean(0)))
         blur = _SOFTNESS * float(np.linalg.norm(np.subtract(*landmarks[list(MOUTH_CORNERS), :2])))
@@ -79,7 +81,7 @@ class _Kept:
 
 
 def _mask(points: F32, size: tuple[int, int], blur: float) -> F32:
-    """1 within the hull of the points, 0 well outside."""
+    """(H, W) mask: 1 inside the convex hull of the points, 0 far outside. `size` is (width, height)."""
     mask = np.zeros(size[::-1], np.float32)
     cv2.fillConvexPoly(mask, cv2.convexHull(points.round().astype(np.int32)), 1.0)
     return as_f32(cv2.GaussianBlur(mask, (0, 0), max(0.8, blur)))

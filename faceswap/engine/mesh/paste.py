@@ -1,5 +1,5 @@
-"""Putting a face that is a picture of its own onto the face of a frame: within one box, lit as the frame is,
-behind a soft mask. Every engine ends here."""
+"""Puts a new face onto the face of a frame: inside one box, lit as the frame is, with a soft mask. Every
+engine pastes its faces with this module."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from faceswap.engine.mesh.source import Texture, smooth_step
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
 
 FINE_GRID = 128
-"""Cells along the longer side of the box, on which maps and alpha are drawn."""
+"""Cells along the longer side of the box in the grid on which maps and alpha are drawn."""
 LIGHT_GRID = 64
 _MARGIN = 0.03
 _SOFTNESS = 0.012
-"""Standard deviation of the edge's blur, of the columns of the grid."""
+"""Standard deviation of the blur of the edge, as a share of the columns of the grid."""
 _BLEED = 0.05
 _SMALLEST = 16
-"""Boxes under so many pixels are left alone."""
+"""A face is not swapped if a side of its box is shorter than this, in pixels."""
 _FADE = 0.35
-"""Share of the way to the wanted visibility that is gone with each frame."""
+"""Share of the remaining change of visibility that is made in each frame."""
 BARELY = 0.02
-"""A swap less visible than this is left out."""
+"""A swap that is less visible than this is not drawn."""
 _OVAL = list(OVAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Rectangle:
-    """Even corners, in pixels."""
+    """A rectangle in pixels. All its values are even."""
 
     left: int
     top: int
@@ -44,7 +44,7 @@ class Rectangle:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of the frame with even corners."""
+    """A rectangle of the frame, in pixels. All its values are even."""
 
     x: int
     y: int
@@ -52,36 +52,36 @@ class Box:
     height: int
 
     def grid(self, longest: int) -> tuple[int, int]:
-        """Columns and rows of a grid laid over it, at most `longest` cells a side, none below a pixel."""
+        """Columns and rows of a grid over the box: at most `longest`, and no more than the box has pixels."""
         zoom = min(1.0, longest / max(self.width, self.height))
         return max(8, round(self.width * zoom)), max(8, round(self.height * zoom))
 
     def cells(self, points: F32, grid: tuple[int, int]) -> F32:
-        """(N, 2) pixels as cells; centres at whole numbers in both."""
+        """Convert (N, 2) pixels of the frame to cells. The centres of both are whole numbers."""
         zoom = np.array([grid[0] / self.width, grid[1] / self.height], np.float32)
         return (points - np.array([self.x - 0.5, self.y - 0.5], np.float32)) * zoom - np.float32(0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Maps:
-    """What is drawn of the mesh, float32 on a fine and a coarse grid over the box."""
+    """What is drawn of the mesh: float32 on a fine and on a coarse grid over the box."""
 
     texture_x: F32
     texture_y: F32
-    """Fine (h, w): where to read the texture, in its pixels."""
+    """Fine (h, w): where to read the texture, in pixels of the texture."""
     alpha: F32
-    """Fine (h, w)."""
+    """Fine (h, w) 0..1: how much of the new face is shown."""
     displaced: F32
-    """Coarse (h, w, 2): from where in the target a pixel of the target is taken, as an offset in pixels. Lips
-    and lids lie where the source's shape puts them; what they show inside moves along."""
+    """Coarse (h, w, 2): offset in pixels to the place in the target from which a pixel of the target is read.
+    The source's shape moves lips and lids, and what is visible between them moves with them."""
     displaced_parts: tuple[Rectangle, ...]
-    """In pixels of the box: outside of these nothing is displaced."""
+    """In pixels of the box. Outside of these rectangles nothing is displaced."""
     skin: F32
-    """Coarse (h, w): how much a cell may tell of the light."""
+    """Coarse (h, w) 0..1: how much weight a cell has when the light is measured."""
 
 
 def box_around(planes: Planes, *outlines: F32) -> Box | None:
-    """The box that holds the ovals of some (N, 3) landmarks, within the frame; None when it is tiny."""
+    """The box around the ovals of all given (N, 3) landmarks, inside the frame; None if it is tiny."""
     ovals = np.concatenate([points[_OVAL, :2] for points in outlines])
     (x0, y0), (x1, y1) = ovals.min(0).tolist(), ovals.max(0).tolist()
     margin = _MARGIN * max(x1 - x0, y1 - y0) + 2
@@ -94,32 +94,36 @@ def box_around(planes: Planes, *outlines: F32) -> Box | None:
 
 
 def rim_weights(mesh: FaceMesh) -> F32:
-    """(468,) alpha of a face's points: none on the oval, a little less than all next to it."""
+    """(468,) alpha of a face's points: 0 on the oval, 0.75 next to it, 1 elsewhere."""
     return np.where(mesh.rings == 0, 0, np.where(mesh.rings == 1, 0.75, 1)).astype(np.float32)
 
 
 def faded(before: float | None, yaw: float, turned_away: tuple[float, float]) -> float:
-    """How visible a swap is in the next frame, 0..1: it fades out over `turned_away`, degrees of yaw."""
+    """How visible a swap is in the next frame, 0..1. It fades out between the two `turned_away` angles, in
+    degrees of yaw.
+    """
     wanted = smooth_step(abs(yaw), turned_away[1], turned_away[0])
     return wanted if before is None else before + _FADE * (wanted - before)
 
 
 def softened(alpha: MatLike, usable: U8) -> F32:
-    """(h, w) alpha with a soft edge, and none where `usable`, 0..255 and as large, is 0."""
+    """(h, w) alpha with a soft edge. It is 0 where `usable`, (h, w) 0..255, is 0."""
     blurred = as_f32(cv2.GaussianBlur(alpha, (0, 0), max(0.8, _SOFTNESS * alpha.shape[1])))
-    # The blur bleeds over the oval; what is left there after this is nothing.
+    # The blur spreads alpha beyond the oval. This makes it 0 there again.
     inside = np.maximum(blurred - _BLEED, 0)
     return as_f32(cv2.multiply(inside, usable, scale=1 / 255 / (1 - _BLEED), dtype=cv2.CV_32F))
 
 
 def light_of(target: Planes, maps: Maps, fine: Texture, coarse: Texture, tone: Tone) -> Light:
-    """How to light `fine` as the target, found on the coarse grid with the same texture in a size near it."""
+    """Find how to light `fine` as the target is lit, on the coarse grid. `coarse` is the same texture at
+    about the size of that grid.
+    """
     rows, columns = maps.skin.shape
 
     def small(plane: U8 | F32) -> F32:
         image: MatLike = plane
         step = int(plane.shape[0] / (3 * rows))
-        if step > 1:  # a few pixels of each cell tell its light
+        if step > 1:  # a few pixels of each cell are enough
             size = (plane.shape[1] // step, plane.shape[0] // step)
             image = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
         return as_f32(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
@@ -138,8 +142,10 @@ def light_of(target: Planes, maps: Maps, fine: Texture, coarse: Texture, tone: T
 
 
 def write(target: Planes, maps: Maps, light: Light, texture: Texture, tone: Tone | None = None) -> None:
-    """target = (1 - alpha) * target, displaced, + alpha * texture, lit: in full size for luma, half for
-    chroma, in float32, rounded once. With a `tone`, the texture gets the target's sharpness and grain.
+    """Write (1 - alpha) * displaced target + alpha * lit texture into `target`.
+
+    Luma is computed at full size and chroma at half, in float32, and rounded once. If `tone` is given, the
+    texture gets the target's sharpness and grain.
     """
     rows, columns = maps.alpha.shape
     fine = (columns, rows)
@@ -192,7 +198,7 @@ def _displaced(target: Planes, maps: Maps) -> Planes:
 
 
 def _points(offsets: tuple[F32, F32], place: tuple[slice, slice]) -> tuple[F32, F32]:
-    """Where the pixels of a place in a plane are read from it."""
+    """The x and y in a plane from which the pixels of `place` are read."""
     rows, columns = place
     across = np.arange(columns.start, columns.stop, dtype=np.float32)
     down = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]

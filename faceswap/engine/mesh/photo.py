@@ -1,4 +1,4 @@
-"""Preparing a photo of a face: what of it shows the face, and mending the rest from the face's other half."""
+"""Prepares a photo of a face: finds the parts that show the face, and fills others from its other half."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PHOTO = Colour(full_range=True)
 
 
 def skin_weights(mesh: FaceMesh) -> F32:
-    """(468,) 1 on plain skin, 0 on the features and at the rim, which say nothing about the light."""
+    """(468,) weights for measuring light: 1 on plain skin, less near the rim, 0 on the rim and features."""
     weights = np.ones(MESH_POINTS, np.float32)
     weights[[*RIGHT_EYE, *LEFT_EYE, *LIPS_INNER, *LIPS_OUTER, *RIGHT_BROW, *LEFT_BROW]] = 0
     weights[mesh.rings == 0] = 0
@@ -39,11 +39,12 @@ def skin_weights(mesh: FaceMesh) -> F32:
 
 
 def find_validity(picture: U8, landmarks: F32, mesh: FaceMesh) -> U8:
-    """(h, w), smaller than the picture: 255 where it shows this face, 0 where hair, a hand or a microphone
-    reaches in.
+    """Find the parts of a picture that show this face. Returns (h, w) uint8, smaller than the picture: 255
+    where the face is visible, and 0 where hair, a hand or a microphone covers it.
 
-    What differs from the skin of the cheeks in colour and is connected to the outside is not face; the limit
-    is strict on the forehead, where fringes are, and lenient below the nose, where beards are.
+    An area covers the face if its colour differs from the skin of the cheeks and it is connected to the
+    outside of the face. The limit is strict on the forehead, where fringes are, and lenient below the nose,
+    where beards are.
     """
     rows, columns = picture.shape[:2]
     zoom = _VALIDITY_SIZE / max(rows, columns)
@@ -76,7 +77,9 @@ def find_validity(picture: U8, landmarks: F32, mesh: FaceMesh) -> U8:
 
 
 def _distance_from_skin(colours: F32, certain: npt.NDArray[np.bool_]) -> F32:
-    """In standard deviations of the skin's own colours, robustly estimated."""
+    """(h, w) distance of each colour from the median skin colour, in standard deviations of the skin's
+    colours. Medians are used, so that outliers have no effect.
+    """
     middle = np.median(colours[certain], 0)
     spread = np.maximum(1.4826 * np.median(np.abs(colours[certain] - middle), 0), (22, 5, 5))
     return np.sqrt((((colours - middle) / spread) ** 2).sum(2)).astype(np.float32)
@@ -88,15 +91,15 @@ def _tolerance(rows: int, brow_y: float, nose_y: float) -> F32:
 
 
 def mend(picture: U8, landmarks: F32, facing: F32, validity: U8, mesh: FaceMesh) -> tuple[U8, F32, U8]:
-    """Replace what a photo hides of a face, by hair or because it is turned away, with the mirror image of
-    the other half, lit as this one.
+    """Fill the parts of a face that are covered or turned away in a photo. They get the mirror image of the
+    other half, lit as the half that is filled.
 
     Args:
-        facing: (468,) how well the photo sees each point, 0..1.
-        validity: (h, w) as `find_validity` gives it.
+        facing: (468,) how well each point is visible in the photo, 0..1.
+        validity: (h, w) from `find_validity`.
 
     Returns:
-        The mended picture, and `facing` and `validity` of it.
+        The filled picture, and its `facing` and `validity`.
     """
     rows, columns = picture.shape[:2]
     zoom = _MENDING_SIZE / max(rows, columns)
@@ -137,7 +140,7 @@ def mend(picture: U8, landmarks: F32, facing: F32, validity: U8, mesh: FaceMesh)
 
 
 def _lit_as(target: U8, source: U8, weight: F32) -> F32:
-    """`source` relit as `target`, both (H, W, 3) RGB; float32."""
+    """(H, W, 3) float32: `source`, lit as `target` is lit. Both are (H, W, 3) uint8 RGB."""
     rows, columns = target.shape[:2]
     zoom = _LIGHT_SIZE / max(rows, columns)
     small = (max(8, int(columns * zoom)), max(8, int(rows * zoom)))

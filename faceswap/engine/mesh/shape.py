@@ -1,4 +1,5 @@
-"""The shape of a face apart from its pose: how open eyes and mouth are, and lending it another's shape."""
+"""Measures the shape of a face without its pose: how open eyes and mouth are, where the eyes look, and how
+to give it the shape of another face."""
 
 from __future__ import annotations
 
@@ -28,9 +29,10 @@ from faceswap.engine.face.topology import (
 from faceswap.engine.planes import F32
 
 _TRANSFERRED = 0.5
-"""Share of the source's shape. More looks more like the source until it no longer fits the target's head."""
+"""Share of the source's shape that the target gets. A larger share looks more like the source, but at some
+point no longer fits the target's head."""
 _LARGEST_OFFSET = 0.22
-"""Of the distance between the outer eye corners."""
+"""Largest length of an offset, as a share of the distance between the outer eye corners."""
 _BROWS_TRANSFERRED = 0.8
 
 
@@ -49,8 +51,9 @@ def eye_openness(landmarks: F32) -> tuple[float, float]:
 
 
 def gaze_apart(one: F32, other: F32) -> float:
-    """How differently two faces look to the side or up and down, in widths of an eye: the mean of both eyes,
-    so that both decide together."""
+    """How much the gaze of two faces differs, in widths of an eye. It is the mean of both eyes, so that both
+    eyes get the same value.
+    """
     apart = [
         float(np.hypot(*(_gaze(one, ring, iris) - _gaze(other, ring, iris))))
         for ring, iris in ((RIGHT_EYE, RIGHT_IRIS), (LEFT_EYE, LEFT_IRIS))
@@ -59,7 +62,9 @@ def gaze_apart(one: F32, other: F32) -> float:
 
 
 def _gaze(landmarks: F32, ring: Sequence[int], iris: int) -> F32:
-    """(2,) the iris along and across the line between an eye's corners, from its middle, in its widths."""
+    """(2,) offset of the iris from the middle of an eye, in widths of the eye: along and across the line
+    between the eye's corners.
+    """
     outer, inner = landmarks[ring[0], :2], landmarks[ring[EYE_INNER_CORNER], :2]
     width = float(np.hypot(*(inner - outer))) + 1e-6
     along = (inner - outer) / width
@@ -73,9 +78,10 @@ def mouth_openness(landmarks: F32) -> float:
 
 
 def resting_shape(faces: Sequence[tuple[F32, Pose]]) -> F32:
-    """(468, 3) pose-free shape of a face with its mouth closed: the median of the calmer half of some views.
+    """(468, 3) shape of a face at rest, without pose: the median of the calmer half of some views of it.
 
-    `faces` are landmarks with their pose.
+    A view is calm if the mouth is closed and the face is turned to the camera. `faces` are landmarks with
+    their pose.
     """
     unrest = [mouth_openness(landmarks) + abs(float(pose.rotation[2, 0])) for landmarks, pose in faces]
     calm: list[int] = np.argsort(unrest)[: max(3, len(unrest) // 2)].tolist()
@@ -84,10 +90,10 @@ def resting_shape(faces: Sequence[tuple[F32, Pose]]) -> F32:
 
 
 def shape_offsets(mesh: FaceMesh, source: F32, target: F32) -> F32:
-    """(468, 3) offsets that lend the target's resting shape that of the source, in canonical units.
+    """(468, 3) offsets in canonical units that move the target's resting shape towards that of the source.
 
-    Eyes and lips move and grow as a whole, so that the target's lids and lips keep their expression; brows
-    and nose take the source's form; the oval stays, because the target's head around it does.
+    Each eye and the lips move and grow as a whole, so that the target's lids and lips keep their expression.
+    Brows and nose take the source's form. The oval stays, because the target's head around it stays.
     """
     difference = source - target
     fixed: list[int] = []

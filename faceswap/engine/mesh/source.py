@@ -1,4 +1,4 @@
-"""The face to put in: its shape, its skin as a texture, and which parts of the photo can be used."""
+"""The source face: its shape, its skin as a texture, and which parts of the photo can be used."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from faceswap.errors import NoFaceFound
 from faceswap.media import Colour
 
 _MARGIN = 0.15
-"""Of the face's longer side, kept around it."""
+"""Margin that is kept around the face, as a share of its longer side."""
 _LIPS_INSET = 0.35
-"""Of the width of a lip, left out at its inner rim."""
+"""Share of a lip's width that is left out at its inner rim."""
 _FULL_SIZE = 0.95
 
 
@@ -29,7 +29,7 @@ def smooth_step(value: float, low: float, high: float) -> float: ...
 @overload
 def smooth_step(value: F32, low: float, high: float) -> F32: ...
 def smooth_step(value: float | F32, low: float, high: float) -> float | F32:
-    """0 below `low`, 1 above `high`, smooth between; falls when `low` > `high`."""
+    """0 below `low`, 1 above `high`, and smooth between. If `low` > `high`, it falls from 1 to 0."""
     if isinstance(value, float):
         share = min(1.0, max(0.0, (value - low) / (high - low)))
         return share * share * (3 - 2 * share)
@@ -39,7 +39,9 @@ def smooth_step(value: float | F32, low: float, high: float) -> float | F32:
 
 @dataclass(frozen=True, slots=True)
 class Texture:
-    """The photo's face at one size: luma (H, W), chroma (H, W, 2), and 255 where it may be used (H, W)."""
+    """The face of the photo at one size: luma (H, W) and chroma (H, W, 2). Validity (H, W) is 255 where the
+    texture can be used and 0 where it cannot.
+    """
 
     scale: float
     luma: U8
@@ -49,19 +51,21 @@ class Texture:
 
 @dataclass(frozen=True, slots=True)
 class SourcePhoto:
-    """(H, W, 3) RGB with even sides, turned so that its largest face is upright, and that face."""
+    """A photo and its largest face. `picture` is (H, W, 3) uint8 RGB with even sides, rotated so that the
+    face is upright.
+    """
 
     picture: U8
     found: Found
     faces: int
-    """How many it shows."""
+    """How many faces the photo shows."""
 
 
 class SourceFace:
-    """A face cut out of a photo. Not for use by two threads at once: it keeps the textures last used."""
+    """A face cut out of a photo. Not for use by two threads at once, because it keeps the last textures."""
 
     def __init__(self, picture: U8, found: Found, mesh: FaceMesh) -> None:
-        """`picture` is (H, W, 3) RGB; `found` in its pixels."""
+        """`picture` is (H, W, 3) uint8 RGB. `found` is the face in it, in its pixels."""
         landmarks = found.landmarks
         low, high = landmarks[:MESH_POINTS, :2].min(0), landmarks[:MESH_POINTS, :2].max(0)
         margin = _MARGIN * float((high - low).max())
@@ -76,21 +80,21 @@ class SourceFace:
         facing = smooth_step(as_f32(mesh.normals @ self.pose.rotation[2]), 0.02, 0.25)
         validity = find_validity(cut, self.landmarks, mesh)
         self._picture, self.facing, self.validity = mend(cut, self.landmarks, facing, validity, mesh)
-        """`facing` is (468,) 0 where the photo sees the skin edge-on or not at all."""
+        """`facing` is (468,) 0..1: it is 0 where the skin is edge-on in the photo or not visible."""
         rows, columns = cut.shape[:2]
         points = (mesh.extend(_without_teeth(self.landmarks))[:, :2] + 0.5) / np.array([columns, rows])
         self.texture_points: F32 = points.clip(0, 1).astype(np.float32)
-        """(V, 2) where each extended vertex lies in the texture, 0..1."""
+        """(V, 2) position of each extended vertex in the texture, 0..1."""
         self._fine: tuple[Colour, Texture] | None = None
         self._coarse: tuple[Colour, Texture] | None = None
 
     def texture(self, face_height: float, colour: Colour) -> Texture:
-        """The photo scaled so that its face is a little larger than `face_height` px, never enlarged."""
+        """The photo, shrunk until its face is a little higher than `face_height` pixels; never enlarged."""
         self._fine = self._scaled(self._fine, face_height * 1.15, colour)
         return self._fine[1]
 
     def coarse_texture(self, face_height: float, colour: Colour) -> Texture:
-        """The same for the small grid on which light is compared."""
+        """The photo, shrunk until its face is about `face_height` pixels high, to measure light with it."""
         self._coarse = self._scaled(self._coarse, face_height, colour)
         return self._coarse[1]
 
@@ -100,7 +104,7 @@ class SourceFace:
         wanted = min(1.0, max(0.02, face_height / self.height))
         if wanted > _FULL_SIZE:
             wanted = 1.0
-        # A head that comes nearer must not change its texture with every frame.
+        # When a head comes nearer, its texture must not change in every frame.
         if kept and kept[0] == colour and 0.75 < wanted / kept[1].scale < 1.33:
             return kept
         picture = self._picture
@@ -112,7 +116,9 @@ class SourceFace:
 
 
 def _without_teeth(landmarks: F32) -> F32:
-    """The inner rim of the lips is found to a pixel or so; from a smile, teeth would get on closed lips."""
+    """Move the inner rim of the lips outwards. Landmarks are only exact to about a pixel. Without the move,
+    the teeth of a smile would appear on closed lips.
+    """
     inner, outer = list(LIPS_INNER), list(LIPS_OUTER)
     moved = landmarks.copy()
     moved[inner] += _LIPS_INSET * (landmarks[outer] - landmarks[inner])
@@ -120,10 +126,10 @@ def _without_teeth(landmarks: F32) -> F32:
 
 
 def find_source_photo(picture: U8, landmarker: Landmarker) -> SourcePhoto:
-    """A photo, (H, W, 3) RGB, as it shows its largest face best.
+    """Find the largest face of a photo, (H, W, 3) uint8 RGB.
 
-    A face that fills the photo is looked for with a border around it, and one that lies on its side in the
-    photo turned by quarters.
+    If there is none, a border is added around the photo, because a face may fill it. Then the photo is
+    rotated in quarter turns, because a face may lie on its side.
 
     Raises:
         NoFaceFound: role "source".
