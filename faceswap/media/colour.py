@@ -35,16 +35,12 @@ _CONVERTED = (_FCC, _SMPTE240M)
 """Rare matrices. The app converts such videos to BT.709."""
 _USUAL: Mapping[int, tuple[int, int, int]] = {
     _BT709: (_BT709, 1, 1),
-    _BT470BG: (
-        _SMPTE170M,
-        6,
-        6,
-    ),  # same matrix; with the primaries of BT.470BG browsers would show other colours
+    _BT470BG: (_SMPTE170M, 6, 6),  # the same matrix; with its own primaries, browsers show other colours
     _SMPTE170M: (_SMPTE170M, 6, 6),
     _BT2020: (_BT2020, 9, 14),
     _BT2020_CONSTANT: (_BT2020_CONSTANT, 9, 14),
 }
-"""Matrix, primaries and transfer of the result when the file states only a matrix."""
+"""Matrix, primaries and transfer of the result, by the matrix of the file, if the file states only that."""
 _FROM_RGB = (_SMPTE170M, 1, 1)
 """Matrix, primaries and transfer of the result when the file is RGB. With this matrix Chromium shows blue
 more exactly than with the matrix of BT.709."""
