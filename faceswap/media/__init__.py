@@ -1,9 +1,11 @@
-"""Pictures and videos from strangers: judged, decoded and encoded within limits.
+"""Decodes and encodes pictures and videos within limits. Any file may come from a stranger.
 
-A file is judged by its first bytes and its header, never by its name; what cannot be read is one of the
-`BadMedia` errors, whatever the library underneath raised. `sniff` looks at a few bytes itself. All else runs
-native decoders on untrusted bytes: call it in the engine's child process only. The names are imported on
-first use, so that the app around that process, which only sniffs, loads no decoder.
+The first bytes and the header of a file decide what it is; its name does not matter. When a file cannot be
+read, the error is always one of the `BadMedia` errors, whatever the library raised.
+
+`sniff` only looks at a few bytes and is safe anywhere. All other functions run native decoders on untrusted
+bytes, so only the engine's child process may call them. The parent process only uses `sniff`. So this module
+imports each name on first use, and the parent process loads no decoder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The metadata label `AIGC`: what it says, and where it lies in a file.
+"""Writes and reads the metadata label `AIGC`, which says that a file is synthetic.
 
-In MP4 it is a key of the movie's metadata, in pictures a property of the XMP packet. A file must have exactly
-one, so labels are counted in the bytes of the file: libraries show the last of several.
+In MP4 the label is a key of the movie's metadata. In pictures it is a property of the XMP packet. A file must
+have exactly one label. Libraries show only the last of several, so this module counts the labels in the bytes
+of the file.
 
 Source: GB 45438-2025.
 """
@@ -35,14 +36,14 @@ _PROPERTY = re.compile(r"""<TC260:AIGC>(.*?)</TC260:AIGC>|TC260:AIGC=(?:"([^"]*)
 
 @dataclass(frozen=True, slots=True)
 class FoundAigc:
-    """`count` labels, of which `text` is the last; "" when there is none."""
+    """The labels in a file: `count` is their number, `text` is the last one, or "" when there is none."""
 
     count: int
     text: str
 
     @property
     def fields(self) -> dict[str, str] | None:
-        """What it says; None unless it has the prescribed form."""
+        """The values of the last label by name; None if the label does not have the prescribed form."""
         try:
             said = json.loads(self.text)
         except (ValueError, RecursionError):
@@ -56,7 +57,10 @@ class FoundAigc:
 
 
 def aigc_text(producer: str, produce_id: str) -> str:
-    """Compact JSON that calls the file synthetic. `producer` names the service, `produce_id` the task."""
+    """A label, as compact JSON, that says that the file is synthetic.
+
+    `producer` names the service, `produce_id` names the task.
+    """
     said = dict.fromkeys(FIELDS, "") | {
         "Label": _IS_SYNTHETIC,
         "ContentProducer": producer,
@@ -66,7 +70,7 @@ def aigc_text(producer: str, produce_id: str) -> str:
 
 
 def xmp_packet(aigc: str) -> str:
-    """XMP with this label and nothing else."""
+    """An XMP packet that holds only this label."""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -77,7 +81,7 @@ def xmp_packet(aigc: str) -> str:
 
 
 def read_aigc(path: Path, limits: Limits) -> FoundAigc:
-    """The labels of a picture or video. Raises: BadMedia."""
+    """Find the labels of a picture or video. Raises: BadMedia."""
     kind, name = sniff(path)
     if kind == "image":
         return _in_picture(path, name, limits)
@@ -90,11 +94,11 @@ def read_aigc(path: Path, limits: Limits) -> FoundAigc:
 
 
 def _in_picture(path: Path, name: str, limits: Limits) -> FoundAigc:
-    from PIL import Image  # what only writes labels needs none of it
+    from PIL import Image  # writing a label does not need Pillow
 
     with damage_is_bad_media(), Image.open(path, formats=(name,)) as image:
         limits.check_picture(*image.size)
-        image.load()  # a PNG may carry text behind its pixels
+        image.load()  # reads to the end of the file: a PNG may have text after its pixels
         packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
     found = _PROPERTY.findall(text)
@@ -105,7 +109,7 @@ def _in_picture(path: Path, name: str, limits: Limits) -> FoundAigc:
 
 
 def _count(path: Path, pattern: bytes) -> int:
-    """How often these bytes lie in the file."""
+    """How often these bytes occur in the file."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         count, at = 0, content.find(pattern)
         while at >= 0:

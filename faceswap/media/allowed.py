@@ -1,7 +1,7 @@
-"""Which containers, codecs and pixel formats are decoded: those that people bring, and no others.
+"""Lists the containers, codecs and pixel formats that the app decodes. It decodes no others.
 
-FFmpeg has several hundred decoders, most of them for formats of games and of the 1990s that nobody tests any
-more. Each of them runs on bytes that a stranger chose, so the short list below is all that is ever started.
+FFmpeg has several hundred decoders. Most of them are for old formats, and nobody tests them any more. A
+decoder runs on bytes that a stranger chose, so the app starts only the decoders of formats that people use.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ VIDEO_CODECS = frozenset(
         *("prores", "mjpeg", "dvvideo", "qtrle", "rawvideo", "png", "dnxhd"),
     )
 )
-"""Names of codecs, as FFmpeg calls the streams of a file. `png` and `qtrle` are screen recordings and
-animations in MOV; `h263` is in 3GP files of old phones."""
+"""FFmpeg's names of video codecs. Screen recordings and animations in MOV use `png` and `qtrle`. 3GP files of
+old phones use `h263`."""
 
 AUDIO_CODECS = frozenset(
     (
@@ -35,22 +35,25 @@ _OTHER_DECODERS = frozenset(
         *("amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb"),
     )
 )
-"""Decoders of those codecs that have another name than the codec."""
+"""Decoders of the codecs above whose name differs from that of the codec."""
 
 DECODERS = VIDEO_CODECS | AUDIO_CODECS | _OTHER_DECODERS
 
 _PIXEL_FORMATS = ("yuv", "nv12", "nv16", "p010", "rgb", "bgr", "gbr", "argb", "abgr", "gray", "pal8")
-"""Beginnings of names: planar and packed YUV, RGB, grey and palettes, 8 to 16 bits deep. `0rgb` and the like
-count as RGB."""
+"""Beginnings of the names of pixel formats: planar and packed YUV, RGB, grey and palettes, with 8 to 16 bits.
+A name such as `0rgb` is compared without its zero."""
 
 
 def container_options() -> dict[str, str]:
-    """Options of `av.open` that keep FFmpeg from starting anything else, also while it probes a file."""
+    """Options for `av.open` that limit FFmpeg to these containers and decoders, also while it probes."""
     return {"format_whitelist": ",".join(DEMUXERS), "codec_whitelist": ",".join(sorted(DECODERS))}
 
 
 def require_allowed_video(stream: Any) -> None:
-    """Raises: UnsupportedCodec: names what the video is encoded as."""
+    """Check the codec and the pixel format of a video track.
+
+    Raises: UnsupportedCodec: one of them is not allowed. The error names it.
+    """
     context = stream.codec_context
     name, decoder = str(context.codec.canonical_name), str(context.codec.name)
     if name not in VIDEO_CODECS or decoder not in DECODERS:
@@ -61,6 +64,6 @@ def require_allowed_video(stream: Any) -> None:
 
 
 def is_allowed_audio(stream: Any) -> bool:
-    """Whether a track of sound may be decoded or copied."""
+    """Whether the app may decode or copy an audio track."""
     codec = stream.codec_context.codec
     return codec.canonical_name in AUDIO_CODECS and codec.name in DECODERS

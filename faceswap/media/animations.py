@@ -1,4 +1,4 @@
-"""Animated GIF, WebP and PNG as videos."""
+"""Turns animated GIF, WebP and PNG files into videos."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from faceswap.media.pictures import on_white
 
 _CLOCK = Fraction(1, 1000)
 _SHORTEST_MS, _USUAL_MS = 11, 100
-"""Browsers show a frame for the usual time where a GIF asks for less than the shortest."""
+"""A browser shows a frame for `_USUAL_MS` if the file asks for less than `_SHORTEST_MS`."""
 _LEAST_PX = 2
 _BT601, _BT709, _LIMITED_RANGE, _FULL_RANGE, _SCALER_BT601 = 6, 1, 1, 2, 5
 _FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION
 
 
 def write_animation(source: Path, target: Path, limits: Limits) -> None:
-    """Write an animation as H.264 in MP4 with its own timing; transparency lies on white.
+    """Write an animation as H.264 in MP4, with the durations of its frames.
 
-    An odd last row or column is left out. The loop is played once.
+    Transparent parts become white. The last row or column is left out when the number of rows or columns is
+    odd. The video shows the loop once.
 
     Raises:
         BadMedia: damaged, or over the limits of a video.
@@ -48,7 +49,7 @@ def write_animation(source: Path, target: Path, limits: Limits) -> None:
                 if number > limits.max_frames:
                     raise TooManyFrames(limit=limits.max_frames)
                 frame = _frame(shown, codec.width, codec.height)
-                lasts_ms = _lasts_ms(shown)  # of WebP it is known once the frame is decoded
+                lasts_ms = _lasts_ms(shown)  # Pillow knows it for WebP only after decoding
                 frame.pts, frame.duration, frame.time_base = now_ms, lasts_ms, _CLOCK
                 now_ms += lasts_ms
                 if now_ms > limits.max_duration_s * 1000:

@@ -1,4 +1,4 @@
-"""A video out of pictures that we made ourselves."""
+"""Writes a video from pictures that the app drew itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import numpy.typing as npt
 
 
 def write_clip(path: Path, pictures: Iterable[npt.NDArray[np.uint8]], fps: int) -> None:
-    """H.264 in MP4 without sound; each picture is (H, W, 3) RGB with even sides, all of the same size."""
+    """Write H.264 in MP4 without sound.
+
+    All pictures have the same size with even sides. Each is (H, W, 3) uint8 RGB.
+    """
     container: Any = av.open(str(path), "w", options={"movflags": "+faststart"})
     with container as out:
         stream = out.add_stream("libx264", rate=fps, options={"crf": "20", "preset": "veryfast"})

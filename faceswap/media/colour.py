@@ -1,9 +1,11 @@
-"""How the numbers in a video's planes become colours: one decision for decoder, engine, encoder and browser.
+"""Decides how the values in a video's planes become colours. Decoder, engine and encoder use this decision.
 
-What a file states is believed. What it does not state is read as browsers read it, and the result always
-states it, with matrix, primaries and transfer together: browsers ignore one without the others.
-The numbers are FFmpeg's AVColorRange, AVColorSpace, AVColorPrimaries and AVColorTransferCharacteristic, which
-are those of ITU-T H.273 but for the range.
+If a file states its colours, the app believes it. If it does not, the app reads the values as browsers do.
+The result always states its range, matrix, primaries and transfer. It states the last three together, because
+browsers ignore one of them without the others.
+
+The numbers are those of FFmpeg's AVColorRange, AVColorSpace, AVColorPrimaries and
+AVColorTransferCharacteristic. All but the range are also the numbers of ITU-T H.273.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Matrix = Literal["bt601", "bt709", "bt2020"]
 LIMITED_RANGE, FULL_RANGE = 1, 2
 _UNSPECIFIED = 2
 _UNNAMED = (0, _UNSPECIFIED)
-"""Of primaries and transfer."""
+"""Numbers of primaries or transfer that mean that the file does not state them."""
 _BT709, _FCC, _BT470BG, _SMPTE170M, _SMPTE240M, _BT2020, _BT2020_CONSTANT = 1, 4, 5, 6, 7, 9, 10
 _MATRICES: Mapping[int, Matrix] = {
     _BT709: "bt709",
@@ -30,35 +32,40 @@ _MATRICES: Mapping[int, Matrix] = {
     _BT2020_CONSTANT: "bt2020",
 }
 _CONVERTED = (_FCC, _SMPTE240M)
-"""Rare matrices, which are converted to BT.709."""
+"""Rare matrices. The app converts such videos to BT.709."""
 _USUAL: Mapping[int, tuple[int, int, int]] = {
     _BT709: (_BT709, 1, 1),
-    _BT470BG: (_SMPTE170M, 6, 6),  # the same numbers; its own primaries would change what browsers show
+    _BT470BG: (_SMPTE170M, 6, 6),  # the same matrix; with its own primaries, browsers show other colours
     _SMPTE170M: (_SMPTE170M, 6, 6),
     _BT2020: (_BT2020, 9, 14),
     _BT2020_CONSTANT: (_BT2020_CONSTANT, 9, 14),
 }
-"""Matrix, primaries and transfer for a matrix that stands alone."""
+"""Matrix, primaries and transfer of the result, by the matrix of the file, if the file states only that."""
 _FROM_RGB = (_SMPTE170M, 1, 1)
-"""Of RGB. Chromium shows blue more exactly with this matrix than with that of BT.709."""
+"""Matrix, primaries and transfer of the result when the file is RGB. With this matrix Chromium shows blue
+more exactly than with the matrix of BT.709."""
 _SWSCALE = {_FCC: 4, _BT470BG: 5, _SMPTE170M: 5, _SMPTE240M: 7, _BT2020: 9, _BT2020_CONSTANT: 9}
-"""The scaler has numbers of its own; BT.709 is 1."""
+"""The scaler's own number for each matrix. The number for BT.709 is 1."""
 _HD_HEIGHT = 720
-"""From this height on an unnamed matrix is BT.709, below it BT.601. Source: Chromium, `ffmpeg_common.cc`."""
+"""A matrix that the file does not state is BT.709 from this height on, and BT.601 below it.
+
+Source: Chromium, `ffmpeg_common.cc`."""
 _ALWAYS_BT601 = ("vp9", "av1")
-"""Codecs in which an unnamed matrix is BT.601 whatever the height. Source: the same, and seen in Chromium."""
+"""Codecs in which a matrix that the file does not state is BT.601 at any height.
+
+Source: Chromium, `ffmpeg_common.cc`, and what Chromium shows."""
 _STATES_NOTHING = "vp8"
-"""Its decoder names a matrix that no file states."""
+"""The codec whose files cannot state a matrix, although its decoder reports one."""
 
 PIX_FMT = "yuv420p"
-"""Of every frame, whatever its range."""
+"""Pixel format of every frame, for both ranges."""
 _WITHOUT_CHROMA = ("pal8", "gray", "mono", "ya8", "ya16")
-"""Beginnings of the names of formats whose values are those of a screen, as RGB is."""
+"""Beginnings of the names of formats without chroma planes, which the app converts as it converts RGB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """How Y, U and V are meant."""
+    """The range and the matrix of Y, U and V."""
 
     full_range: bool = False
     """False: luma 16..235 and chroma 16..240; True: 0..255."""
@@ -67,7 +74,7 @@ class Colour:
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """What a file states about its colours; see the top of this module for the numbers."""
+    """What a result states about its colours. The top of this module explains the numbers."""
 
     colour_range: int
     matrix: int
@@ -77,15 +84,18 @@ class Tags:
 
 @dataclass(frozen=True, slots=True)
 class ColourPlan:
-    """The form that every frame of a video gets, and what its result states."""
+    """The form to which every frame of a video is converted, and what the result states about its colours."""
 
     tags: Tags
     frames_know: bool = True
-    """Whether a frame's own matrix is one that the file states."""
+    """Whether the matrix of a frame is one that the file states."""
 
     @classmethod
     def of(cls, first: av.VideoFrame, codec: str) -> ColourPlan:
-        """Decide by the first decoded frame: headers can be silent or wrong. `codec` is FFmpeg's name."""
+        """The plan for a video, from its first decoded frame. `codec` is FFmpeg's name.
+
+        A header may leave the colours out or state them wrongly, so the frame decides.
+        """
         matrix, full = int(first.colorspace), is_full_range(first)
         primaries, transfer = int(first.color_primaries), int(first.color_trc)
         if codec == _STATES_NOTHING:
@@ -111,7 +121,10 @@ class ColourPlan:
         return Colour(self.tags.colour_range == FULL_RANGE, _MATRICES[self.tags.matrix])
 
     def applied(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-        """`frame` in this form and size; the same object where nothing has to change but its tags."""
+        """`frame` in the form of this plan, with this size in pixels.
+
+        If only its tags need to change, this returns the same object.
+        """
         if not self._fits(frame, width, height):
             rgb = _is_rgb(frame)
             frame = frame.reformat(
@@ -136,12 +149,12 @@ class ColourPlan:
 
     def _scaler_matrix(self, matrix: int) -> int:
         if not self.frames_know or matrix not in (*_MATRICES, *_CONVERTED):
-            matrix = self.tags.matrix  # it does not say, so it is read as the first frame was
+            matrix = self.tags.matrix  # the frame does not state a matrix: use the first frame's
         return _SWSCALE.get(matrix, _BT709)
 
 
 def is_full_range(frame: av.VideoFrame) -> bool:
-    """Whether luma uses 0..255; a frame that does not say so uses 16..235."""
+    """Whether luma uses 0..255. A frame that states no range uses 16..235."""
     return frame.format.name.startswith("yuvj") or int(frame.color_range) == FULL_RANGE
 
 

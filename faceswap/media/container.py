@@ -1,4 +1,4 @@
-"""Opening a video's container, and telling by its structure whether its end is missing."""
+"""Opens a video's container, and finds out from its structure whether the end of the file is missing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _SEGMENT = b"\x18\x53\x80\x67"
 
 
 def opened(path: Path) -> av.container.InputContainer:
-    """Open a video. Playlists and scripts that name other files are not opened, and no decoder that is not on
-    the list of `allowed` is started, not even to find out what a stream is.
+    """Open a video.
+
+    Playlists and scripts are refused, because they can name other files. FFmpeg starts only the decoders in
+    `allowed`, also while it finds out what a stream is.
     """
     return av.open(
         str(path.absolute()),
@@ -29,9 +31,9 @@ def opened(path: Path) -> av.container.InputContainer:
 
 
 def is_cut_off(path: Path, name: str) -> bool:
-    """Whether the file is shorter than its outermost boxes say. `name` is a format of `sniff`.
+    """Whether the file is shorter than its outermost boxes say. `name` is a format that `sniff` returns.
 
-    Formats whose outermost box may have no length, such as a live recording, are taken as whole.
+    An outermost box may have no length, for example in a live recording. Then the file counts as complete.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -44,7 +46,7 @@ def is_cut_off(path: Path, name: str) -> bool:
 
 
 def _boxes_end(file: BinaryIO, size: int) -> int:
-    """Where the last outermost box of an MP4 ends. Source: ISO/IEC 14496-12, 4.2."""
+    """Byte at which the last outermost box of an MP4 ends. Source: ISO/IEC 14496-12, 4.2."""
     at = 0
     while at + 8 <= size:
         file.seek(at)
@@ -52,14 +54,17 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
-        if length < 8:  # 0: up to the end of the file
+        if length < 8:  # 0 means that the box ends with the file
             return size
         at += length
     return at if at >= size else size + 1
 
 
 def _segment_end(file: BinaryIO) -> int:
-    """Where the segment of a Matroska file ends; 0 when it does not say. Source: RFC 8794, RFC 9559."""
+    """Byte at which the segment of a Matroska file ends; 0 when the file does not state it.
+
+    Source: RFC 8794, RFC 9559.
+    """
     head = file.read(4096)
     at = head.find(_SEGMENT)
     if at < 0:

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, and what of it is allowed."""
+"""Recognises a file by its first bytes, and states the limits on pictures and videos."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from faceswap.errors import (
 Kind = Literal["image", "video"]
 
 _MAX_MEAN_FPS = 120
-"""Over the longest video allowed; a shorter one may have a higher rate."""
+"""Frames in a second, averaged over the longest allowed video. A shorter video may have a higher rate."""
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 _ANY_STILL_BRANDS = (b"mif1", b"msf1")
-"""Pictures of a codec that the compatible brands name. Source: ISO/IEC 23008-12, annex B."""
+"""Brands of pictures whose codec is stated by the compatible brands. Source: ISO/IEC 23008-12, annex B."""
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _QUICKTIME_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be decoded: pixels of a picture, pixels of one video frame, length of a video."""
+    """Limits on decoding: pixels of a picture, pixels of one frame of a video, length of a video."""
 
     max_megapixels: float = 50.0
     max_video_megapixels: float = 9.0
@@ -42,14 +42,23 @@ class Limits:
 
     @property
     def max_frames(self) -> int:
-        """A megabyte can hold a hundred thousand equal frames, each of which costs as much as any other."""
+        """Most frames in a video.
+
+        A file of one megabyte can hold a hundred thousand equal frames, and each costs as much time as any
+        other frame.
+        """
         return int(self.max_duration_s * _MAX_MEAN_FPS)
 
     def check_picture(self, width: int, height: int) -> None:
         _check_pixels(width, height, self.max_megapixels)
 
     def check_video(self, width: int, height: int, duration_s: float | None, frames: int = 0) -> None:
-        """What the header says; 0 `frames` when it does not say how many."""
+        """Check what the header of a video states.
+
+        `duration_s` is None, and `frames` is 0, when the header does not state it.
+
+        Raises: TooManyPixels, TooLong, TooManyFrames.
+        """
         _check_pixels(width, height, self.max_video_megapixels)
         if duration_s is not None and duration_s > self.max_duration_s:
             raise TooLong(duration_s=duration_s, limit_s=self.max_duration_s)
@@ -64,7 +73,10 @@ def _check_pixels(width: int, height: int, limit_megapixels: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """`width` and `height` in pixels as shown: orientation and `rotation` are applied."""
+    """What is known about a picture or video.
+
+    `width` and `height` are in pixels as shown: orientation and `rotation` are applied.
+    """
 
     kind: Kind
     format: str
@@ -75,18 +87,18 @@ class MediaInfo:
     fps: float | None = None
     """Mean frame rate."""
     frames: int | None = None
-    """As the header says, or estimated from length and rate; None when neither is known."""
+    """From the header, or estimated from length and rate; None when neither is known."""
     has_audio: bool = False
     rotation: int = 0
-    """Degrees, counter-clockwise, by which the stored frames are turned before they are shown."""
+    """Players turn the stored frames by this angle before they show them, in degrees counter-clockwise."""
 
 
 def sniff(path: Path, expected: str = "picture or video") -> tuple[Kind, str]:
-    """The kind and format of a file by its signature; `expected` words the error.
+    """The kind and format of a file, from its signature. `expected` goes into the error message.
 
     Raises:
-        EmptyFile: there is not one byte.
-        UnsupportedMedia: no signature that we know, whatever the name says.
+        EmptyFile: the file has no bytes.
+        UnsupportedMedia: the file begins with no known signature. Its name does not matter.
     """
     with path.open("rb") as file:
         head = file.read(64)
@@ -116,7 +128,7 @@ def _picture(head: bytes) -> tuple[Kind, str] | None:
 
 
 def _still(head: bytes) -> str | None:
-    """The codec of a picture in the boxes that MP4 has, too."""
+    """The format of a HEIC or AVIF picture, which has boxes as MP4 has; None for any other file."""
     brand = head[8:12]
     if head[4:8] != b"ftyp" or brand not in (*_AVIF_BRANDS, *_HEIC_BRANDS, *_ANY_STILL_BRANDS):
         return None
@@ -143,11 +155,11 @@ def _video(head: bytes) -> tuple[Kind, str] | None:
 
 @contextmanager
 def damage_is_bad_media() -> Generator[None]:
-    """Turn whatever a decoder raises on mangled bytes into `BadMedia`.
+    """Turn every exception that a decoder raises on damaged bytes into `BadMedia`.
 
-    Decoders raise far more than they document: mangled files got SyntaxError and ValueError out of Pillow,
-    UnicodeDecodeError and IndexError out of PyAV. Our own errors, a full disk and exhausted memory keep their
-    meaning.
+    Decoders raise more exceptions than they document. With damaged files Pillow raised SyntaxError and
+    ValueError, and PyAV raised UnicodeDecodeError and IndexError. A `FaceSwapError` and a MemoryError pass
+    unchanged. A full disk becomes `DiskFull`.
     """
     try:
         yield

@@ -1,10 +1,15 @@
-"""The C2PA manifest of a result: signed as the very last thing, read back, and sealed against any change.
+"""Signs a result with a C2PA manifest, reads a manifest, and seals the file against any change.
 
-C2PA does not cover every byte: not the `ftyp` box of an MP4, and nowhere some of the manifest's own framing
-and the padding of its signature. A flipped bit there stays "valid". So the signature also carries a seal: the
-SHA-256 of the whole file with the 32 bytes of the seal taken as zero. It lies in the unprotected header of
-the COSE signature, which is made for what is added after signing, and takes its room from the padding. It is
-no signature: who changes a byte without meaning can make a new seal. What has a meaning is signed.
+Signing is the last step of a result. The hashes of C2PA do not cover every byte: they leave out the `ftyp`
+box of an MP4 and, in every format, some of the manifest's framing and the padding of its signature. A file
+with a changed bit in such a place still counts as valid.
+
+So this module adds a seal: the SHA-256 of the whole file, computed with zeros in the 32 bytes of the seal.
+The seal is in the unprotected header of the COSE signature, which exists for data that is added after
+signing. It takes its space from the padding.
+
+The seal is not a signature: someone who changes a byte that C2PA leaves out can also compute a new seal. But
+such bytes mean nothing; all content is signed.
 
 Source: C2PA 2.2, sections 13.2 (COSE, padding) and A.3 and A.5 (what is excluded); RFC 9052.
 """
@@ -25,7 +30,7 @@ from faceswap.errors import MarksMissing
 from faceswap.media.kinds import sniff
 
 SWAP_ASSERTION = "faceswap.swap"
-"""What was done, with which ingredients: our own part of a manifest."""
+"""Label of the app's own assertion in a manifest. It states what was done, and with which ingredients."""
 
 _FORMATS = {
     "mp4": "video/mp4",
@@ -45,35 +50,35 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the manifest of a file says, and whether it holds."""
+    """What the manifest of a file says, and whether the file still matches it."""
 
     valid: bool
-    """The signature is right, and so is every hash that it covers."""
+    """Whether the signature and all hashes that it covers are right."""
     trusted: bool
-    """By a signer that was asked for."""
+    """Whether the signer's certificate comes from one of the `anchors`."""
     sealed: bool | None
-    """Whether no byte of the file has changed; None when it has no seal of ours."""
+    """Whether no byte of the file has changed since it was sealed; None when it has no seal of this app."""
     signer: str
-    """Of the certificate: common name."""
+    """Common name in the signer's certificate."""
     generator: str
-    """Program that made the claim."""
+    """The program that made the claim."""
     urn: str
     problems: tuple[str, ...] = ()
-    """Codes of the C2PA specification."""
+    """Codes of failed checks, from the C2PA specification."""
     swap: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Our assertion; empty when another program signed."""
+    """The app's own assertion; empty when another program signed the file."""
     source_type: str = ""
-    """`digitalSourceType` of the first action, the last part of its address."""
+    """The last part of the address in `digitalSourceType` of the first action."""
     when: str = ""
 
 
 def sign(source: Path, signed: Path, manifest: Mapping[str, object], key: str, chain: str) -> None:
     """Write `source` with its manifest to `signed`, which must not exist.
 
-    `key` is a P-256 private key and `chain` its certificate and that of its issuer, all PEM.
+    `key` is a P-256 private key. `chain` is its certificate, followed by that of its issuer. All are PEM.
 
     Raises:
-        MarksMissing: it cannot be done.
+        MarksMissing: the file cannot be signed or sealed.
     """
     library: Any = import_module("c2pa")  # 23 MB, not annotated
     media_type = _FORMATS[sniff(source)[1]]
@@ -97,9 +102,9 @@ _SETTINGS: dict[str, object] = {
 
 
 def read_manifest(path: Path, anchors: str) -> Manifest | None:
-    """The manifest of a file; None when there is none that can be read.
+    """The manifest of a file; None when it has none, or none that can be read.
 
-    `anchors` are the certificates, PEM, whose signatures are trusted. Nothing is fetched from anywhere.
+    `anchors` are the trusted certificates, PEM. Nothing is downloaded.
     """
     media_type = _FORMATS.get(sniff(path)[1])
     if media_type is None:
@@ -151,7 +156,7 @@ def _maps(value: object) -> list[dict[str, Any]]:
 
 
 def _seal(path: Path) -> None:
-    """Turn part of the padding of a fresh signature into a seal. Raises: MarksMissing."""
+    """Replace part of the padding of a new signature by a seal. Raises: MarksMissing."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
         at = content.find(_PAD)
         if at < 0:
@@ -159,7 +164,8 @@ def _seal(path: Path) -> None:
         begin = at + len(_PAD) + 2
         room = int.from_bytes(content[begin - 2 : begin], "big")
         left = room - len(_SEAL) - _DIGEST_BYTES
-        if left < 256 or any(content[begin : begin + room]):  # a shorter length would take fewer bytes
+        # CBOR writes a length below 256 in fewer bytes, so `header` would not fill the space exactly.
+        if left < 256 or any(content[begin : begin + room]):
             raise MarksMissing(mark="signature")
         header = b"\xa2" + _PAD[1:] + left.to_bytes(2, "big") + bytes(left) + _SEAL
         content[at : at + len(header)] = header
@@ -170,7 +176,7 @@ def _seal(path: Path) -> None:
 
 
 def is_sealed(path: Path) -> bool | None:
-    """Whether the file is as it was when it was sealed; None when it has no seal."""
+    """Whether the file has not changed since it was sealed; None when it has no seal."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         at = content.find(_SEAL)
         if at < 0:
@@ -183,8 +189,10 @@ def is_sealed(path: Path) -> bool | None:
 
 
 def _digest(content: mmap.mmap, digest_at: int) -> bytes:
-    """SHA-256 of the whole file. The digest's own place counts as zeros, and so does the checksum of the PNG
-    chunk around it, which depends on it and is judged by itself.
+    """SHA-256 of the whole file, with zeros in place of the digest itself.
+
+    In a PNG, the checksum of the chunk that holds the digest depends on the digest. So it counts as zeros,
+    too, and the callers handle it separately.
     """
     digest = hashlib.sha256()
     holes = [slice(digest_at, digest_at + _DIGEST_BYTES)]
@@ -200,7 +208,7 @@ def _digest(content: mmap.mmap, digest_at: int) -> bytes:
 
 
 def _chunk_of(content: mmap.mmap) -> slice | None:
-    """Type and data of the PNG chunk that holds the manifest; None in other formats."""
+    """Range of the type and data of the PNG chunk that holds the manifest; None in other formats."""
     at = content.find(_PNG_CHUNK) if content[:8] == _PNG else -1
     if at < 4:
         return None

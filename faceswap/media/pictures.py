@@ -1,6 +1,7 @@
-"""Pictures in and out, with Pillow; HEIC with pi-heif.
+"""Reads and writes pictures with Pillow, and reads HEIC with pi-heif.
 
-A picture that was read and written again keeps its notes: codes of what the original had and it has not.
+Notes are codes of what the original file had and the picture lacks. A picture keeps its notes when it is
+written as PNG and read again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from faceswap.media.kinds import Limits, MediaInfo, damage_is_bad_media, sniff
 _colour: Any = ImageCms  # not fully annotated
 
 RGB = npt.NDArray[np.uint8]
-"""(H, W, 3) uint8, red first."""
+"""(H, W, 3) uint8 RGB."""
 
 _UPRIGHT_TRANSPOSES = (5, 6, 7, 8)
 _ORIENTATION_TAG = 0x0112
@@ -36,23 +37,23 @@ _CUT_OFF = "picture_cut_off"
 _END_OF_JPEG = b"\xff\xd9"
 _START_OF_SCAN = b"\xff\xda"
 _SCANS_NEEDED = 4
-"""Of a progressive JPEG: with fewer, faces are a blur."""
+"""Fewest scans of a progressive JPEG that is cut off: with fewer, faces are blurred."""
 _LEAST_SHARE = 0.5
-"""Of a JPEG's rows, else it counts as damaged."""
+"""Smallest fraction of the rows of a JPEG that is cut off: with fewer, it counts as damaged."""
 _MID_GREY = 128
-"""What libjpeg shows of rows that are not there."""
+"""Value that libjpeg gives to the pixels of missing rows."""
 _PILLOW_NAMES = {"heic": "HEIF"}
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
-# Our own limit is judged at the same moment, before a pixel is decoded, and can be set; Pillow's only warns.
+# Pillow's limit only warns. `Limits` can be set, and are checked at the same moment, before any decoding.
 Image.MAX_IMAGE_PIXELS = None
 
 
 def picture_info(path: Path, limits: Limits) -> MediaInfo:
-    """Header only.
+    """What the header of a picture says. No pixel is decoded.
 
     Raises:
-        BadMedia: damaged, empty, no picture of a supported format, or over the limits.
+        BadMedia: the file is damaged or empty, is no picture of a supported format, or is over the limits.
     """
     with damage_is_bad_media(), _opened(path, limits) as (image, name):
         turned = image.getexif().get(_ORIENTATION_TAG) in _UPRIGHT_TRANSPOSES
@@ -61,8 +62,10 @@ def picture_info(path: Path, limits: Limits) -> MediaInfo:
 
 
 def picture_notes(path: Path, limits: Limits) -> tuple[str, ...]:
-    """Codes of what is lost when a picture is read: `first_picture_used` of an animation or of several
-    pictures in one file, `picture_cut_off` of a JPEG without its end. What `write_png` noted counts as well.
+    """Codes of what is lost when a picture is read, with the notes that `write_png` wrote into the file.
+
+    `first_picture_used`: the file is an animation or has several pictures. `picture_cut_off`: the end of a
+    JPEG is missing.
 
     Raises: as `read_picture`.
     """
@@ -85,13 +88,13 @@ def is_animation(path: Path, limits: Limits) -> bool:
 
 
 def read_picture(path: Path, limits: Limits) -> RGB:
-    """Decode a picture as it is shown: (H, W, 3) uint8 RGB.
+    """Decode a picture as viewers show it: (H, W, 3) uint8 RGB.
 
-    Orientation and an embedded colour profile are applied, transparency lies on white, 16 bits become 8, and
-    of an animation the first frame is taken. A JPEG without its end is taken if half of it is there.
+    The orientation and an embedded colour profile are applied. Transparent parts become white, and 16 bits
+    become 8. The first frame of an animation is used. A JPEG without its end is read if half of it is there.
 
     Raises:
-        BadMedia: damaged, empty, no picture of a supported format, or over the limits.
+        BadMedia: the file is damaged or empty, is no picture of a supported format, or is over the limits.
     """
     with damage_is_bad_media(), _opened(path, limits) as (image, name):
         if name == "jpeg" and _is_cut_off(path):
@@ -104,12 +107,15 @@ def read_picture(path: Path, limits: Limits) -> RGB:
 
 
 def _is_cut_off(path: Path) -> bool:
-    """Whether a JPEG has no end: some cameras write more behind it."""
+    """Whether the end of a JPEG is missing.
+
+    The mark of the end may be anywhere in the last 64 KiB, because some cameras write more data after it.
+    """
     return _END_OF_JPEG not in path.read_bytes()[-(1 << 16) :]
 
 
 def _require_half(image: Image.Image, path: Path) -> None:
-    """Raises: BadMedia when less than half of a cut JPEG is there."""
+    """Check that at least half of a JPEG that is cut off is there. Raises: BadMedia when it is not."""
     if image.info.get("progressive"):
         if path.read_bytes().count(_START_OF_SCAN) < _SCANS_NEEDED:
             raise BadMedia
@@ -121,7 +127,7 @@ def _require_half(image: Image.Image, path: Path) -> None:
 
 
 def _as_shown(image: Image.Image) -> RGB:
-    """A loaded picture; see `read_picture`."""
+    """Turn a loaded picture into RGB as `read_picture` describes."""
     profile = image.info.get("icc_profile")
     picture = ImageOps.exif_transpose(image)
     if picture.mode in _SIXTEEN_BITS:
@@ -134,7 +140,7 @@ def _as_shown(image: Image.Image) -> RGB:
 
 
 def on_white(picture: Image.Image) -> RGB:
-    """(H, W, 3) RGB; what is transparent lies on white."""
+    """(H, W, 3) uint8 RGB. Transparent parts become white."""
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         picture = Image.new("RGBA", layer.size, "white")
@@ -143,17 +149,17 @@ def on_white(picture: Image.Image) -> RGB:
 
 
 def _from_floats(values: npt.NDArray[np.float32]) -> Image.Image:
-    """Numbers of 0..1, or of 0..255 where any is larger."""
+    """A picture from floating-point values: 0..1, or 0..255 if any value is larger than 1."""
     finite = np.nan_to_num(values)
     scale = 255 if finite.max(initial=0) <= 1 else 1
     return Image.fromarray((finite * scale).clip(0, 255).astype(np.uint8))
 
 
 def write_png(path: Path, picture: RGB, aigc: str | None = None, notes: Collection[str] = ()) -> None:
-    """Write a picture without loss, so that what was not changed stays exact; its only metadata are `aigc`
-    and `notes`, see `picture_notes`.
+    """Write a picture without loss, so that pixels outside the face keep their exact values.
 
-    Compression level 1: higher levels cost seconds on phone photos and save a few percent.
+    The only metadata are `aigc` and `notes`, see `picture_notes`. Compression level 1 is used, because higher
+    levels take seconds on a phone photo and save only a few percent.
     """
     chunks = PngInfo()
     if aigc is not None:
@@ -164,7 +170,7 @@ def write_png(path: Path, picture: RGB, aigc: str | None = None, notes: Collecti
 
 
 class _opened:
-    """`with _opened(path, limits) as (image, format)`: the header is read and judged, no pixel decoded."""
+    """`with _opened(path, limits) as (image, format)` reads and checks the header. It decodes no pixel."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         kind, self._format = sniff(path, "picture")
@@ -187,7 +193,7 @@ class _opened:
 
 
 def _register_heic() -> None:
-    """Teach Pillow the format. Raises: UnsupportedMedia where the package is not installed."""
+    """Let Pillow open HEIC. Raises: UnsupportedMedia when pi-heif is not installed."""
     try:
         library: Any = import_module("pi_heif")  # not annotated
     except ImportError as error:
@@ -196,11 +202,14 @@ def _register_heic() -> None:
 
 
 def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Phones write Display P3: dropping the profile with the other metadata would fade every face."""
+    """Convert a picture from its colour profile to sRGB.
+
+    Phones write Display P3. Without this conversion all faces look pale, because the result has no profile.
+    """
     try:
         srgb = ImageCms.ImageCmsProfile(_colour.createProfile("sRGB"))
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(picture, own, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
-        return picture  # a broken profile is no reason to refuse the picture: viewers ignore it too
+        return picture  # viewers ignore a broken profile, too
     return converted or picture

@@ -1,4 +1,4 @@
-"""Videos in, with PyAV: planes of pixels and untouched audio packets, in the order they lie in the file."""
+"""Reads videos with PyAV: decoded frames and unchanged audio packets, in the order of the file."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from faceswap.media.kinds import Limits, MediaInfo, damage_is_bad_media, sniff
 _MAX_DECODER_THREADS = 4
 _BROKEN_PACKETS_ALLOWED = 10
 _LATE_START_S = 0.5
-"""From here on the length that a header states may count from a time before the first frame."""
+"""If a video starts later than this, the length in its header may include the time before the first frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What the packets of a video say."""
+    """Length and number of frames of a video, from its packets."""
 
     duration_s: float
     frames: int
 
 
 class VideoReader:
-    """An open video: its header is within the limits, its first frame was decoded, its length is known.
+    """An open video. To open one, the reader checks the limits, decodes the first frame and finds the length.
 
-    Sizes, colours, rotation and length come from the frames and packets themselves where the header can be
-    silent or wrong. `width` and `height` are even and count pixels as stored.
+    A header may leave out sizes, colours, rotation or length, or state them wrongly. Then they come from the
+    frames and packets. `width` and `height` are even and count pixels as stored.
 
     Raises:
-        BadMedia: damaged, empty, no video of a supported format, or over the limits.
+        BadMedia: the file is damaged or empty, is no video of a supported format, or is over the limits.
     """
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -54,11 +54,11 @@ class VideoReader:
             raise UnsupportedMedia(expected="video")
         self._path, self._limits = path, limits
         self.cut_off = is_cut_off(path, self._format)
-        """The end of the file is missing; what is there is read."""
+        """Whether the end of the file is missing. The reader reads the part that is there."""
         self.skipped = 0
-        """Packets that were damaged."""
+        """Number of damaged packets that were skipped."""
         self.size_changed = False
-        """Some frames had another size than the first, and were scaled to it."""
+        """Whether some frames had another size than the first frame. They are scaled to its size."""
         self._decoded = 0
         self._last_pts: int | None = None
         self._open()
@@ -81,7 +81,7 @@ class VideoReader:
                 raise
 
     def _reopen(self) -> None:
-        """Start again at the first packet."""
+        """Open the file again, to read from its first packet."""
         self.close()
         self._open()
         self.skipped = self._decoded = 0
@@ -97,9 +97,9 @@ class VideoReader:
         codec.thread_count = min(_MAX_DECODER_THREADS, os.cpu_count() or 1)
 
     def _look(self) -> None:
-        """Decode the first frame, and measure the length where the header cannot be relied on."""
+        """Decode the first frame, and measure the length if the header does not state it reliably."""
         stream = self.stream
-        stream.codec_context.thread_count = 1  # several threads answer with several frames at once
+        stream.codec_context.thread_count = 1  # several threads return several frames at once
         first = next(self._decoded_frames(), None)
         if first is None:
             raise BadMedia
@@ -108,16 +108,16 @@ class VideoReader:
         self.width, self.height = first.width & ~1, first.height & ~1
         self._plan = ColourPlan.of(first, stream.codec_context.codec.canonical_name)
         self.display_matrix = _display_matrix(first)
-        """How players turn and mirror the picture."""
+        """How players turn and mirror the picture, see `_display_matrix`."""
         self.rotation = first.rotation % 360
-        """The matrix's rotation in degrees, counter-clockwise, 0..359."""
+        """The rotation in the display matrix, in degrees counter-clockwise, 0..359."""
         self._interlaced = bool(first.interlaced_frame)
         self.depth_lost = any(component.bits > 8 for component in first.format.components)
         self._tracks_dropped = _drops_tracks(self._container)
         self._start = stream.start_time if stream.start_time is not None else (first.pts or first.dts or 0)
         self.duration_s, self._frames = self._stated_s(), stream.frames
         self.rate: Fraction | None = stream.average_rate or stream.guessed_rate
-        """Mean frame rate."""
+        """Mean frame rate; None when it is not known."""
         if self.duration_s is None or self.cut_off or self._starts_late():
             self._reopen()
             self._measure()
@@ -131,7 +131,7 @@ class VideoReader:
 
     @property
     def audio(self) -> tuple[av.audio.AudioStream, ...]:
-        """The tracks that can be decoded or copied."""
+        """The audio tracks that can be decoded or copied."""
         return tuple(stream for stream in self._container.streams.audio if _is_usable(stream))
 
     @property
@@ -144,12 +144,12 @@ class VideoReader:
 
     @property
     def fps(self) -> float | None:
-        """Mean frame rate."""
+        """Mean frame rate; None when it is not known."""
         return float(self.rate) if self.rate else None
 
     @property
     def start_s(self) -> float:
-        """When the first of the tracks that are read begins, by the file's own clock, in seconds."""
+        """Time at which the first of the tracks that are read begins, in seconds of the file's clock."""
         starts = [
             stream.start_time * stream.time_base
             for stream in (self.stream, *self.audio)
@@ -159,7 +159,7 @@ class VideoReader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Codes of what the result lacks, as far as was read."""
+        """Codes of what the result lacks. Some are only found while the frames are read."""
         found = {
             "hdr_lost": self.depth_lost,
             "interlaced": self._interlaced,
@@ -181,7 +181,7 @@ class VideoReader:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Of the container."""
+        """Metadata of the container."""
         return dict(self._container.metadata)
 
     @property
@@ -189,7 +189,7 @@ class VideoReader:
         return self.stream.time_base or Fraction(1, 90_000)
 
     def info(self) -> MediaInfo:
-        """What was found when the video was opened."""
+        """What the reader found when it opened the video."""
         width, height = self._first_size
         if self.rotation in (90, 270):
             width, height = height, width
@@ -209,14 +209,14 @@ class VideoReader:
         )
 
     def __iter__(self) -> Iterator[Frame | AudioPacket]:
-        """Frames and audio packets as they lie in the file.
+        """Yield frames and audio packets in the order of the file.
 
-        A few packets that the decoder rejects are skipped, as players do: recordings often start or end in
-        the middle of something. `skipped` counts them.
+        The decoder may reject a few packets, because recordings often start or end between two complete
+        frames. The reader skips these packets, as players do, and counts them in `skipped`.
 
         Raises:
-            BadMedia: too much of it is damaged.
-            TooLong, TooManyFrames: it goes on longer than its header said and than allowed.
+            BadMedia: too many packets are damaged.
+            TooLong, TooManyFrames: the video is longer than its header states, and longer than the limits.
         """
         audio = self.audio
         tracks = {stream.index: number for number, stream in enumerate(audio)}
@@ -229,18 +229,18 @@ class VideoReader:
                     yield AudioPacket(packet, tracks[packet.stream.index])
 
     def frames(self) -> Iterator[Frame]:
-        """The frames alone. Raises as iteration does."""
+        """Yield the frames only. Raises: as iteration does."""
         with damage_is_bad_media():
             for video in self._decoded_frames():
                 yield self._frame(video)
 
     def key_times(self) -> list[float]:
-        """When the key frames are, in seconds, as far as the file has an index that says so."""
+        """Times of the key frames in the file's index, in seconds. Empty if the file has no index."""
         keys = [entry.timestamp for entry in self.stream.index_entries if entry.is_keyframe]
         return [float((key - self._start) * self.time_base) for key in keys]
 
     def seek(self, time_s: float) -> None:
-        """Go to the key frame at or before `time_s`; to the start where the file cannot be seeked."""
+        """Go to the key frame at or before `time_s`, or to the start if the file does not allow seeking."""
         place = self._start + int(time_s / self.time_base)
         with damage_is_bad_media():
             try:
@@ -255,15 +255,17 @@ class VideoReader:
             yield from self._decode(packet)
 
     def _packets(self, *streams: Any) -> Iterator[Any]:
-        """The packets of these streams. The last ones are empty and flush the decoders: only `stream` says
-        whose they are. Where the file breaks off, there is None instead.
+        """Yield the packets of these streams.
+
+        The last packet of each stream is empty and flushes its decoder; its `stream` says which one. If the
+        file breaks off, None takes the place of these packets.
         """
         failed = 0
         while True:
             try:
                 for packet in self._container.demux(*streams):
                     if packet.size and packet.is_corrupt and self.cut_off:
-                        continue  # half a packet at the end of the file
+                        continue  # the last packet of the file is incomplete
                     yield packet
                 return
             except av.error.MemoryError:
@@ -279,7 +281,7 @@ class VideoReader:
                 return
 
     def _decode(self, packet: Any) -> Iterator[av.VideoFrame]:
-        """The frames that a packet completes; None asks for those that are left."""
+        """Yield the frames that the decoder returns for a packet. For None, yield the remaining frames."""
         try:
             decoded = cast(
                 "list[av.VideoFrame]",
@@ -314,7 +316,7 @@ class VideoReader:
         return Frame(frame, time_s)
 
     def _cropped(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Without the last row or column where their number is odd: 4:2:0 has none of them."""
+        """Remove the last row or column if their number is odd: the writer needs even sides for 4:2:0."""
         even = av.VideoFrame(self.width, self.height, frame.format.name)
         even.color_range, even.colorspace = frame.color_range, frame.colorspace
         for target, source in zip(Frame(even, 0).planes(), Frame(frame, 0).planes(), strict=True):
@@ -322,7 +324,7 @@ class VideoReader:
         return even
 
     def _stated_s(self) -> float | None:
-        """The length that the header states."""
+        """The length that the header states, in seconds; None when it states none."""
         stream = self.stream
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
@@ -332,7 +334,7 @@ class VideoReader:
         return (self.stream.start_time or 0) * self.time_base > _LATE_START_S
 
     def _measured(self) -> _Measured:
-        """Read all packets of the video, without decoding them."""
+        """Measure the video: read all of its packets without decoding them."""
         times: list[int] = []
         end = 0
         for packet in self._packets(self.stream):
@@ -344,13 +346,13 @@ class VideoReader:
         if not times:
             return _Measured(0.0, 0)
         first, last = min(times), max(times)
-        if end <= last and len(times) > 1:  # the last frame does not say how long it is shown
+        if end <= last and len(times) > 1:  # the last packet has no duration
             end = last + (last - first) // (len(times) - 1)
         return _Measured(float((end - first) * self.time_base), len(times))
 
 
 def video_size(path: Path, limits: Limits) -> tuple[int, int]:
-    """Width and height in pixels as stored, from the header alone.
+    """Width and height in pixels as stored, from the header only.
 
     Raises: BadMedia.
     """
@@ -364,7 +366,7 @@ def video_size(path: Path, limits: Limits) -> tuple[int, int]:
 
 
 def _picture_stream(container: av.container.InputContainer) -> av.video.VideoStream:
-    """The video track that players show; another one where that cannot be decoded."""
+    """The video track that players show, or another one if FFmpeg has no decoder for it."""
     best = container.streams.best("video")
     for stream in (best, *container.streams.video):
         if isinstance(stream, av.video.VideoStream) and _has_decoder(stream):
@@ -377,7 +379,7 @@ def _has_decoder(stream: Any) -> bool:
 
 
 def _is_usable(stream: av.audio.AudioStream) -> bool:
-    """Whether an audio track can be decoded or copied."""
+    """Whether the app can decode or copy an audio track."""
     return _has_decoder(stream) and is_allowed_audio(stream) and _has_sound(stream)
 
 
@@ -386,8 +388,10 @@ def _has_sound(stream: av.audio.AudioStream) -> bool:
 
 
 def _drops_tracks(container: av.container.InputContainer) -> bool:
-    """Whether a track that a viewer could miss is left out: sound that nothing here can read, subtitles, a
-    second picture. Tracks of data, such as where a phone was, are left out as all such metadata is.
+    """Whether the result lacks a track that a viewer may notice.
+
+    These are subtitles, a second video track, and sound that the app cannot read. Tracks of data, such as the
+    position of the phone, do not count: the app removes all such metadata.
     """
     streams = container.streams
     pictures = [one for one in streams.video if not one.disposition & Disposition.attached_pic]
@@ -396,7 +400,9 @@ def _drops_tracks(container: av.container.InputContainer) -> bool:
 
 
 def _display_matrix(frame: av.VideoFrame) -> list[int] | None:
-    """The nine 16.16 and 2.30 fixed-point numbers that say how a player turns and mirrors the picture."""
+    """The matrix that tells players how to turn and mirror the picture: nine fixed-point numbers, 16.16 and
+    2.30; None when the frame has none.
+    """
     side_data: Any = frame.side_data
     try:
         data = side_data["DISPLAYMATRIX"]

@@ -1,4 +1,4 @@
-"""The sound of a video on its way from file to file."""
+"""Copies or converts the audio tracks of a video."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _AAC_FRAME = 1024
 
 
 class Track:
-    """One audio track: its packets copied bit by bit, or decoded and encoded as AAC."""
+    """One audio track. Its packets are copied without a change, or decoded and encoded as AAC."""
 
     def __init__(self, container: Any, source: av.audio.AudioStream, late_s: float = 0.0) -> None:
-        """`late_s` is taken off every time, in seconds."""
+        """`late_s` is subtracted from the times of all packets, in seconds."""
         codec: Any = source.codec_context
         self.reencodes = codec.codec.canonical_name not in _COPIED
         self._decoder = codec
@@ -37,7 +37,7 @@ class Track:
         self._target.disposition = source.disposition & Disposition.default
 
     def convert(self, packet: Any) -> list[Any]:
-        """Packets for the muxer."""
+        """Turn a packet of the source into packets for the muxer."""
         if self._late_s and packet.time_base:
             set_back = round(self._late_s / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - set_back
@@ -53,7 +53,7 @@ class Track:
         try:
             decoded = self._decoder.decode(packet)
         except av.error.InvalidDataError:
-            return []  # one damaged packet is a click; players skip it too
+            return []  # skip a damaged packet, as players do: it is only audible as a click
         if self._resampler is None:
             target = self._target.codec_context
             self._resampler = av.AudioResampler(

@@ -1,4 +1,4 @@
-"""Videos out, with PyAV: MP4 that browsers play, H.264 unless asked otherwise, sound as it came."""
+"""Writes videos with PyAV, as MP4 that browsers play: H.264 by default, with the sound of the original."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ _SMALL_FRAME = 1280 * 736
 _MAX_ENCODER_THREADS = 8
 _FRAME_DURATION = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION
 _LATE_START_S = 0.1
-"""From here on a clock that does not start at 0 is set back: players would show nothing until it starts."""
+"""If the first time is later than this, all times are moved so that they start at 0: otherwise players show
+nothing at first."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Encoder:
-    """`crf` turns x264's constant rate factor into one that looks the same; `speeds` are options for frames
-    up to 720p and for larger ones.
+    """Options of an encoder.
+
+    `crf` turns x264's constant rate factor into this encoder's factor for the same visible quality. `speeds`
+    are the options for frames up to 720p and for larger frames.
     """
 
     crf: Callable[[int], int]
@@ -44,7 +47,7 @@ _ENCODERS: Mapping[str, _Encoder] = {
         lambda crf: min(51, crf + 3),
         ({"preset": "veryfast"}, {"preset": "ultrafast"}),
         {"x265-params": "log-level=error"},
-        tag="hvc1",  # Safari plays HEVC under this name only
+        tag="hvc1",  # Safari plays HEVC only with this tag
     ),
     "libvpx-vp9": _Encoder(
         lambda crf: min(63, crf + 11),
@@ -52,19 +55,20 @@ _ENCODERS: Mapping[str, _Encoder] = {
         {"deadline": "realtime", "row-mt": "1", "b": "0"},
     ),
 }
-"""Those whose video browsers play in an MP4."""
+"""The encoders whose video browsers play in an MP4."""
 
 
-# PyAV's annotations leave packets and containers open: here they are Any; what leaves this module is typed.
+# PyAV's annotations of packets and containers are incomplete. So they are Any in this module, and only there.
 _open: Any = av.open
 
 
 class VideoWriter:
-    """An MP4 being written: the size, clock, colours, display matrix and audio tracks of the reader. A clock
-    that starts late is set back, and the file always states its colours.
+    """Writes an MP4 with the size, times, colours, display matrix and audio tracks of a reader.
 
-    Metadata such as the place of recording is left out; `aigc` is put in. Use from one thread; the reader
-    must stay open. Without `close` the file is not playable.
+    If the reader's times start late, the writer moves them to 0. The file always states its colours. The
+    writer leaves out metadata such as the place of recording, and adds `aigc`.
+
+    Use it from one thread, and keep the reader open. The file is not playable before `close`.
     """
 
     def __init__(
@@ -76,16 +80,20 @@ class VideoWriter:
         most_fps: float | None = None,
         aigc: str | None = None,
     ) -> None:
-        """`crf` as x264 counts it. An `encoder` that is not known becomes H.264. `most_fps` is the most that
-        will be written of a second.
+        """`crf` is on the scale of x264. An unknown `encoder` is replaced by libx264.
+
+        `most_fps` is the highest number of frames that the caller writes for one second. `aigc` is the text
+        of the metadata label.
         """
         name = encoder.strip().lower().replace("_", "-")
         self.encoder_replaced = name not in _ENCODERS
         name = _USUAL if self.encoder_replaced else name
         coding = _ENCODERS[name]
-        # Late tracks begin with a pause in units of the movie's time scale; its default of 1 ms moves them.
+        # A track that starts later begins with a pause, in units of the movie's time scale. The default unit
+        # of 1 ms is too coarse and would move the track.
         time_scale = reader.audio[0].codec_context.sample_rate if reader.audio else 90_000
-        movflags = "+faststart" if aigc is None else "+faststart+use_metadata_tags"  # else unknown keys go
+        # Without `use_metadata_tags` FFmpeg drops keys that it does not know, such as AIGC.
+        movflags = "+faststart" if aigc is None else "+faststart+use_metadata_tags"
         options = {"movflags": movflags, "movie_timescale": str(time_scale)}
         self._container = _open(str(path.absolute()), "w", format="mp4", options=options)
         if aigc is not None:
@@ -107,7 +115,7 @@ class VideoWriter:
         codec.color_primaries, codec.color_trc = reader.tags.primaries, reader.tags.transfer
         if reader.stream.sample_aspect_ratio:
             codec.sample_aspect_ratio = reader.stream.sample_aspect_ratio
-        codec.flags |= _FRAME_DURATION  # else the last frame's duration is guessed
+        codec.flags |= _FRAME_DURATION  # otherwise the muxer guesses the last frame's duration
         codec.thread_count = min(_MAX_ENCODER_THREADS, os.cpu_count() or 1)
         late_s = reader.start_s if reader.start_s > _LATE_START_S else 0.0
         self._set_back = round(late_s / reader.time_base)
@@ -130,7 +138,8 @@ class VideoWriter:
         if not self._started:
             self._start()
         video = frame.video
-        video.pict_type = av.video.frame.PictureType.NONE  # else x264 repeats the source's decisions
+        # Otherwise x264 encodes each frame with the frame type that it has in the original.
+        video.pict_type = av.video.frame.PictureType.NONE
         if video.pts is not None:
             video.pts -= self._set_back
         self._container.mux(self._stream.encode(video))
@@ -142,7 +151,11 @@ class VideoWriter:
             self._early.append(packet)
 
     def _start(self) -> None:
-        """The first packet writes the header; that needs the display matrix, which the first frame brings."""
+        """Set the display matrix, then write the audio packets that came before the first frame.
+
+        The first packet makes FFmpeg write the header, and the header contains the display matrix. So audio
+        packets wait until the first frame comes.
+        """
         self._started = True
         if self._reader.display_matrix:
             self._stream.set_display_matrix(self._reader.display_matrix)

@@ -1,16 +1,17 @@
-"""What of Gradio's own routes may be called, by whom, and with what.
+"""Checks every request to one of Gradio's own routes: which route it is, who sends it, and what it contains.
 
-Gradio brings far more routes than our pages and clients use. Some run programs on files that anybody sends,
-fetch addresses, or show counts to strangers. So only the routes listed here pass; every other path answers
-404, also one that a later version of Gradio adds.
+Gradio has many more routes than our pages and clients use. Some of them run programs on files that anybody
+sends, fetch web addresses, or show statistics to strangers. So only the routes in this module pass. Every
+other path answers 404, also one that a later version of Gradio adds.
 
-What passes is checked before Gradio parses it:
+This module checks a request before Gradio parses it:
 
 - With several users, an upload or an event needs a token, in the `Authorization` header or among the values
-  of the event. The event that hands out the first token is the one exception.
-- A body has a size limit for its route.
-- A file in an event must be one that its sender uploaded. An upload answers a *reference*, which names its
-  owner and no path; here it is turned into the path again. Addresses and folders are no references.
+  of the event. The only exception is the event that returns the first token.
+- The body of an event or of a request for MCP has a size limit.
+- A file in an event must be one that its sender uploaded. The answer to an upload contains a *reference*. It
+  is sealed for the file's owner and contains no path. This module turns it into the path again. It accepts no
+  web addresses and no folders.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ from faceswap.ui.frame import FIRST_TOKEN, PATHS
 log = logging.getLogger(__name__)
 
 EVENT_BYTES = 512 * 1024
-"""Of an event's values: ids, options and titles."""
+"""Largest body of an event or of a request for MCP. It holds only ids, options and titles."""
 LEFTOVER_AGE_S = 3600.0
 SWEEP_S = 600.0
-"""A file is taken in as soon as it has arrived: an older one belongs to a page that was closed meanwhile."""
+"""Age at which an uploaded file is deleted, and time between two sweeps. An event takes a file in as soon as
+it has arrived, so an older file belongs to a page that was closed before that."""
 _NAME = r"[^/\x00]{1,255}"
 _ID = r"[A-Za-z0-9_-]{1,64}"
 
@@ -69,7 +71,7 @@ READ = (
     r"/gradio_api/queue/data",
     rf"/gradio_api/call/{_ID}/{_ID}",
 )
-"""Paths of Gradio that answer GET and HEAD: what its front end and `gradio_client` load and listen to."""
+"""Gradio's paths for GET and HEAD that its front end and `gradio_client` use."""
 
 EVENTS = (
     r"/gradio_api/queue/join",
@@ -77,10 +79,10 @@ EVENTS = (
     rf"/gradio_api/call/{_ID}/?",
     rf"/gradio_api/call/v2/{_ID}/?",
 )
-"""Paths of Gradio that answer POST and run an event."""
+"""Gradio's paths for POST that run an event."""
 
 OURS = ("/api/", "/ui/")
-"""How the paths start that are not Gradio's."""
+"""Beginnings of the app's own paths."""
 UPLOAD = "/gradio_api/upload"
 MCP = "/gradio_api/mcp/"
 
@@ -91,21 +93,21 @@ _REFERENCE = re.compile(rf"(?P<mark>[A-Za-z0-9_-]{{22}})\.(?P<seal>[A-Za-z0-9_-]
 
 
 class Incoming:
-    """Files that browsers have uploaded to Gradio and that no event has taken in yet.
+    """Files that browsers uploaded to Gradio and that no event has taken in yet.
 
-    Each lies in a folder of its own below `root`, whose name is random and sealed for its owner. Thread-safe;
-    several processes may share the folder.
+    Each file is in its own folder below `root`. The name of this folder is random and sealed for the file's
+    owner. The class is thread-safe, and several processes may share `root`.
     """
 
     def __init__(self, root: Path, owners: Owners, *, private: bool) -> None:
-        """`private`: nothing but Gradio's uploads to this app lies in `root`."""
+        """`private`: `root` contains only Gradio's uploads to this app, so `sweep` may delete all in it."""
         self._root = root
         self._owners = owners
         self._private = private
         self._stop = threading.Event()
 
     def keep(self, file: Path, owner: str) -> str:
-        """Move a file that Gradio has just received to its owner's, and return the reference to it."""
+        """Move a file that Gradio has just received into a folder for `owner`, and return its reference."""
         mark = secrets.token_urlsafe(16)
         folder = self._root / f"{mark}.{self._owners.seal(mark, owner)}"
         folder.mkdir(mode=0o700, parents=True)
@@ -113,10 +115,12 @@ class Incoming:
         return f"{folder.name}/{file.name}"
 
     def sweep(self, older_than_s: float) -> int:
-        """Delete what was uploaded that long ago and never taken in; returns how many folders went.
+        """Delete uploads that are older than `older_than_s` and that no event took in.
 
-        It looks at the folder itself, so what a killed process left goes, too. In a folder that Gradio shares
-        with other programs only our own folders are touched.
+        The list of uploads comes from the disk, so this also deletes what a killed process left. If other
+        programs use `root`, too, only folders that `keep` made are deleted.
+
+        Returns: the number of entries that were deleted.
         """
         removed = 0
         oldest_s = time.time() - older_than_s
@@ -134,7 +138,7 @@ class Incoming:
         return removed
 
     def sweep_for_ever(self) -> None:
-        """Sweep now and every few minutes, in a thread that ends with the process."""
+        """Sweep now and every `SWEEP_S` seconds, in a daemon thread."""
         threading.Thread(target=self._sweeping, name="faceswap-incoming", daemon=True).start()
 
     def _sweeping(self) -> None:
@@ -146,7 +150,10 @@ class Incoming:
             self._stop.wait(SWEEP_S)
 
     def find(self, reference: str, owner: str) -> Path:
-        """Raises: UploadNotFound: no reference of this owner, or the file was taken in already."""
+        """The path of an upload.
+
+        Raises: UploadNotFound: this is no reference of this owner, or an event already took the file in.
+        """
         parts = _REFERENCE.fullmatch(reference)
         if parts is None or parts["name"] in (".", ".."):
             raise UploadNotFound()
@@ -160,20 +167,21 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What `Door` goes by."""
+    """The settings of `Door`."""
 
     owners: Owners
     incoming: Incoming
     pages: frozenset[str]
-    """Paths of our pages, without a slash at their end."""
+    """Paths of the app's pages, without a slash at the end."""
     open_events: frozenset[int]
     """Numbers of events that need no token."""
     mcp: bool
 
 
 def rules_of(owners: Owners, settings: Settings, demo: gr.Blocks | None) -> Rules:
-    """The rules for these pages. It also names Gradio's folder for uploads, unless the environment does, and
-    starts sweeping it.
+    """The rules for the pages in `demo`.
+
+    This also sets `GRADIO_TEMP_DIR`, Gradio's folder for uploads, if it is not set, and starts to sweep it.
     """
     own = Folders(settings.data_dir).incoming
     chosen = os.environ.setdefault("GRADIO_TEMP_DIR", str(own))
@@ -188,7 +196,7 @@ def rules_of(owners: Owners, settings: Settings, demo: gr.Blocks | None) -> Rule
 
 
 class Door:
-    """ASGI middleware that applies `Rules` to every path that is not ours."""
+    """ASGI middleware that applies `Rules` to every path that is not one of `OURS`."""
 
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self._app = app
@@ -225,10 +233,10 @@ class Door:
         return method in ("GET", "HEAD") and listed
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let Gradio receive the files, move each to its owner's, and answer references for their paths."""
+        """Let Gradio receive the files, move each into a folder for its owner, and answer the references."""
         owner = self._rules.owners.owner_of(_bearer(scope))
         answer = _Answer()
-        await self._app(scope, receive, answer.take)  # until its background tasks have put the files in place
+        await self._app(scope, receive, answer.take)  # also waits for Gradio's tasks that move the files
         if answer.status == 200:
             references = [self._rules.incoming.keep(Path(path), owner) for path in json.loads(answer.body)]
             answer.replace(json.dumps(references).encode())
@@ -245,8 +253,10 @@ class Door:
         await self._app(_with_length(scope, checked), _once(checked, receive), send)
 
     def _with_paths(self, value: object, owner: str) -> object:
-        """The event's values with the path of each file for its reference, and null for what is no reference:
-        then the event itself says that there is no such file.
+        """The values of an event, with the path of each file in place of its reference.
+
+        None takes the place of a file without a valid reference. Then the event itself reports that there is
+        no such file.
         """
         if isinstance(value, list):
             return [self._with_paths(item, owner) for item in cast("list[object]", value)]
@@ -264,7 +274,7 @@ class Door:
         return {"path": str(path), "orig_name": shown, "meta": {"_type": "gradio.FileData"}}
 
     def _owner_of(self, scope: Scope, values: object) -> str:
-        """Who calls an event. Raises: NotSignedIn."""
+        """The owner who calls an event; "" for an event that needs no token. Raises: NotSignedIn."""
         try:
             return self._rules.owners.owner_of(_bearer(scope))
         except NotSignedIn:
@@ -284,7 +294,7 @@ class _TooLarge(Exception):
 
 
 class _Answer:
-    """A response that is held back until it is whole."""
+    """Collects a complete response before it is sent."""
 
     def __init__(self) -> None:
         self._start: Message = {}
@@ -320,7 +330,12 @@ def _announced(scope: Scope) -> int:
 
 
 async def _body(receive: Receive, announced: int) -> bytes:
-    """Raises `_TooLarge` as soon as more is announced or received than an event may send."""
+    """Read the whole body. `announced` is its length in the header, in bytes; 0 when there is none.
+
+    Raises:
+        _TooLarge: it is announced as larger than `EVENT_BYTES`, or more than that has arrived.
+        InvalidRequest: the client left before the end.
+    """
     if announced > EVENT_BYTES:
         raise _TooLarge
     body, more = b"", True
@@ -340,7 +355,9 @@ async def _limited(scope: Scope, receive: Receive) -> Receive:
 
 
 def _once(body: bytes, receive: Receive) -> Receive:
-    """`receive` of a request whose body was read already; afterwards it waits for the client to leave."""
+    """A `receive` for a request whose body was already read. It first returns the body, and then calls the
+    original `receive`, which waits until the client leaves.
+    """
     left = [body]
 
     async def again() -> Message:

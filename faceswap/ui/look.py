@@ -1,4 +1,4 @@
-"""How the pages look: a Gradio theme; what is ours alone is in `static/styles`."""
+"""The Gradio theme of the pages. The styles of the app's own elements are in `static/styles`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from gradio.themes import Soft
 
 FONTS = ["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 MONOSPACED = ["ui-monospace", "Consolas", "monospace"]
-"""Names of fonts that are installed or not; a font object of Gradio's would be fetched from outside."""
+"""Names of fonts that may be installed. These are names and not Gradio's font objects, because the fonts of
+such objects are downloaded from another site."""
 
 
 def theme() -> Any:
-    """Quiet surfaces, one accent; text and controls keep a contrast of 4.5 in light and dark."""
+    """The theme: plain surfaces and one accent colour.
+
+    Text and controls have a contrast of at least 4.5 in light and in dark mode.
+    """
     soft: Any = Soft(primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=MONOSPACED)
     return soft.set(
         body_background_fill="*neutral_50",

@@ -1,13 +1,13 @@
-"""The web server: our API and Gradio's pages behind one guard.
+"""The web server: it serves the app's API and Gradio's pages, and checks every request.
 
-On a public host Gradio's own CORS rules allow any origin, with credentials, and they cover our routes, too.
-This server replaces them. It checks each request in this order:
+On a public host Gradio's own CORS rules allow any origin, with credentials. They also apply to the app's own
+routes. So this server replaces them. It checks each request in this order:
 
-1. Host (one user only): the server refuses a name that another site could own. Otherwise a page of that site
-   could reach an app on this machine by pointing its name here (DNS rebinding).
+1. Host (one user only): the server refuses a name that another site could own. Otherwise that site could make
+   its name point to this machine, and its page could then call this app (DNS rebinding).
 2. Origin: the server refuses a request that changes something when a page of another site sent it, unless
    that origin is allowed. Loopback origins are allowed; `FACESWAP_CORS_ORIGINS` adds more.
-3. CORS: pages of allowed origins may read answers, but never with credentials: no route relies on a cookie.
+3. CORS: pages of allowed origins may read answers, but never with credentials. No route uses a cookie.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Policy:
     """Which hosts and origins may do what."""
 
     own_machine: bool
-    """One user: only names of this machine are ours."""
+    """Whether the app has one user. Then it answers only to names of this machine."""
     server_name: str
     origins: tuple[str, ...]
 
@@ -55,9 +55,9 @@ class Policy:
         return cls(not settings.multi_user, settings.server_name, settings.cors_origins)
 
     def knows_host(self, host: str) -> bool:
-        """Whether the Host header may name this machine.
+        """Whether the Host header is allowed.
 
-        Rebinding needs a name that an attacker can register. Nobody can register an address or a name
+        DNS rebinding needs a name that an attacker can register. Nobody can register an address or a name
         without dots.
         """
         if not self.own_machine:
@@ -68,7 +68,7 @@ class Policy:
         if name == "localhost" or name.endswith(".localhost") or _is_address(name):
             return True
         ours = {self.server_name.lower()}
-        if self.server_name not in _LOOPBACK_NAMES:  # other machines were asked for: they use this one's name
+        if self.server_name not in _LOOPBACK_NAMES:  # other machines call this one by its name
             machine = socket.gethostname().lower()
             ours |= {machine, f"{machine}.local"}
         return name in ours | {_host_name(urlsplit(origin).netloc) for origin in self.origins}
@@ -77,10 +77,10 @@ class Policy:
         return "*" in self.origins or origin in self.origins or bool(_LOOPBACK_ORIGIN.fullmatch(origin))
 
     def allows_change(self, headers: Headers) -> bool:
-        """Whether a request that changes something comes from our own page, an allowed one, or no page.
+        """Whether a request that changes something comes from our own page, an allowed page, or no page.
 
-        A page cannot set `Sec-Fetch-Site`, and no proxy changes it. Browsers leave it out on plain http that
-        is not loopback; then Origin is compared with Host.
+        A page cannot set `Sec-Fetch-Site`, and no proxy changes it. Browsers leave it out on plain http,
+        except for loopback hosts. When it is missing, this compares Origin with Host.
         """
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site in ("same-origin", "none"):
@@ -92,10 +92,11 @@ class Policy:
 
     @property
     def frame_ancestors(self) -> str | None:
-        """Who may show our pages in a frame, where a click can be stolen: notebooks on this machine.
+        """Value of the Content-Security-Policy: which sites may show our pages in a frame. None means all.
 
-        None means anyone. A Space is always shown in a frame, and a page of another site cannot reach its
-        tokens.
+        A site that frames a page can trick the user into clicks on it. So with one user only this machine,
+        its notebooks and the allowed origins may. A Space is always shown in a frame, and there the site
+        around the frame cannot read the tokens.
         """
         if not self.own_machine or "*" in self.origins:
             return None
@@ -118,7 +119,7 @@ def _is_address(name: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware that applies a `Policy` to every route, Gradio's included."""
+    """ASGI middleware that applies a `Policy` to every route, including Gradio's."""
 
     def __init__(self, app: ASGIApp, policy: Policy) -> None:
         self._app = app
@@ -154,7 +155,7 @@ class Guard:
 
 
 class Server(gr.Server):
-    """Make it with `for_app`, and serve it with `gradio_internals.launch_on`."""
+    """The web server. Make it with `for_app`, and start it with `gradio_internals.launch_on`."""
 
     policy: Policy
     door: Middleware
@@ -163,7 +164,7 @@ class Server(gr.Server):
     def for_app(
         cls, service: Service, owners: Owners, settings: Settings, demo: gr.Blocks | None = None
     ) -> Self:
-        """`demo` are the pages; without them there is the API only."""
+        """A server for the API and the pages in `demo`. Without `demo` it serves only the API."""
         server = cls(title="faceswap", openapi_url=None, docs_url=None, redoc_url=None)
         server.policy = Policy.of(settings)
         server.door = Middleware(Door, rules=rules_of(owners, settings, demo))
@@ -172,13 +173,13 @@ class Server(gr.Server):
         return server
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Ours outermost, and Gradio's CORS rules left out."""
+        """Put the app's own middleware outermost, and leave out Gradio's CORS rules."""
         given = self.user_middleware
         self.user_middleware = [*_outermost(self.policy), self.door, *without_cors(given)]
         try:
             return super().build_middleware_stack()
         finally:
-            self.user_middleware = given  # it may be built again
+            self.user_middleware = given  # Starlette may build the stack again
 
 
 def _outermost(policy: Policy) -> list[Middleware]:

@@ -1,8 +1,8 @@
-"""What published networks expect and answer: alignment, value ranges, and what tells them who the source is.
+"""Contracts of published networks: alignment, value ranges, and the form in which they take the source.
 
-Two graphs with the same inputs can need different values, and give a wrong face without any error when they
-get others. So every model has a contract here, and a graph that fits several needs a sidecar file that names
-its model, see `sidecar.py`.
+Two graphs with the same inputs can need different values. With the wrong values a graph gives a wrong face
+and no error. So every model has a contract here. A graph that fits several models needs a sidecar file that
+names its model, see `sidecar.py`.
 
 Source: the models' repositories, and the templates and ranges in FaceFusion 3.8 and VisoMaster.
 """
@@ -20,7 +20,7 @@ Triple = tuple[float, float, float]
 
 
 class Role(StrEnum):
-    """The values are the words of `NeuralWeightsMissing`."""
+    """What a network is used for. The message of `NeuralWeightsMissing` shows these values."""
 
     SWAPPER = "swap model"
     EMBEDDER = "face embedding model"
@@ -50,14 +50,15 @@ TEMPLATES: Mapping[str, Template] = {
     "ffhq_512": FFHQ,
     "mtcnn_512": MTCNN,
 }
-"""By the names that FaceFusion gives them."""
+"""Alignment templates by the names that FaceFusion uses."""
 
 Identity = Literal["none", "normalised", "projected", "converted", "converted_normalised", "picture"]
-"""What a swapper is told of the source.
+"""The form in which a network takes the source.
 
-`normalised`: the embedding, of length 1. `projected`: the same, times a matrix that the graph holds.
-`converted`: what a converter makes of the embedding. `converted_normalised`: the same, of length 1.
-`picture`: the aligned source itself.
+`none`: the network takes no source. `normalised`: the embedding, scaled to length 1. `projected`: the
+normalised embedding times a matrix from the graph, scaled to length 1 again. `converted`: the output of the
+converter for the embedding. `converted_normalised`: that output, scaled to length 1. `picture`: the aligned
+source picture.
 """
 
 
@@ -72,7 +73,7 @@ class SourcePicture:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """How a network wants the pictures of a target's face, and how it gives them back."""
+    """The form of a network's pictures of the target's face, for input and output."""
 
     size: int
     """Side in pixels."""
@@ -81,7 +82,7 @@ class Contract:
     values_out: Values = SIGNED
     identity: Identity = "normalised"
     converter: str | None = None
-    """The model that converts embeddings for it."""
+    """Name of the model that converts embeddings for this network."""
     source: SourcePicture | None = None
 
 
@@ -98,7 +99,7 @@ SWAPPERS: Mapping[str, Contract] = {
     "blendswap_256": Contract(256, FFHQ, UNIT, UNIT, "picture", source=SourcePicture(112, ARCFACE_112, UNIT)),
     "uniface_256": Contract(256, FFHQ, SIGNED, SIGNED, "picture", source=SourcePicture(256, FFHQ, UNIT)),
 }
-"""Where several can be used, the first one here is."""
+"""Swap models by name. If the models folder holds several, the app uses the one that comes first here."""
 
 ENHANCERS: Mapping[str, Contract] = {"enhancer_512": Contract(512, FFHQ, identity="none")}
 

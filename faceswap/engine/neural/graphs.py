@@ -1,6 +1,6 @@
-"""Running a user's ONNX graphs with onnxruntime, which is an optional install.
+"""Runs the user's ONNX graphs with onnxruntime, which is an optional install.
 
-Whatever the runtime raises becomes an error of ours here.
+This module turns every exception of the runtime into a `FaceSwapError`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OPTIONS: Mapping[str, Mapping[str, str]] = {
-    # Trying every algorithm takes half a minute at the start; doubling the arena wastes memory.
+    # By default cuDNN tries every algorithm at the start, which takes half a minute, and the runtime doubles
+    # its memory arena whenever it is full, which wastes memory.
     CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
 }
 _NO_MEMORY = ("alloc", "out of memory", "out_of_memory")
 
 
 class Graph:
-    """One file, loaded. Not for use by two threads at once."""
+    """A loaded weights file. Two threads must not use it at the same time."""
 
     def __init__(self, weights: WeightsFile, provider: str) -> None:
         """Raises: NeuralNotInstalled, NeuralWeightsDamaged, NeuralOutOfMemory."""
@@ -46,7 +47,7 @@ class Graph:
         import onnxruntime
 
         if provider == CUDA:
-            onnxruntime.preload_dlls()  # CUDA and cuDNN may lie in packages beside it
+            onnxruntime.preload_dlls()  # CUDA and cuDNN may be installed as Python packages
         self.file = weights.path.name
         self._inputs = weights.signature.inputs
         chosen = [(provider, _OPTIONS.get(provider, {}))] if provider != CPU else []
@@ -59,13 +60,15 @@ class Graph:
 
     @property
     def takes_many(self) -> bool:
-        """Whether it takes several pictures at once."""
+        """Whether one run can take several pictures."""
         return all(shape[0] is None for shape in self._inputs.values())
 
     def __call__(self, inputs: Sequence[F32], shape: tuple[int, ...]) -> F32:
-        """The first output, which must have that shape. `inputs` are a target's pictures (N, 3, S, S), and an
-        embedding (N, 512) or a source's pictures, which are matched to the graph's inputs by their number of
-        dimensions; two pictures by the names `target` and `source`.
+        """Run the graph and return its first output, which must have `shape`.
+
+        The first input is the target's pictures (N, 3, S, S). A second one is an embedding (N, 512) or the
+        source's pictures (N, 3, S, S). Inputs with different numbers of dimensions go to the graph's inputs
+        with the same numbers. Two inputs of pictures go to the names `target` and `source`, in this order.
 
         Raises: NeuralWeightsUnsuitable, NeuralOutOfMemory, NeuralFailed.
         """
@@ -103,6 +106,6 @@ def _session_options() -> SessionOptions:
 
     options = SessionOptions()
     options.log_severity_level = 3
-    # Threads that wait by spinning would take the processor from the decoder and the encoder.
+    # A thread that spins while it waits takes CPU time from the decoder and the encoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

@@ -1,9 +1,9 @@
-"""What an ONNX file says of itself, read from its bytes: inputs, outputs and the last of its constants.
+"""Reads an ONNX file's inputs, outputs and last constant from its bytes.
 
-Not by the runtime: weights must be told apart where none is installed, and it gives no access to constants.
-Not by the `onnx` package: it would hold half a gigabyte of weights in memory to get at a megabyte. Weights
-are stepped over here, so that a file takes milliseconds, and one that was cut off shows by a length that does
-not fit.
+onnxruntime cannot do this: it gives no access to constants, and the app must tell weights files apart even
+when no runtime is installed. The `onnx` package would load half a gigabyte of weights to read one megabyte.
+This module skips the weights, so it reads a file in milliseconds. In a file that is cut off, a length does
+not fit, and the module raises `NotOnnx`.
 
 Source: `onnx.proto` of ONNX and the encoding of Protocol Buffers.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 Shape = tuple[int | None, ...]
-"""None where a dimension is open: any number will do."""
+"""None stands for a dimension of any size."""
 
 _GRAPH = 7  # of ModelProto
 _INITIALIZER, _INPUT, _OUTPUT = 5, 11, 12  # of GraphProto
@@ -30,12 +30,12 @@ _LONGEST_TEXT = 1 << 16
 
 
 class NotOnnx(ValueError):
-    """The file is cut off, or no ONNX file at all."""
+    """The file is cut off, or it is not an ONNX file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A tensor among the weights; `start` and `size` are where its values lie in the file, in bytes."""
+    """A tensor among the weights. Its values start at byte `start` of the file and take `size` bytes."""
 
     name: str
     shape: tuple[int, ...]
@@ -44,7 +44,7 @@ class Constant:
     size: int
 
     def read(self, path: Path) -> npt.NDArray[np.float32]:
-        """Raises: NotOnnx when its values are not plain floating-point numbers in this file."""
+        """The values as float32. Raises: NotOnnx if the file does not hold them as floating-point numbers."""
         if self.type is None or self.size != int(np.prod(self.shape)) * np.dtype(self.type).itemsize:
             raise NotOnnx(f"constant {self.name!r} is not stored as floating-point numbers")
         with path.open("rb") as file:
@@ -80,13 +80,16 @@ def read_signature(path: Path) -> Signature:
                     constants.add(last.name)
     if not inputs or not outputs:
         raise NotOnnx("it holds no graph")
-    # Before version 4 of the format, constants were listed among the inputs, too.
+    # Before version 4 of the format, the list of inputs contains the constants, too.
     return Signature({name: shape for name, shape in inputs.items() if name not in constants}, outputs, last)
 
 
 def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, wire type, and the value of a varint or the end of everything else, whose start is where the
-    file stands. Afterwards the file is put behind the field, whatever was read of it."""
+    """Yield the number, wire type and value of each field up to the byte `end`.
+
+    The value of a varint is its number. The value of any other field is the position of its end, and the file
+    is at its start. The caller may read any part of the field: the next step moves the file behind it.
+    """
     while (at := file.tell()) < end:
         key = _varint(file)
         number, wire = key >> 3, key & 7

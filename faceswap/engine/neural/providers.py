@@ -1,5 +1,8 @@
-"""Where a neural network can be computed on this machine. Light: nothing native is imported but the runtime
-itself, and that only when it is there."""
+"""Finds the devices on this machine that can run a neural network.
+
+This module is cheap to import. It imports onnxruntime only when a caller asks for the GPU and the runtime is
+installed.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ _GPUS = (CUDA, COREML)
 
 
 def installed() -> bool:
-    """Whether there is a runtime, without loading it."""
+    """Whether onnxruntime is installed. Does not import it."""
     return importlib.util.find_spec("onnxruntime") is not None
 
 
 def gpu() -> str | None:
-    """The provider of the GPU that the runtime can use on this machine.
+    """The provider of a GPU that the runtime can use on this machine, or None.
 
-    The runtime names what it was built with, whether there is such a device or not.
+    The runtime lists the providers that it was built with, even when the machine has no such device. So this
+    function also counts the CUDA devices.
     """
     if not installed():
         return None
@@ -32,7 +36,10 @@ def gpu() -> str | None:
 
 
 def _cuda_devices() -> int:
-    """Source: CUDA driver API, `cuInit` and `cuDeviceGetCount`; both return 0 for success."""
+    """Count the CUDA devices with the driver alone.
+
+    Source: CUDA driver API, `cuInit` and `cuDeviceGetCount`; both return 0 for success.
+    """
     for name in ("libcuda.so.1", "nvcuda.dll"):
         try:
             driver = ctypes.CDLL(name)
@@ -45,5 +52,8 @@ def _cuda_devices() -> int:
 
 
 def provider_for(wanted: str) -> str:
-    """`wanted` is a client's word, such as `cpu` or `cuda`; what is not there becomes the best there is."""
+    """The provider for a client's word, such as `cpu` or `cuda`.
+
+    Any word that does not begin with `cpu` gets the GPU that is there, or the CPU when there is none.
+    """
     return CPU if wanted.lower().startswith("cpu") else gpu() or CPU

@@ -1,8 +1,8 @@
-"""The neural engine: a network repaints the face, everything around that is as in the mesh engine.
+"""The neural engine: a network repaints the face, and the mesh engine does all other steps.
 
-Landmarks and tracking find the face, the network sees it aligned and answers with the source's face in the
-same pose and light, and that picture is pasted as any other: behind the soft mask of the mesh, lit as the
-frame.
+Landmarks and tracking find the face. The network takes the aligned face and returns the source's face in the
+same pose and light. The code of the mesh engine then pastes this picture: it uses the soft mask of the mesh
+and matches the light of the frame.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap
 from faceswap.media import Colour
 
 _TURNED_AWAY = (60.0, 80.0)
-"""Degrees of yaw over which the repainting fades out: networks know profiles better than a photo does."""
+"""Degrees of yaw over which the repainting fades out. The mesh engine fades out earlier, because a network
+shows a profile better than one photo can."""
 _EDGE = (1 / 64, 1 / 16)
-"""Parts of the side over which a network's picture fades in at its edge, where it knows least."""
+"""The picture of a network fades in over this range of distances from its edge, as fractions of its side: a
+network is least exact at the edge."""
 _DENSER = 1.6
-"""Pixels of a texture for each pixel that it covers, at most."""
+"""Along one side, a texture has at most this many pixels for each pixel of the frame."""
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class _Aligned:
 
 
 class Repainter:
-    """Repaints any number of tracked faces with one network. Not for use by two threads at once."""
+    """Repaints any number of tracked faces with one network. Two threads must not use it at the same time."""
 
     def __init__(self, network: Network, mesh: FaceMesh, identity: F32 | None = None) -> None:
         self._network, self._mesh, self._identity = network, mesh, identity
@@ -87,7 +89,10 @@ class Repainter:
         return self.swap_all([FaceInFrame(planes, track, landmarks)])[0]
 
     def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
-        """Repaint faces of one frame or several, which were met before; whether each was changed."""
+        """Repaint faces of one or several frames, and return for each face whether it was changed.
+
+        `meet` must have been called for the track of each face.
+        """
         views = [self._aligned(face) for face in faces]
         seen = [(face, view) for face, view in zip(faces, views, strict=True) if view is not None]
         painted = self._network([view.picture for _, view in seen], self._identity)
@@ -96,7 +101,7 @@ class Repainter:
         return [view is not None for view in views]
 
     def _aligned(self, face: FaceInFrame) -> _Aligned | None:
-        """None when it is left as it is: turned away, or tiny."""
+        """The face as the network takes it; None when the face is turned away or too small to repaint."""
         state, pose = self._tracks[face.track], self._mesh.pose(face.landmarks)
         state.visible = faded(state.visible, pose.yaw, _TURNED_AWAY)
         box = box_around(face.planes, face.landmarks)
@@ -117,8 +122,7 @@ class Repainter:
         write(target, maps, light_of(target, maps, texture, coarse, tone), texture)
 
     def _texture(self, picture: U8, side: float, colour: Colour) -> Texture:
-        """The picture with about `side` pixels a side, never enlarged: what is made smaller must not
-        alias."""
+        """The picture scaled down to about `side` pixels a side, without aliasing. It is never enlarged."""
         size = len(picture)
         scale = min(1.0, max(16.0, side) / size)
         edge = self._edge
@@ -129,8 +133,7 @@ class Repainter:
         return Texture(scale, *to_yuv(picture, colour), edge)
 
     def _maps(self, landmarks: F32, view: _Aligned, texture: Texture) -> Maps:
-        """As the mesh engine's, but that nothing is displaced and lips, teeth and lids are all the
-        network's."""
+        """The maps of the mesh engine, without displacement: the network paints lips, teeth and lids."""
         mesh, box = self._mesh, view.box
         vertices = mesh.extend(landmarks)
         facing = smooth_step(as_f32(mesh.normals @ view.pose.rotation[2]), 0.02, 0.30)
@@ -153,7 +156,7 @@ class Repainter:
 
 
 class Enhancing:
-    """A `FaceSwapper` whose work another network repaints: sharper, with the same face."""
+    """Runs a `FaceSwapper`, then an enhancer network that makes each swapped face sharper."""
 
     def __init__(self, swapper: FaceSwapper, enhancer: Repainter) -> None:
         self._swapper, self._enhancer = swapper, enhancer
@@ -181,8 +184,11 @@ class Enhancing:
 
 
 def _cells(box: Box, region: Region, grid: tuple[int, int], size: int, shown: int) -> tuple[F32, F32]:
-    """(h, w) each: where each cell of the box is read in the region's picture of `size` pixels a side, made
-    smaller to `shown`. Centres of pixels and cells are at whole numbers."""
+    """For each cell of the box, x and y in the region's picture, each (h, w) float32 in pixels.
+
+    The picture has `size` pixels a side and is scaled down to `shown`. Centres of pixels and cells are at
+    whole numbers.
+    """
     columns, rows = grid
     inverse = cv2.invertAffineTransform(region.to_picture(size)) * (shown / size)
     inverse[:, 2] += (shown / size - 1) / 2
@@ -196,7 +202,7 @@ def _cells(box: Box, region: Region, grid: tuple[int, int], size: int, shown: in
 
 
 def _edge(size: int) -> U8:
-    """(S, S) 255 inside, 0 at the edge."""
+    """(S, S) uint8: 255 inside, 0 at the edge."""
     distance = np.minimum(np.arange(size), np.arange(size)[::-1]).astype(np.float32) / size
     inside = smooth_step(as_f32(distance), *_EDGE)
     return as_u8(np.rint(255 * np.minimum(inside[:, None], inside)))

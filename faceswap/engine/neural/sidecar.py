@@ -1,13 +1,15 @@
-"""`NAME.toml` beside `NAME.onnx`: the user says which model a graph is, where the graph itself does not.
+"""Sidecar files: `NAME.toml` beside `NAME.onnx` says which model the graph is.
 
-    model = "simswap_256"            # a name of `contracts.py`; or any other, with all of the next four
+A sidecar is needed where the inputs and outputs of a graph fit several models.
+
+    model = "simswap_256"            # a name in `contracts.py`; any other name needs all of the next four
     template = "arcface_112_v1"      # arcface_112_v1, arcface_112_v2, arcface_128, ffhq_512, mtcnn_512
     norm_in = "imagenet"             # 0..1, -1..1, imagenet
     norm_out = "0..1"
     embedding = "converted_normalised"   # normalised, projected, converted, converted_normalised
-    converter = "crossface_simswap"  # the model of its converter
+    converter = "crossface_simswap"  # the model that converts its embeddings
 
-What is left out is as the model has it.
+For a model in `contracts.py`, only `model` is required: other fields replace values of its contract.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ _LARGEST_BYTES = 1 << 16
 
 
 class WrongSidecar(ValueError):
-    """What a sidecar says cannot be used."""
+    """A sidecar cannot be read, or it says something that does not fit the graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,10 @@ class Sidecar:
     converter: str | None = None
 
     def contract(self, side: int) -> Contract:
-        """The contract of a swapper whose pictures have that side. Raises: WrongSidecar."""
+        """The contract of a swapper. `side` is the side of the graph's pictures in pixels.
+
+        Raises: WrongSidecar.
+        """
         known = SWAPPERS.get(self.model)
         if known is None:
             if self.template is None or self.norm_in is None or self.norm_out is None:
@@ -76,7 +81,7 @@ def sidecar_path(weights: Path) -> Path:
 
 
 def read_sidecar(weights: Path) -> Sidecar | None:
-    """None where there is none. Raises: WrongSidecar."""
+    """The sidecar of a weights file; None when the file has no sidecar. Raises: WrongSidecar."""
     path = sidecar_path(weights)
     try:
         if path.stat().st_size > _LARGEST_BYTES:

@@ -1,8 +1,9 @@
-"""The weights of the neural engine: the user's own files, told apart by their graphs, known by their SHA-256.
+"""Finds the weights files of the neural engine, which the user brings.
 
-Nothing is fetched. `*.onnx` files in one folder are looked at; a file `NAME.onnx.sha256` beside one, as
-`sha256sum` writes it, pins its content. A graph that fits several models is used only if `NAME.toml` beside
-it says which one it is, see `sidecar.py`.
+This module looks at the `*.onnx` files in one folder and downloads nothing. It tells the files apart by the
+inputs and outputs of their graphs, and recognises published files by their SHA-256. A file `NAME.onnx.sha256`
+in the format of `sha256sum` pins the content of `NAME.onnx`. A graph that fits several models is used only if
+a file `NAME.toml` says which model it is, see `sidecar.py`.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ from faceswap.errors import (
 log = logging.getLogger(__name__)
 
 EMBEDDING = 512
-"""Length of what identifies a face."""
+"""Number of values in a face embedding."""
 _LIKE_GHOST = ("ghost_256", "simswap_256", "hififace_unofficial_256", "reswapper_256")
-"""One picture of 256 px and one embedding in, one picture out."""
+"""Models that take one picture of 256 px and one embedding, and return one picture."""
 
 
 Licence = Literal["insightface", "researchrail-ms", "apache-2.0", "unknown"]
@@ -47,7 +48,7 @@ Licence = Literal["insightface", "researchrail-ms", "apache-2.0", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A published file."""
+    """A published weights file."""
 
     name: str
     licence: Licence
@@ -75,8 +76,8 @@ KNOWN: Mapping[str, Known] = {
 }
 """By SHA-256. Source: digests that several public projects state for the files of InsightFace (v0.7),
 FaceFusion (models 3.0.0 and 3.3.0) and GFPGAN; licences as InsightFace, FaceFusion and TencentARC state them.
-GHOST's files are under Apache-2.0, but no digest of them is stated by its publisher: they work, and are not
-claimed to be known."""
+GHOST's files are under Apache-2.0, but its publisher states no digests. They work, but the app does not
+recognise them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +87,18 @@ class WeightsFile:
     role: Role
     signature: Signature
     contract: Contract | None = None
-    """Of swappers and enhancers."""
+    """Only swappers and enhancers have a contract."""
     stated: bool = False
-    """A sidecar says which model it is."""
+    """Whether a sidecar says which model it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What is recorded of a file that was used, and shown before."""
+    """What receipts and pages say about a weights file."""
 
     role: str
     name: str
-    """Of the published file, or of the kind of graph."""
+    """Name of the published file; for any other file, name of its model."""
     file: str
     sha256: str
     recognised: bool
@@ -117,7 +118,7 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True)
 class WeightsFolder:
-    """What lies in a models folder."""
+    """The weights files in a models folder. `damaged` and `unsuitable` are names of files."""
 
     files: tuple[WeightsFile, ...] = ()
     damaged: tuple[str, ...] = ()
@@ -125,7 +126,7 @@ class WeightsFolder:
     ambiguous: tuple[Ambiguous, ...] = ()
 
     def find(self, role: Role) -> WeightsFile | None:
-        """The file to use in a role that does not depend on another file."""
+        """The file to use in this role, or None. Use `embedder` and `converter` for those two roles."""
         order = list(ROLES)
         fit = [file for file in self.files if file.role is role]
         return min(
@@ -135,17 +136,22 @@ class WeightsFolder:
         )
 
     def need(self, role: Role) -> WeightsFile:
-        """Raises: NeuralWeightsMissing; or, where a file could be meant, what is wrong with it."""
+        """The file to use in this role.
+
+        Raises: NeuralWeightsMissing; or, if a file in the folder cannot be used and may be the one that was
+        meant: NeuralWeightsDamaged, NeuralWeightsAmbiguous or NeuralWeightsUnsuitable.
+        """
         found = self.find(role)
         if found is None:
             raise self._why_not(role)
         return found
 
     def embedder(self) -> WeightsFile:
-        """The face embedding model that the swappers were trained with: the published file, else one that a
-        sidecar names, else the only one.
+        """The face embedding model that the swappers were trained with.
 
-        Raises: NeuralWeightsAmbiguous where several could be meant; otherwise as `need`.
+        This is a published file, or else a file that a sidecar names, or else the only file.
+
+        Raises: NeuralWeightsAmbiguous when several files are possible; otherwise as `need`.
         """
         fit = [file for file in self.files if file.role is Role.EMBEDDER]
         if len(fit) > 1:
@@ -156,7 +162,7 @@ class WeightsFolder:
         return fit[0] if fit else self.need(Role.EMBEDDER)
 
     def converter(self, swapper: WeightsFile) -> WeightsFile | None:
-        """The converter that belongs to a swapper; None where it needs none. Raises: as `need`."""
+        """The converter of a swapper; None when the swapper needs no converter. Raises: as `need`."""
         wanted = swapper.contract.converter if swapper.contract else None
         if wanted is None:
             return None
@@ -177,13 +183,16 @@ class WeightsFolder:
 
     @property
     def worth_a_try(self) -> bool:
-        """Whether an attempt makes sense: everything is there, or a file is there that cannot be used: then
-        the attempt raises the reason."""
+        """Whether to try the neural engine.
+
+        True when all files are there, and also when a file cannot be used: then the attempt raises an error
+        that tells the user why.
+        """
         return not self.missing or bool(self.damaged or self.unsuitable or self.ambiguous)
 
     @property
     def missing(self) -> tuple[Role, ...]:
-        """What the neural engine cannot do without."""
+        """Roles that the neural engine needs and no file has."""
         swapper = self.find(Role.SWAPPER)
         missing = [role for role in (Role.SWAPPER, Role.EMBEDDER) if self.find(role) is None]
         wanted = swapper.contract.converter if swapper is not None and swapper.contract else None
@@ -193,7 +202,10 @@ class WeightsFolder:
 
 
 def read_weights_folder(folder: Path | None) -> WeightsFolder:
-    """Takes milliseconds: weights are stepped over. A folder that is not there is empty."""
+    """Look at the weights files in a folder. A missing folder counts as empty.
+
+    This takes milliseconds, because it skips the weights themselves.
+    """
     files: list[WeightsFile] = []
     damaged: list[str] = []
     unsuitable: list[str] = []
@@ -217,14 +229,14 @@ def read_weights_folder(folder: Path | None) -> WeightsFolder:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The models that a graph can be, by its inputs and outputs."""
+    """The models that fit the inputs and outputs of a graph."""
 
     role: Role
     models: tuple[str, ...]
     sure: bool
-    """Nothing but the first of them is published in this form."""
+    """Whether the first model is the only published one of this form."""
     side: int = 0
-    """Of its pictures, in pixels."""
+    """Side of its pictures of the target, in pixels; 0 for embedders and converters."""
 
 
 def _told_apart(path: Path, signature: Signature) -> WeightsFile | Ambiguous | None:
@@ -259,7 +271,10 @@ def _as_stated(path: Path, signature: Signature, fit: Fit, sidecar: Sidecar) -> 
 
 
 def fit_of(signature: Signature) -> Fit | None:
-    """What a graph can be: pictures are (N, 3, S, S), embeddings (N, 512). None when it is nothing known."""
+    """The models that a graph can be, or None when it fits no known model.
+
+    An input (N, 3, S, S) is a picture, an input (N, 512) is an embedding.
+    """
     pictures = {name: side for name, shape in signature.inputs.items() if (side := _side(shape))}
     embeddings = [shape for shape in signature.inputs.values() if _is_embedding(shape)]
     outputs = list(signature.outputs.values())
@@ -277,7 +292,7 @@ def fit_of(signature: Signature) -> Fit | None:
         case [128], 1:
             return Fit(Role.SWAPPER, ("inswapper_128",), True, 128) if _projects(signature) else None
         case [256], 1:
-            masked = len(outputs) > 1 and outputs[1][1:2] == (1,)  # HyperSwap says where its face is, too
+            masked = len(outputs) > 1 and outputs[1][1:2] == (1,)  # HyperSwap also returns a mask of the face
             return Fit(Role.SWAPPER, (("hyperswap_256",) if masked else _LIKE_GHOST), masked, 256)
         case [512], 1:
             return Fit(Role.SWAPPER, ("simswap_unofficial_512",), False, 512)
@@ -303,10 +318,10 @@ def _is_embedding(shape: Shape) -> bool:
 
 
 def fact_of(weights: WeightsFile) -> Fact:
-    """Reads the whole file, a second for half a gigabyte.
+    """What receipts and pages say about a file. Reads the whole file: one second for half a gigabyte.
 
     Raises:
-        NeuralWeightsWrong: it is not the file that `NAME.sha256` beside it states.
+        NeuralWeightsWrong: its SHA-256 is not the one in `NAME.onnx.sha256`.
         NeuralWeightsDamaged: it cannot be read.
     """
     digest = _digest(weights.path)
@@ -335,7 +350,7 @@ def _digest(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a page says of a models folder."""
+    """What a page says about a models folder."""
 
     facts: tuple[Fact, ...]
     missing: tuple[Role, ...]
@@ -344,14 +359,14 @@ class Inventory:
 
 
 class WeightsCache:
-    """Takes inventory of a models folder, and reads each file for its SHA-256 once only. Any thread may
-    ask."""
+    """Makes the inventory of a models folder. It computes the SHA-256 of each file only once. Any thread may
+    call it."""
 
     def __init__(self) -> None:
         self._facts: dict[tuple[Path, int, int], Fact] = {}
 
     def inventory(self, folder: Path) -> Inventory:
-        """Takes a second for each half gigabyte that is new."""
+        """Takes one second for each half gigabyte of new or changed files."""
         weights = read_weights_folder(folder)
         facts: list[Fact] = []
         unusable = [*weights.damaged, *weights.unsuitable, *(one.path.name for one in weights.ambiguous)]
@@ -374,7 +389,7 @@ class WeightsCache:
 
 
 def _stated(path: Path) -> str | None:
-    """The digest in the file beside it; "" when that holds none."""
+    """The digest in `NAME.onnx.sha256`: None when there is no such file, "" when it holds no digest."""
     beside = path.with_name(path.name + ".sha256")
     try:
         words = beside.read_text(encoding="utf-8", errors="replace").split()

@@ -1,4 +1,4 @@
-/* What the buttons with `data-do` do. */
+/* The actions of the buttons that have `data-do`. */
 
 import { ask } from "./ask.js";
 import { inspect } from "./diagnostics.js";
@@ -98,7 +98,7 @@ async function revoke(button) {
 }
 
 /**
- * Save a receipt as JSON. Its address needs the token, which a link cannot carry.
+ * Save a receipt as JSON. This is no link, because a request for a receipt needs the token in a header.
  *
  * @param {HTMLElement} button
  */

@@ -1,4 +1,4 @@
-/* Tells the end of each task once, also when the task ended while this tab was on another page. */
+/* Shows a notice once for each task that ends, also when this tab was on another page at that time. */
 
 import { make } from "./dom.js";
 import { answered, unsay } from "./form.js";
@@ -11,12 +11,12 @@ import { reasonOf, word } from "./words.js";
 
 const WATCHED = "faceswap-watched";
 
-/** Tasks that this tab saw alive. */
+/** Ids of the tasks that this tab last saw waiting or running. */
 let watched = new Set(/** @type {string[]} */ (JSON.parse(sessionStorage.getItem(WATCHED) || "[]")));
 
 /**
- * Tasks that a form of this page has just queued, and how many answers without them to wait for: the next
- * answer may have been on its way before the task was queued.
+ * Ids of tasks that a form of this page has just queued. The number says how many more lists of tasks may lack
+ * the task: the server may have made the next list before the task was queued.
  *
  * @type {Map<string, number>}
  */
@@ -55,8 +55,8 @@ function showButton(job) {
 }
 
 /**
- * A start is answered. The message about tasks that it queued holds their ids, so that a task that is over within
- * a second is told, too.
+ * Called when the server has answered a start. The message on the page holds the ids of the queued tasks. They are
+ * watched from now on, so that a task that ends within a second gets its notice, too.
  */
 export function queued() {
   answered();

@@ -1,12 +1,12 @@
-/* Questions before something is done that cannot be taken back. */
+/* Asks the user before an action that cannot be undone. */
 
 import { make } from "./dom.js";
 
 /**
- * Asks in a dialog. Escape and a click beside the dialog say no.
+ * Ask in a dialog. Escape and a click outside the dialog mean no.
  *
  * @param {{question: string, reason: string, yes: string, no: string, mood: "good" | "bad"}} words
- * @returns {Promise<boolean>} whether it was confirmed
+ * @returns {Promise<boolean>} whether the user said yes
  */
 export function ask({ question, reason, yes, no, mood }) {
   return new Promise((resolve) => {

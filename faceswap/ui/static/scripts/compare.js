@@ -1,4 +1,4 @@
-/* Comparing a result with what it was made from: two videos in step, a contact sheet, a slider for pictures. */
+/* Compares a result with its original: two videos that play together, a contact sheet, a slider for pictures. */
 
 import { inside, make, nearest } from "./dom.js";
 import { word } from "./words.js";
@@ -17,7 +17,7 @@ export function watchResults() {
 }
 
 /**
- * The original follows the result: play, pause, seek and speed.
+ * Make the original follow the result: it plays, pauses and seeks with it, at the same speed.
  *
  * @param {Event} event
  */
@@ -33,7 +33,8 @@ function follow(event) {
 }
 
 /**
- * Small pictures over the length of the result; each seeks the players. Made when first asked for.
+ * Fill the contact sheet when it is opened for the first time. It shows small pictures from the whole result. A
+ * click on a picture makes both players seek to its time.
  *
  * @param {Event} event
  */
@@ -81,7 +82,7 @@ function slide(event) {
 }
 
 /**
- * A format that the browser cannot show gets a sentence instead of a black box.
+ * Replace a picture or video that the browser cannot show by a sentence.
  *
  * @param {Event} event
  */

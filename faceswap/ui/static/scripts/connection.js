@@ -1,13 +1,13 @@
-/* Whether the server answers, and what the panel says when it does not. */
+/* Knows whether the server answers, and shows a notice in the panel when it does not. */
 
 import { part } from "./dom.js";
 import { onLostConnection } from "./gradio.js";
 import { toast } from "./toasts.js";
 import { word } from "./words.js";
 
-const LOST = "faceswap-lost"; // kept over a reload: Gradio reloads the page when the server is back
+const LOST = "faceswap-lost"; // kept in the tab, because Gradio reloads the page when the server is back
 
-/** @typedef {"offline" | "session_lost"} Problem the key of the sentence that tells it */
+/** @typedef {"offline" | "session_lost"} Problem the key of the sentence about it */
 
 let connected = !sessionStorage.getItem(LOST);
 

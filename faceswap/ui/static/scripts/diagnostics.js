@@ -1,4 +1,4 @@
-/* The chosen task of the diagnostics page. */
+/* Shows the chosen task on the diagnostics page. */
 
 import { jobOf } from "./tasks.js";
 
@@ -17,7 +17,7 @@ export function lendInspector(given) {
 /** @param {string} id */
 export const inspect = (id) => show?.(id);
 
-/** State changes and log lines go on while the task lives. */
+/** Ask again for the chosen task: a task that has not ended gets more state changes and log lines. */
 export function inspectAgain() {
   const shown = document.querySelector(".fs-inspected");
   if (!(shown instanceof HTMLElement)) return;

@@ -1,4 +1,4 @@
-/* Finding and making elements. */
+/* Finds and makes elements. */
 
 /**
  * @param {string} id
@@ -19,7 +19,7 @@ export function part(id) {
 }
 
 /**
- * `make("p", {className: "x"}, "text", child…)`. Children that are strings become text, never markup.
+ * Make an element: `make("p", {className: "x"}, "text", child…)`. A string becomes text, never markup.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag

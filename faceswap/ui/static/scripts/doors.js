@@ -1,7 +1,7 @@
-/* What the page itself holds of our scripts: `window.faceswap`, whose functions wait for the modules.
+/* Makes `window.faceswap`, the functions that the page calls. Each of them waits until our modules are loaded.
  *
- * Gradio adds our part of the head and draws the page at once, so that the page may call a function before the
- * modules have arrived. The same goes for the style sheets: the page stays invisible until they are there.
+ * Gradio adds this script to the head and draws the page at once, so the page may call a function before the
+ * modules are loaded. The style sheets may be late, too: the page stays invisible until they are loaded.
  */
 (() => {
   "use strict";

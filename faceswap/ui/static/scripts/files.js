@@ -1,11 +1,12 @@
-/* Files that somebody chooses or drops, before a byte of them is sent. */
+/* Checks files that somebody chooses or drops, before the browser sends them. */
 
 import { find, nearest } from "./dom.js";
 import { toast } from "./toasts.js";
 import { errorText } from "./words.js";
 
 /**
- * The sentence that refuses these files, or null: what is empty or larger than the server takes.
+ * The sentence that says why one of these files is refused: it is empty, or larger than the server accepts. null
+ * when all files are accepted.
  *
  * @param {FileList} files
  * @returns {string | null}
@@ -31,7 +32,7 @@ export function filesOf(event) {
 }
 
 /**
- * So that the same file can be chosen again.
+ * Empty a file input after a choice, so that the same file can be chosen again.
  *
  * @param {Event} event
  */
@@ -39,7 +40,7 @@ export function forgetChoice(event) {
   if (event.type === "change" && event.target instanceof HTMLInputElement) event.target.value = "";
 }
 
-/** Gradio's file inputs send whatever they get: stop what would be refused. */
+/** Stop files that the server would refuse: Gradio's own file inputs send every file. */
 export function guardSlots() {
   document.addEventListener("change", guard, true);
   document.addEventListener("drop", guard, true);

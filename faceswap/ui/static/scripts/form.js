@@ -4,26 +4,26 @@ import { find, make, nearest } from "./dom.js";
 import { jobs } from "./tasks.js";
 import { word } from "./words.js";
 
-const PRESSED = "faceswap-pressed"; // in this tab: ids of the tasks that were known when a start was pressed
+const PRESSED = "faceswap-pressed"; // kept in the tab: ids of the tasks known when a start was pressed
 const READ_MS = 6_000;
 
-/** When a start of this page was pressed that has no answer yet; 0 when there is none. */
+/** Time at which the start button of this page was pressed, in ms; 0 when no start waits for its answer. */
 let pressedAt = 0;
 
-/** Press the button of the example when the page was opened as `/video?example`, once. */
+/** If the page was opened as `/video?example`, press the button of the example once. */
 export function example() {
   if (!new URLSearchParams(location.search).has("example")) return;
   history.replaceState(null, "", location.pathname);
   find("fs-example")?.click();
 }
 
-/** Where the target video stands, in seconds; 0 when there is none or it was not touched. */
+/** Time that the target's player shows, in seconds; 0 when there is no video or nobody moved it. */
 export function moment() {
   const video = document.querySelector("#fs-target-card video");
   return video instanceof HTMLVideoElement ? video.currentTime : 0;
 }
 
-/** Remember each press of a start until it is answered. */
+/** Remember each press of the start button until the server answers. */
 export function watchStart() {
   document.addEventListener("click", (event) => {
     if (!nearest(event, "#fs-go")) return;
@@ -33,15 +33,15 @@ export function watchStart() {
   }, true);
 }
 
-/** The start that was pressed has its answer: a task, or a sentence that says why there is none. */
+/** Called when the start has its answer: a task, or a sentence that says why there is none. */
 export function answered() {
   pressedAt = 0;
   sessionStorage.removeItem(PRESSED);
 }
 
 /**
- * A start was pressed, the connection was lost, and the page was opened again: say whether the task was queued.
- * Call it with the first answer about the tasks that this page gets.
+ * Say whether a task was queued if the start button was pressed, the connection was lost and the page was loaded
+ * again. Call this after the first list of tasks that the page gets.
  */
 export function settle() {
   const kept = sessionStorage.getItem(PRESSED);
@@ -64,7 +64,7 @@ function say(text, mood) {
 }
 
 /**
- * A task has ended: what the form says about its place in the queue is no longer true.
+ * Remove the form's message about a task that has ended: its place in the queue is no longer true.
  *
  * @param {string} id
  */
@@ -73,6 +73,6 @@ export function unsay(id) {
     if (!(message instanceof HTMLElement)) continue;
     const left = (message.dataset.told ?? "").split(" ").filter((each) => each !== id);
     message.dataset.told = left.join(" ");
-    if (!left.length) setTimeout(() => message.remove(), READ_MS); // there is time to read it
+    if (!left.length) setTimeout(() => message.remove(), READ_MS); // the user has time to read it
   }
 }

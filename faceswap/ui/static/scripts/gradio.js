@@ -1,17 +1,17 @@
-/* All that these scripts know of Gradio beyond its documented interface.
+/* All code of these scripts that depends on Gradio beyond its documented interface.
  *
- * A new version of Gradio may change any of it without notice. `tests/browser/test_gradio_internals.py` holds
- * each point against the installed version. The Python side is `faceswap/ui/gradio_internals.py`, the
- * selectors of the style sheets are in `styles/gradio.css`.
+ * A new version of Gradio may change any of this without notice. `tests/browser/test_gradio_internals.py` checks
+ * each point with the installed version. The same for Python is in `faceswap/ui/gradio_internals.py`, and for
+ * style sheets in `styles/gradio.css`.
  */
 
-/** What an event's function returns for a component that is to stay as it is. */
+/** The value that an event's function returns for a component that does not change. */
 export const UNCHANGED = { __type__: "update" };
 
 /** The module of Gradio's front end that holds its translations. */
 const CORE_MODULE = /\/core-[^/]*\.js$/;
 
-/** The part of a lost connection's message that is always the same. */
+/** The constant part of Gradio's message about a lost connection. */
 const LOST_CONNECTION = "Attempting reconnection";
 
 /** The path under which the app is mounted, without a slash at its end: "" or "/some/path". */
@@ -21,8 +21,8 @@ export function rootPath() {
 }
 
 /**
- * Gradio's front end sends its uploads and events with `fetch`, and without our token. This adds what
- * `credentials` gives to each of them.
+ * Add the headers that `credentials` returns to each of Gradio's uploads and events. Gradio's front end sends them
+ * with `fetch` and without our token.
  *
  * @param {() => Record<string, string>} credentials headers
  */
@@ -39,8 +39,8 @@ export function signRequests(credentials) {
 }
 
 /**
- * Gradio has translations for zh-CN and zh-TW only, and for languages that we have none for. This makes it
- * use one of our two.
+ * Make Gradio use one of our two languages. Of Chinese it translates only zh-CN and zh-TW, and it has languages
+ * that we do not have.
  *
  * @param {string} language "zh-CN" or "en"
  */
@@ -50,8 +50,8 @@ export async function speak(language) {
 }
 
 /**
- * Gradio stops all timers when an event cannot be sent, says so in English, and reloads the page once the
- * server answers. Calls `tell` when that message appears, and puts our words in its place.
+ * When Gradio cannot send an event, it stops all timers, shows a message in English, and reloads the page once the
+ * server answers. Call `tell` when that message appears, and replace its text by `words`.
  *
  * @param {{title: string, text: string}} words
  * @param {() => void} tell
@@ -80,7 +80,7 @@ export function rowsOf(id) {
 }
 
 /**
- * What a Dataframe takes as its value.
+ * The value of a Dataframe.
  *
  * @param {string[]} headers
  * @param {string[][]} data

@@ -1,6 +1,7 @@
-/* Lines for the browser's console about what this tab learns of the tasks and asks for.
+/* Writes to the browser's console what this tab learns about tasks and what it requests.
  *
- * Off unless the address has `?debug`, which holds for the tab until `?debug=off`, or the server logs at DEBUG.
+ * It writes if the address has `?debug`, or if the server logs at DEBUG. `?debug` stays on in the tab until
+ * `?debug=off`.
  */
 
 /** @import {Job} from "./tasks.js" */
@@ -16,7 +17,7 @@ function wanted() {
 }
 
 /**
- * One line about one task.
+ * Write one line about one task.
  *
  * @param {string} id
  * @param {string} text
@@ -26,7 +27,7 @@ export function log(id, text) {
 }
 
 /**
- * What has changed from one answer of the server to the next.
+ * Write what changed between two lists of tasks from the server.
  *
  * @param {Job[]} before
  * @param {Job[]} now

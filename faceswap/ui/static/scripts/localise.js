@@ -1,5 +1,5 @@
-/* Words that depend on who looks. The server leaves these elements empty, and they are filled as soon as they
- * are on the page, in its language and in the visitor's time zone:
+/* Fills in words that depend on the visitor. The server leaves these elements empty. As soon as one is on the page,
+ * this script fills it, in the page's language and the visitor's time zone:
  *
  *   <span data-status="processing">                                         the word of a status
  *   <time datetime="2026-06-01T12:00:00Z" data-style="exact">               a time; "exact" shows the seconds
@@ -39,7 +39,7 @@ function timeText(time) {
   return at.toLocaleString(language, style);
 }
 
-/** Fill what is there, and what Gradio draws later. */
+/** Fill the elements that are there, and those that Gradio draws later. */
 export function watchEmpty() {
   localise();
   new MutationObserver(localise).observe(document.documentElement, { childList: true, subtree: true });

@@ -1,5 +1,5 @@
-/* What every page does by itself, put together. The pages' Python calls the functions that are exported here
- * as `window.faceswap.NAME(…)`; see `doors.js`.
+/* Starts everything that a page does by itself. The pages' Python calls the functions that this module exports, as
+ * `window.faceswap.NAME(…)`; see `doors.js`.
  */
 
 import { watchButtons } from "./actions.js";
@@ -26,7 +26,7 @@ export { keepFaces, mapping, restoreMapping } from "./mapping.js";
 export { lendViewer, view } from "./viewer.js";
 
 /**
- * The panel's timer calls this. It fetches the tasks; no event reaches the server.
+ * The panel's timer calls this. It fetches the list of tasks and sends no Gradio event to the server.
  *
  * @param {unknown} token
  * @returns {Promise<unknown[]>} the values of the panel's table and of the signature's component

@@ -1,4 +1,4 @@
-/* The page of several faces: which picture goes onto which face. */
+/* The page for several faces: the user chooses a picture for each face. */
 
 import { find, inside, make, nearest } from "./dom.js";
 import { filesOf, forgetChoice, problemOf } from "./files.js";
@@ -6,7 +6,7 @@ import { call, upload } from "./server.js";
 import { toast } from "./toasts.js";
 import { refusalOf, word } from "./words.js";
 
-const KEPT = "faceswap-faces"; // in this tab: {target, mapped} as JSON
+const KEPT = "faceswap-faces"; // kept in the tab: {target, mapped} as JSON
 
 /**
  * A chosen picture.
@@ -17,7 +17,7 @@ const KEPT = "faceswap-faces"; // in this tab: {target, mapped} as JSON
  * @property {string} preview the face in it: a JPEG in base64
  */
 
-/** @type {Record<string, Source>} by the id of a face of the target that is shown */
+/** @type {Record<string, Source>} keys are ids of faces in the target that is shown */
 let mapped = {};
 
 /** A refusal whose message is a sentence for the page. */
@@ -28,7 +28,7 @@ const targetShown = () => document.querySelector(".fs-people")?.getAttribute("da
 /** @returns {NodeListOf<HTMLElement>} */
 const faces = () => document.querySelectorAll(".fs-people li");
 
-/** For the start and the preview: JSON of face id to upload id, or "" on a page that maps no faces. */
+/** The value for a start or a preview: JSON of face id to upload id, or "" on a page that maps no faces. */
 export function mapping() {
   if (!find("fs-mapping")) return "";
   return JSON.stringify(Object.fromEntries(Object.entries(mapped).map(([face, { file }]) => [face, file])));
@@ -40,15 +40,15 @@ function keep() {
 }
 
 /**
- * Of an example: {target, mapped} as JSON, or "" when there was none to be had.
+ * Keep the faces of an example.
  *
- * @param {string} kept
+ * @param {string} kept {target, mapped} as JSON, or "" when there is no example
  */
 export function keepFaces(kept) {
   if (kept) sessionStorage.setItem(KEPT, kept);
 }
 
-/** The faces of a target were drawn: show what was chosen for that target before. */
+/** Called when the faces of a target are drawn: show the pictures that were chosen for them before. */
 export function restoreMapping() {
   const kept = JSON.parse(sessionStorage.getItem(KEPT) || "{}");
   const target = targetShown();
@@ -101,7 +101,7 @@ async function mapFace(item, file) {
 }
 
 /**
- * Upload a picture and find the face in it that would be used.
+ * Upload a picture and find the face in it that the swap will use, which is the largest.
  *
  * @param {File} file
  * @returns {Promise<Source>}

@@ -1,6 +1,6 @@
-/* The docked panel: a table of live tasks with a cancel button for each, and the last ones that ended.
+/* The docked panel: a table of live tasks with a cancel button for each, and the tasks that ended last.
  *
- * The table is a Dataframe of Gradio's, which takes the value of `table()`; the rest is drawn here.
+ * The table is a Gradio Dataframe, whose value is `table()`. This script draws the rest.
  */
 
 import { find, make, part } from "./dom.js";
@@ -21,7 +21,7 @@ export function table() {
 }
 
 /**
- * Markup of numbers only: these cells are HTML, while those with titles and words are plain text.
+ * A progress bar. Its cell is HTML, so it contains only numbers; cells with titles and words are plain text.
  *
  * @param {Job} job
  */
@@ -49,7 +49,7 @@ export function render() {
 }
 
 /**
- * A button stays the same element while its task lives, so that focus and clicks survive a refresh.
+ * Draw the cancel buttons. A button stays the same element until its task ends, so a refresh loses no focus or click.
  *
  * @param {Job[]} active
  */
@@ -81,8 +81,8 @@ function cancelButton(job) {
 }
 
 /**
- * Put each cancel button beside its row, whatever the table's own measures are. It moves nothing that it
- * measures: the dock's observer calls it whenever the dock's size changes.
+ * Put each cancel button beside its row, for any size of the table's parts. The dock's observer calls this whenever
+ * the dock's size changes, so it must not move anything that it measures.
  */
 function align() {
   const rows = rowsOf("fs-table");
@@ -127,7 +127,7 @@ export function toggle() {
   show(open);
 }
 
-/** On a small screen the open panel covers the page: close it for now, when the page is to be looked at. */
+/** Close the panel for now on a small screen, where it covers the page that the user wants to see. */
 export function stepAside() {
   if (!window.matchMedia(OPEN_FROM_WIDTH).matches) show(false);
 }

@@ -1,4 +1,4 @@
-/* Requests to the server's /api routes. */
+/* Sends requests to the server's /api routes. */
 
 import { rootPath } from "./gradio.js";
 
@@ -7,7 +7,7 @@ const ANSWER_MS = 10_000;
 let token = "";
 
 /**
- * Names the owner on a server for several users; "" on one's own machine.
+ * Set the token, which names the owner on a server for several users. It is "" when the app has one user.
  *
  * @param {unknown} sent
  */
@@ -16,7 +16,7 @@ export function signIn(sent) {
 }
 
 /**
- * The address of one of our own paths, wherever the app is mounted.
+ * The address of one of our own paths, with the path under which the app is mounted.
  *
  * @param {string} path begins with "/"
  */
@@ -53,8 +53,8 @@ export async function call(method, path, { headers = {}, body } = {}) {
 }
 
 /**
- * Every answer is read to its end, also an empty one: the browser lists a request whose answer nobody read as
- * aborted.
+ * Read an answer to its end, even if it is empty: the browser lists a request as aborted when nobody reads its
+ * answer.
  *
  * @param {Response} answer
  * @returns {Promise<Answer>}

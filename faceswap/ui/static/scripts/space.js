@@ -1,16 +1,16 @@
-/* Inside a Space's frame, which grows with its content: its bottom edge may be out of sight. */
+/* Keeps the dock visible in a Space. A Space's frame is as high as its content, so its bottom may be out of sight. */
 
 const TRIES = 40;
 const EVERY_MS = 250;
 
 /**
- * What the script of a Space's page offers inside the frame. It is iframe-resizer's, not Gradio's.
+ * The object that a Space's page offers inside its frame. It belongs to iframe-resizer, not to Gradio.
  *
  * @typedef {{scrollTop: number, clientHeight: number, offsetTop: number}} PageInfo in pixels
  * @typedef {{getPageInfo?: (tell: (page: PageInfo) => void) => void}} ParentFrame
  */
 
-/** Lift the dock by what is hidden below the window's edge, in the variable `--fs-lift`. */
+/** Move the dock up by the height that is hidden below the window. The variable `--fs-lift` holds this height. */
 export function stayInSight() {
   let tries = 0;
   const wait = setInterval(() => {

@@ -1,10 +1,12 @@
-/* A stand-in for the browser's storage. Some browsers keep storage from a frame inside another site, where a
- * Space is shown: reading `localStorage` throws, and neither Gradio's pages nor ours would open. This script
- * replaces it before anything reads it, so it stands in the page itself and is no module.
+/* Replaces the browser's storage where the browser blocks it.
  *
- * What is stored goes into `window.name`. That outlives a change of page within the frame, but not a reload of
- * the site around it. The site around the frame can set that name as well: it is read only on a page that one of
- * ours led to.
+ * A Space shows the app in a frame inside another site, and some browsers block storage there. Then any use of
+ * `localStorage` throws an error, and neither Gradio's pages nor ours open. This script replaces the storage before
+ * any other code uses it. So the page contains it directly, and it is no module.
+ *
+ * The replacement keeps its values in `window.name`. They stay when the frame goes to another page, but not when
+ * the site around it is reloaded. That site can set the name, too. So this script reads it only if the user came
+ * from one of our own pages.
  */
 (() => {
   "use strict";

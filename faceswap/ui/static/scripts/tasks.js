@@ -1,4 +1,4 @@
-/* The tasks of this owner as the server last told them. */
+/* The tasks of this owner, from the server's last answer. */
 
 import { connection } from "./connection.js";
 import { find } from "./dom.js";
@@ -6,7 +6,7 @@ import { note } from "./journal.js";
 import { call } from "./server.js";
 
 /**
- * A task as /api/tasks shows it: the fields that these scripts use.
+ * A task in the answer of /api/tasks, with the fields that these scripts use.
  *
  * @typedef {object} Job
  * @property {string} id
@@ -17,7 +17,7 @@ import { call } from "./server.js";
  * @property {number} attempt
  * @property {number | null} eta_s
  * @property {number | null} position in the queue, from 1
- * @property {string} title what somebody typed: it goes into text nodes, never into markup
+ * @property {string} title typed by a user: put it into text nodes, never into markup
  * @property {string | null} error_code
  * @property {Record<string, unknown>} error_details
  * @property {string | null} error_message in English
@@ -39,16 +39,16 @@ export const live = (job) => job.status === "pending" || job.status === "process
 /** @param {string} [id] */
 export const jobOf = (id) => jobs.find((job) => job.id === id);
 
-/** Changes exactly when a list of tasks must be drawn again. */
+/** A text that changes if, and only if, a list of tasks must be drawn again. */
 export const signature = () => jobs.map((job) => `${job.id}:${job.status}:${job.remote_stop}`).join(" ");
 
 /** Ask for the tasks now instead of at the timer's next tick. */
 export const refresh = () => find("fs-refresh")?.click();
 
 /**
- * Ask the server for the tasks. At most one request is under way, and none in a hidden tab.
+ * Ask the server for the tasks. This sends no request in a hidden tab, or while another one waits for its answer.
  *
- * @returns {Promise<"changed" | "same" | "unknown">} what is known of the tasks after it
+ * @returns {Promise<"changed" | "same" | "unknown">} whether the tasks changed; "unknown" when there was no answer
  */
 export async function look() {
   if (busy || document.hidden) {

@@ -1,4 +1,4 @@
-/* Short notices above the panel. The style sheet lets each fade away by itself. */
+/* Short notices above the panel. The style sheet makes each of them fade out. */
 
 import { make, part } from "./dom.js";
 import { word } from "./words.js";
@@ -6,7 +6,7 @@ import { word } from "./words.js";
 /**
  * @param {string} text
  * @param {"good" | "bad"} mood
- * @param {HTMLElement} [action] a button after the text; the notice is gone once it was pressed
+ * @param {HTMLElement} [action] a button after the text; a click on it removes the notice
  */
 export function toast(text, mood, action) {
   const note = make("div", { className: "fs-toast" }, make("span", {}, text));

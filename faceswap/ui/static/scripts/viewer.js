@@ -1,4 +1,4 @@
-/* Showing the result of a task: on this page where it has a viewer, else on the page of tasks. */
+/* Shows the result of a task on this page if it has a viewer, or else on the page of tasks. */
 
 import { find } from "./dom.js";
 import { address } from "./server.js";
@@ -8,7 +8,7 @@ import { address } from "./server.js";
 /** @type {((id: string) => void) | null} asks the server for a result and shows it */
 let show = null;
 
-/** The task whose result somebody asked to see and that is not on the page yet. */
+/** Id of the task whose result the user asked for and that is not on the page yet. */
 let wanted = "";
 
 /**
@@ -23,7 +23,7 @@ export function lendViewer(given) {
 }
 
 /**
- * Show a result because somebody asked for it: bring it into sight, play it, and give it the focus.
+ * Show a result that the user asked for: scroll to it, play it, and give it the focus.
  *
  * @param {string} id
  */
@@ -47,10 +47,10 @@ function reveal(result) {
   result.scrollIntoView({ block: "start" });
   const player = result.querySelector("video[data-lead], input[type=range]");
   if (player instanceof HTMLElement) player.focus({ preventScroll: true });
-  if (player instanceof HTMLVideoElement) player.play().catch(() => player.pause()); // a browser may refuse
+  if (player instanceof HTMLVideoElement) player.play().catch(() => player.pause()); // a browser may refuse to play
 }
 
-/** A result that was asked for arrives some time later, when the server has answered. */
+/** Wait for the result that the user asked for. It appears on the page when the server has answered. */
 export function watchViewer() {
   new MutationObserver(() => {
     const result = wanted && resultOf(wanted);
@@ -59,8 +59,8 @@ export function watchViewer() {
 }
 
 /**
- * A new result takes the viewer unless somebody is watching another one. Nobody asked for it: the page stays
- * where it is.
+ * Show a new result in the viewer, unless a video is playing there. The user did not ask for it, so the page does
+ * not scroll.
  *
  * @param {Job} job
  */

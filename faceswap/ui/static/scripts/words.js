@@ -1,6 +1,6 @@
-/* The words of the page's language, and what is built from them: durations, status, reasons.
+/* The words of the page's language, and texts that are made from them: durations, status, reasons.
  *
- * A Chinese browser of any variant gets Chinese, all others get English.
+ * A browser set to any variant of Chinese gets Chinese. All others get English.
  */
 
 /** @import {Job} from "./tasks.js" */
@@ -11,7 +11,7 @@
  * @property {Record<string, string>} status
  * @property {Record<string, string>} stages
  * @property {Record<string, string>} remoteStop
- * @property {Record<string, string>} values words for the values that fill other sentences
+ * @property {Record<string, string>} values words for values that are put into sentences
  * @property {Record<string, string>} errors by error code
  */
 
@@ -30,7 +30,7 @@ async function load() {
 }
 
 /**
- * Fill the `{names}` of a sentence. `{name:.1f}` is a number with so many decimals.
+ * Fill the `{names}` of a sentence. `{name:.1f}` is a number with one decimal.
  *
  * @param {string} sentence
  * @param {Record<string, unknown>} values
@@ -56,10 +56,10 @@ export function word(key, values = {}) {
 }
 
 /**
- * What an error is called on the pages.
+ * The sentence about an error on the pages.
  *
  * @param {string | null} code
- * @param {Record<string, unknown>} [details] of the error: they fill its sentence
+ * @param {Record<string, unknown>} [details] values that fill the sentence
  * @param {string | null} [message] the error's own English sentence. English pages show it when the code or one
  *     of its details is unknown here.
  */
@@ -85,7 +85,7 @@ export function duration(seconds) {
 }
 
 /**
- * The status, and for a running task what it does and how often it was started.
+ * The status of a task. For a running task also its stage and how often it was started.
  *
  * @param {Job} job
  */
@@ -99,7 +99,7 @@ export function statusOf(job) {
 }
 
 /**
- * The place in line of a waiting task, or the time left of a running one.
+ * The place in the queue for a waiting task, or the time left for a running one.
  *
  * @param {Job} job
  */
@@ -118,7 +118,7 @@ export function reasonOf(job) {
 }
 
 /**
- * How the stop of a task in the cloud goes, or "".
+ * What happens to the stop of a task in the cloud, or "".
  *
  * @param {Job} job
  */
