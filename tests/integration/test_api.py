@@ -7,12 +7,14 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 
 import httpx
 import pytest
 
 from faceswap.api import tasks
 from faceswap.consent import STATEMENT
+from faceswap.engine.child import confinement
 from faceswap.jobs import Status
 from tests.factories import add_job
 from tests.integration.serving import PIXEL, Serving
@@ -403,6 +405,7 @@ def test_health_says_what_runs_and_what_waits(serving: Serving, http: httpx.Clie
         "threads": {},
         "backends": ["local"],
         "default_backend": "local",
+        "confinement": asdict(confinement.available()),
         "queue": {"pending": 1, "processing": 1, "limit": 100},
     }
 

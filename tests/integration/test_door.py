@@ -17,6 +17,8 @@ from faceswap.owners import Owners
 from faceswap.ui.door import EVENT_BYTES, OURS, Incoming
 from tests.browser.app import App
 
+pytestmark = pytest.mark.engine
+
 ANSWERED = {
     "GET /",
     "HEAD /",

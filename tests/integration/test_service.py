@@ -380,6 +380,7 @@ def test_a_wait_that_is_too_short_says_so(
         service.wait(job.id, timeout_s=0.01)
 
 
+@pytest.mark.engine
 def test_an_animation_is_a_video_where_one_is_expected_and_else_a_picture(
     make_service: Callable[..., Service], portrait: Path, tmp_path: Path
 ) -> None:
