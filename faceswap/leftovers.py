@@ -58,9 +58,8 @@ class Leftovers:
         """Return how many files and folders were deleted, and whether a later call has nothing to delete."""
         entries = [path for path in folder.iterdir() if path.name.startswith((f"{WORK}-", f"{RESULT}-"))]
         try:
-            job = self._store.get(
-                job_id
-            )  # read after the listing: a run is stored before it makes its folder
+            # Read after the listing: a run is stored before it makes its folder.
+            job = self._store.get(job_id)
         except JobNotFound:
             job = None
         if job is None or not self._store.has_job(job_id):
