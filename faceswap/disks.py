@@ -34,8 +34,6 @@ def network_file_system(folder: Path, mounts: Path = _MOUNTS) -> str | None:
         if not separator or len(fields) < 5:
             continue
         point = Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4]))
-        if (
-            place.is_relative_to(point) and len(point.parts) >= best
-        ):  # the later of two mounts hides the first
+        if place.is_relative_to(point) and len(point.parts) >= best:  # the later of two mounts is seen
             best, found = len(point.parts), after.split(" ")[0]
     return found if _NETWORK.fullmatch(found) else None
