@@ -187,7 +187,10 @@ class Dispatcher:
         return due
 
     def _take_up(self, job: Job) -> None:
-        """Take over a run whose process died. A remote run continues; a local job starts again."""
+        """Take over a run whose process died.
+
+        A submitted remote run continues. Any other job starts again, or fails after its last attempt.
+        """
         backend = self._backends.get(job.backend)
         with self._lock:
             ours = any(key.job_id == job.id for key in self._runs)

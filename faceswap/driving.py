@@ -134,7 +134,10 @@ class Driver:
     def _submit(self, run: DrivenRun) -> Handle:
         """Start a run, or continue one that was taken over.
 
-        Raises: JobStopped: the job was cancelled before the run began; and the errors of the backend.
+        Raises:
+            JobStopped: the job was cancelled before the run began.
+            SubmissionUnknown: the run was sent, but its id is not known.
+            FaceSwapError: the backend could not start the run.
         """
         job = run.job
         if run.backend.survives_restart and job.submitted_at is not None:

@@ -142,7 +142,7 @@ class Eraser:
     # -- working through the notes -----------------------------------------------------------------------
 
     def step(self) -> None:
-        """Try to erase what the notes list whose next try is due."""
+        """Work through those notes that are due for their next try."""
         erasures = self._store.erasures()
         self._tries = {each.job_id: self._tries.get(each.job_id, _Try()) for each in erasures}
         due_now = [each for each in erasures if self._tries[each.job_id].next_s <= self._monotonic()]

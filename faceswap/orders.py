@@ -53,7 +53,7 @@ class CheckedOrder:
 
     type: JobType
     sources: Mapping[str, Upload]
-    """By face id; `""` stands for the only source of a single swap."""
+    """The sources by face id. The source of a single swap has the id `""`."""
     target: Upload
     options: SwapOptions
 

@@ -162,7 +162,7 @@ def restore(folders: Folders, target: Path) -> bool:
 
     Raises:
         SnapshotUnavailable: this installation may not use the folder (see `require_ours`), or the copy is
-            damaged or cannot be read.
+            damaged or cannot be read. Nothing in the folder was changed.
         DiskFull: there is no room for the copy on this machine.
     """
     try:

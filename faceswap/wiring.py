@@ -175,7 +175,7 @@ class Parts:
             self.snapshots.wake()
 
     def _delete_from_snapshot(self, folders: Sequence[Path]) -> bool:
-        """Delete folders that were deleted here from the snapshot, too. A restore would bring them back."""
+        """Delete the deleted folders from the snapshot, too. Otherwise a restore would bring them back."""
         return self.snapshots is None or self.snapshots.take(without=folders)
 
     def _now(self) -> datetime:
