@@ -1,4 +1,4 @@
-"""Consented face swap whose tasks you can see, stop and get back.
+"""Face swap with consent, whose tasks you can see, stop and get back.
 
     from faceswap import Service, Settings, SwapOptions
 
@@ -7,7 +7,7 @@
         for job in service.watch(job.id):
             print(job.status, job.progress, job.eta_s)
 
-The names are imported on first use, so that the engine's child process starts without the app around it.
+A name is imported when it is first used. So the engine's child process starts without importing the app.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m faceswap`: see `cli.py`."""
+"""Runs the command line for `python -m faceswap`, see `faceswap/cli`."""
 
 from __future__ import annotations
 

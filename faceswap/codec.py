@@ -1,9 +1,10 @@
-"""Frozen dataclasses to JSON values and back, with strict type checks. Pure; standard library only.
+"""Turns frozen dataclasses into JSON values and back, with strict type checks.
 
-For what passes between this app, the engine's child process and the cloud worker.
+The app, the engine's child process and the cloud worker send each other such values. The module is pure and
+uses the standard library only.
 
-Supported in fields: str, bool, int, float (an int is accepted), bytes (base64 in JSON), Path, None, Literal,
-unions, `tuple[X, ...]`, `Mapping[str, X]`, other dataclasses, and `object`, which is passed on as it is.
+A field may be: str, bool, int, float (an int is accepted), bytes (base64 in JSON), Path, None, Literal, a
+union, `tuple[X, ...]`, `Mapping[str, X]`, another dataclass, or `object`, which is passed on unchanged.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ _NAMES: dict[Any, str] = {
 
 
 class Malformed(ValueError):
-    """A value has another type than its field. The message names the field and holds no value."""
+    """A value does not have the type of its field. The message names the field and contains no value."""
 
 
 def encode(value: Any) -> Any:
-    """JSON values of a dataclass, or of what its fields may hold. Raises: TypeError for other types."""
+    """Return the JSON value of a dataclass, or of a value that its fields may have.
+
+    Raises: TypeError: the value has another type.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: encode(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Path):
@@ -52,11 +56,13 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: type[T], raw: object, name: str = "") -> T:
-    """A dataclass from what `encode` made of it. Fields with a default may be missing; unknown ones may not
-    be there. `name` is put before the names of fields in messages.
+    """Make a dataclass from the JSON value that `encode` returned for it.
+
+    A field with a default may be missing. An unknown field is an error. `name` is put before the names of
+    fields in error messages.
 
     Raises:
-        Malformed: a field is missing or unknown, or has another type.
+        Malformed: a field is missing, is unknown, or has another type.
     """
     given = _object(raw, name)
     known = _fields_of(kind)
@@ -72,9 +78,9 @@ def decode(kind: type[T], raw: object, name: str = "") -> T:
 
 
 def decode_leniently(kind: type[T], raw: Mapping[str, object]) -> T:
-    """A dataclass, whose fields all have defaults, from what somebody else says.
+    """Make a dataclass from JSON that another program sent. All its fields must have defaults.
 
-    Unknown fields are ignored. A field that cannot be read keeps its default; of a list or mapping only the
+    Unknown fields are ignored. A field that cannot be read keeps its default. In a list or mapping, only the
     entries that cannot be read are left out.
     """
     values: dict[str, Any] = {}
@@ -88,7 +94,7 @@ def decode_leniently(kind: type[T], raw: Mapping[str, object]) -> T:
 
 @cache
 def _fields_of(kind: type[Any]) -> Mapping[str, tuple[Field[Any], Any]]:
-    """Name -> field and resolved type, of a dataclass."""
+    """Return the fields of a dataclass by name, each with its resolved type."""
     hints = get_type_hints(kind)
     return {field.name: (field, hints[field.name]) for field in fields(kind)}
 
@@ -133,7 +139,10 @@ def _scalar(kind: type[Any], raw: Any, name: str) -> Any:
 
 
 def _one_of(kinds: tuple[Any, ...], raw: Any, name: str, *, lenient: bool) -> Any:
-    """The first member of a union that fits; the message is that of the last one that is not None."""
+    """Decode as the first type of a union that fits.
+
+    If none fits, the error is that of the last type that is not None.
+    """
     problem: Malformed | None = None
     for kind in kinds:
         try:

@@ -1,6 +1,6 @@
 """The consent statement and the record of who made it. Pure: no I/O, no clock.
 
-Every job but a simulated one has a record. It proves who agreed to which words, for which files, and when.
+Every job has a record, except a simulated one. It shows who agreed to which words, for which files, and when.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ STATEMENT = {
 
 
 def statement_hash() -> str:
-    """SHA-256 over the version and the statement in every language: changes when one word does."""
+    """Return the SHA-256 (hex) of the version and of the statement in every language.
+
+    It changes when one word changes.
+    """
     text = "\n".join([VERSION, *(f"{language}:{words}" for language, words in sorted(STATEMENT.items()))])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -31,7 +34,7 @@ class Consent:
 
     owner: str
     sources_sha256: tuple[str, ...]
-    """Of each source, in the order of their roles in the job; one but where several faces are swapped."""
+    """One for each different source, in the order of the faces. A single swap has one source."""
     target_sha256: str
     stated_at: datetime
     version: str = VERSION

@@ -1,8 +1,8 @@
-"""The loop that claims jobs and has them driven through a backend.
+"""Claims waiting jobs and starts a thread for each, which drives the job through its backend.
 
-Any process that holds a `Service` may run a dispatcher, several at once: a job belongs to whoever holds its
-lease. Each driven job has a thread of its own, so that a slow network never delays another job. A second loop
-delivers the pending stops of remote runs.
+Every process that has a `Service` may run a dispatcher, and several may run at once. A job belongs to the
+dispatcher that holds its lease. Each job has its own thread, so that a slow network never delays another job.
+A second loop sends the pending stops of remote runs.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ __all__ = ["HEARTBEAT_S", "LEASE_S", "Dispatcher"]
 log = logging.getLogger(__name__)
 
 CLOSE_WAIT_S = 3.0
-"""How long `close` waits for runs to end in order before it gives them back."""
+"""How long `close` waits for runs to end by themselves before it gives them back to the queue."""
 LEASE_S = 5.0
 """How long a run belongs to its dispatcher after the last heartbeat."""
 ADOPT_AFTER_S = 2 * HEARTBEAT_S
-"""How long a dispatcher must have seen a lease lapsed before it takes the run over."""
+"""A dispatcher takes a run over when it has seen the run's lease expired for this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,11 @@ class _Lapse:
 
 
 class Dispatcher:
-    """Runs from `start` to `close`. `slots` says how many jobs of each backend run here at once; `on_change`
-    is called when a run got its remote id and after each run."""
+    """Dispatches jobs from `start` to `close`.
+
+    `slots` says how many jobs of each backend this process runs at once. `on_change` is called when a run
+    gets its remote id, and after each run.
+    """
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class Dispatcher:
         on_change: Callable[[], None] = lambda: None,
         seal: Seal | None = None,
     ) -> None:
-        """`seal` defaults to that of `Provenance`."""
+        """`seal` defaults to `Provenance.seal`."""
         self._store = store
         self._backends = backends
         self._settings = settings
@@ -71,7 +74,7 @@ class Dispatcher:
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._runs: dict[RunKey, DrivenRun] = {}
         self._lapsed: dict[RunKey, _Lapse] = {}
-        """Other workers' runs whose lease has lapsed, and since when this dispatcher has seen that."""
+        """Other workers' runs whose lease has expired, and since when this dispatcher has seen that."""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
@@ -94,7 +97,7 @@ class Dispatcher:
             loop.start()
 
     def wake(self, job_id: str | None = None) -> None:
-        """Look at the store now: for new work or, with an id, at a job that may have been cancelled."""
+        """Look for new work in the store now. With `job_id`, also check whether that job was cancelled."""
         with self._lock:
             runs = [run for key, run in self._runs.items() if key.job_id == job_id]
         for run in runs:
@@ -103,10 +106,10 @@ class Dispatcher:
             loop.wake()
 
     def close(self) -> None:
-        """Give local runs back to the queue and leave remote ones to whoever comes next.
+        """Give local runs back to the queue, and leave remote runs to the next dispatcher.
 
-        A run that is held up, by an upload that stalls for example, is given back without it: what its thread
-        does later changes nothing, because the run is not its own any more.
+        A run whose thread does not end in time, for example because an upload stalls, is given back all the
+        same. What its thread does later changes nothing, because the run does not belong to it any more.
         """
         self._closing.set()
         for loop in self.loops:
@@ -130,7 +133,7 @@ class Dispatcher:
 
     @property
     def alive(self) -> bool:
-        """Whether jobs are being claimed."""
+        """Whether this dispatcher is claiming jobs."""
         return self.loops[0].state == "ok"
 
     def _spawn(self, name: str, work: Callable[..., None], *arguments: object) -> None:
@@ -165,10 +168,10 @@ class Dispatcher:
                 self._begin(job, backend)
 
     def _long_lapsed(self) -> list[Job]:
-        """Runs whose lease this dispatcher has seen lapsed for `ADOPT_AFTER_S`.
+        """Return the runs whose lease this dispatcher has seen expired for `ADOPT_AFTER_S`.
 
-        After a suspend or a jump of the clock every lease looks lapsed. The time in between gives each owner
-        that is alive a heartbeat to renew its lease.
+        When the machine was suspended or the clock jumped, every lease looks expired. During the wait, each
+        dispatcher that is alive renews its leases.
         """
         now, before = self._monotonic(), self._lapsed
         self._lapsed = {}
@@ -184,12 +187,15 @@ class Dispatcher:
         return due
 
     def _take_up(self, job: Job) -> None:
-        """Go on with a run whose process died: a remote one where it stands, a local one from the start."""
+        """Take over a run whose process died.
+
+        A submitted remote run continues. Any other job starts again, or fails after its last attempt.
+        """
         backend = self._backends.get(job.backend)
         with self._lock:
             ours = any(key.job_id == job.id for key in self._runs)
         if ours or (backend is None and not must_be_over(job, self._settings)):
-            return  # of one whose backend is not configured here, somebody else may know more
+            return  # its backend is not configured here: another process may have it
         adopted = self._store.adopt(job, self._worker, LEASE_S)
         if adopted is None:
             return
@@ -205,7 +211,7 @@ class Dispatcher:
             self._driver.fail(adopted, BackendLost(attempts=adopted.attempt))
         else:
             self._store.release(adopted, "restarted: the run had died", spent=True)
-        if backend.survives_restart:  # in a thread of its own: the bucket may be slow
+        if backend.survives_restart:  # in its own thread: the bucket may be slow
             self._spawn(f"clean-{job.id}", self._driver.clean_up_remotely, job, backend)
         self._driver.clean_up(job)
 
@@ -229,4 +235,4 @@ class Dispatcher:
 
     def _submitted(self) -> None:
         self._on_change()
-        self.loops[1].wake()  # a cancel that came meanwhile can be delivered now
+        self.loops[1].wake()  # the run has its id now: send the stop of a job cancelled meanwhile

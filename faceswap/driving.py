@@ -1,7 +1,7 @@
-"""Drives one run of one job from its start, or from where it stands, to its end.
+"""Drives one run of one job to its end. The run is new, or was taken over from another dispatcher.
 
-Every change of the job is a compare-and-set in the store. A driver that loses one cleans up after its own run
-only.
+Every change of the job is a compare-and-set in the store. A driver whose change is refused deletes only what
+its own run has made.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from faceswap.uploads import people_path
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.5
-"""How often leases are renewed and progress is written, and how soon another process's writes are noticed."""
+"""How often leases are renewed, progress is written, and the writes of other processes are looked for."""
 
 
 class Seal(Protocol):
-    """Writes a fetched result with all its marks, see `Provenance.seal`; None once it is not `wanted`."""
+    """Writes a fetched result with all its marks, see `Provenance.seal`.
+
+    Returns None when `wanted` says that the result is not needed any more.
+    """
 
     def __call__(
         self,
@@ -54,13 +57,13 @@ class DrivenRun:
     look: threading.Event = field(default_factory=threading.Event)
     """Set to make the driving thread look at the store now."""
     remote: bool = False
-    """A run may exist elsewhere, and goes on unless it is stopped."""
+    """True when a remote run may exist. It goes on until it is stopped."""
 
 
 class Driver:
     """Drives runs. One instance serves all threads of a dispatcher.
 
-    `on_submitted` is called once a run got its remote id. `closing` is set when this process ends.
+    `on_submitted` is called when a run gets its remote id. `closing` is set when this process ends.
     """
 
     def __init__(
@@ -80,7 +83,10 @@ class Driver:
         self._monotonic = monotonic
 
     def drive(self, run: DrivenRun) -> None:
-        """Drive a run until it ends, is given back, or is not ours any more. Raises nothing."""
+        """Drive a run until it ends, is given back, or does not belong to this driver any more.
+
+        Raises nothing.
+        """
         try:
             self._run_to_end(run)
         except FaceSwapError as error:
@@ -93,7 +99,7 @@ class Driver:
                 if not run.backend.survives_restart:
                     run.backend.stop(handle_of(run.job))
                 self.clean_up(run.job)
-            except Exception:  # it must not cost the slot
+            except Exception:  # an error here must not keep the slot occupied
                 log.exception("job %s: what its run left could not be removed", run.job.id)
 
     def _run_to_end(self, run: DrivenRun) -> None:
@@ -126,7 +132,13 @@ class Driver:
             run.look.clear()
 
     def _submit(self, run: DrivenRun) -> Handle:
-        """Start a run, or go on with one. Raises `JobStopped` when the job was cancelled before it began."""
+        """Start a run, or continue one that was taken over.
+
+        Raises:
+            JobStopped: the job was cancelled before the run began.
+            SubmissionUnknown: the run was sent, but its id is not known.
+            FaceSwapError: the backend could not start the run.
+        """
         job = run.job
         if run.backend.survives_restart and job.submitted_at is not None:
             run.remote = True
@@ -176,7 +188,7 @@ class Driver:
         )
 
     def _finish(self, run: DrivenRun, handle: Handle, report: Report) -> None:
-        """Fetch the result, put the last marks on it, and only then make it the job's result."""
+        """Fetch the result, put the last marks on it, and then make it the job's result."""
         name = run.job.type.result_name
         work = self._folders.work(run.job.run)
         fetched, sealed = work / f"fetched-{name}", work / f"sealed-{name}"
@@ -184,7 +196,7 @@ class Driver:
         run.backend.fetch(handle, report, fetched)
         made: Result | None = None
         marks: Marks | None = None
-        if run.job.backend == "simulated":  # two colours, in which nobody is shown
+        if run.job.backend == "simulated":  # its result is two colours and shows nobody
             fetched.replace(sealed)
         else:
             marks = self._seal(
@@ -214,7 +226,7 @@ class Driver:
             log.debug("job %s: completed by %s", run.job.id, report.swap.engine)
             run.backend.clean_up(handle)
             return
-        result.unlink(missing_ok=True)  # the file is this run's own: nobody else can have put it there
+        result.unlink(missing_ok=True)  # safe: only this run writes a file of this name
         log.debug("job %s: a result came too late and was deleted", run.job.id)
 
     def _ingredients(self, job: Job) -> tuple[Ingredient, ...]:
@@ -230,34 +242,34 @@ class Driver:
         return now.status is Status.PROCESSING and now.run == job.run
 
     def give_back(self, run: DrivenRun) -> None:
-        """Let another dispatcher go on with a run, or start the job again if nothing was sent."""
+        """Let another dispatcher continue the run. If nothing was sent yet, put the job back in the queue."""
         if self._store.release(run.job, "given back: the app was stopped", spent=False) is None:
-            self._store.end_lease(run.job)  # it was submitted, perhaps just now
+            self._store.end_lease(run.job)  # refused: the run was submitted, perhaps just now
 
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
         if isinstance(error, EngineOutOfMemory) and run.job.attempt == 1 and not run.backend.survives_restart:
-            # What used the memory may be over by the next attempt; the file is not at fault.
+            # Another program may have used the memory, and may be gone at the next attempt.
             self._store.release(run.job, "restarted: out of memory", spent=True)
             return
         self.fail(run.job, error, stop_remote=run.remote)
         if not run.remote:
             run.backend.clean_up(handle_of(run.job))
-            # A cancel that came meanwhile asked for the stop of this run, which never began or is over. After
-            # a takeover the stop is that of another run, and not ours to confirm.
+            # The job may have been cancelled meanwhile. Then the store waits for the stop of this run, which
+            # never began or is over. After a takeover it waits for another run's stop: do not confirm that.
             self._store.stopped(run.job.id, RemoteStop.CONFIRMED, run.job.run)
 
     def fail(self, job: Job, error: FaceSwapError, *, stop_remote: bool = False) -> None:
         log.info("job %s: failed: %s", job.id, error.code)
         try:
             self._store.fail(job, error.code, str(error), error.details, stop_remote=stop_remote)
-        except FaceSwapError:  # a full disk: the lease runs out, and the job is taken up when there is room
+        except FaceSwapError:  # a full disk: the lease expires, and a dispatcher takes the job over later
             log.exception("job %s: the failure could not be written", job.id)
 
     def clean_up_remotely(self, job: Job, backend: Backend) -> None:
-        """Delete what a dead run had uploaded. Its place in the bucket is its own: no other run is hurt."""
+        """Delete what a dead run uploaded. No other run uses the same place in the bucket."""
         try:
             backend.clean_up(handle_of(job))
-        except Exception:  # the bucket's own expiry is the last resort
+        except Exception:  # the bucket's expiry rule deletes it in the end
             log.exception("job %s: what its dead run had uploaded could not be deleted", job.id)
 
     def clean_up(self, job: Job) -> None:
@@ -271,6 +283,6 @@ class Driver:
 
 
 def handle_of(job: Job) -> Handle:
-    """The handle of a job's latest run."""
+    """Return the handle of a job's latest run."""
     limit_s = job.terms.remote_limit_s if job.terms else None
     return Handle(job.remote_run, job.runpod_id, job.submitted_at, limit_s)

@@ -1,9 +1,9 @@
 """Deletes a job's media and keeps its receipt.
 
-A job is deleted in two steps, so that neither a crash nor a broken network leaves a face behind. First, one
-transaction replaces the job by its receipt and a note of what must be erased. Then whoever holds an eraser
-over this data folder works through the notes, again and again, until nothing is left: the job's folders, its
-titles and names in the store's log, and its copies in the bucket.
+A job is deleted in two steps, so that no media stay when the app crashes or the network fails. First, one
+transaction replaces the job by its receipt and a note of what must be erased. Then every process with an
+eraser for this data folder tries to erase what the notes list, and repeats that until nothing is left. It
+erases the job's folders, its title and file names in the store's log, and its copies in the bucket.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from faceswap.uploads import Intake
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-"""How soon a deletion by another process is noticed."""
+"""How often the eraser looks for notes of other processes."""
 BACKOFF_S = (1.0, 300.0)
 DAY_S = 86_400.0
 CLOSE_WAIT_S = 3.0
@@ -60,7 +60,7 @@ class Eraser:
         monotonic: Callable[[], float] = time.monotonic,
         on_erased: Callable[[Sequence[Path]], bool] = lambda folders: True,
     ) -> None:
-        """`on_erased` is given the folders that were deleted; it returns whether no copy of them is left."""
+        """`on_erased` is called with the folders that were deleted. It returns whether no copy is left."""
         self._store = store
         self._folders = folders
         self._intake = intake
@@ -76,21 +76,21 @@ class Eraser:
         self.loop.start()
 
     def close(self) -> None:
-        """A step that waits for the bucket is left behind: the notes stay for the next process."""
+        """Stop. A step that waits for the bucket is abandoned; the next process works through its notes."""
         self._closing.set()
         self.loop.close(CLOSE_WAIT_S)
 
     # -- receipts ----------------------------------------------------------------------------------------
 
     def receipt(self, job_id: str, owner: str) -> Receipt:
-        """The receipt of a job, also of a deleted one. Raises: JobNotFound."""
+        """Return the receipt of a job, which may be deleted. Raises: JobNotFound."""
         try:
             return self._receipt_of(self._store.get(job_id, owner))
         except JobNotFound:
             return Receipt.model_validate_json(self._store.receipt(job_id, owner))
 
     def receipts(self, owner: str, *, limit: int, offset: int = 0) -> list[Receipt]:
-        """The receipts of deleted jobs, the one deleted last first."""
+        """Return the receipts of deleted jobs. The job that was deleted last comes first."""
         bodies = self._store.receipts(owner, limit=limit, offset=offset)
         return [Receipt.model_validate_json(body) for body in bodies]
 
@@ -105,9 +105,11 @@ class Eraser:
     # -- deleting ----------------------------------------------------------------------------------------
 
     def delete(self, job: Job, because: Because) -> None:
-        """Delete all of a finished job but its receipt. Files that another job uses stay with that job.
+        """Delete everything of a finished job except its receipt. Files that another job uses stay.
 
-        When this returns, nothing of it is left on this machine; the bucket is emptied in the background.
+        When this returns, nothing of the job is left on this machine, unless another program holds the store
+        or a folder cannot be deleted: then it is tried again. Copies in the bucket are deleted in the
+        background.
 
         Raises: JobNotFound: another caller deleted it first.
         """
@@ -115,7 +117,7 @@ class Eraser:
             raise JobNotFound()
 
     def delete_older_than(self, days: float) -> int:
-        """Delete the jobs that ended more than so many days ago. Returns how many."""
+        """Delete the jobs that ended more than `days` days ago. Returns how many."""
         expired = self._store.finished_before(self._now().timestamp() - days * DAY_S)
         return self._delete(expired, "expired") if expired else 0
 
@@ -125,7 +127,7 @@ class Eraser:
         for job in jobs:
             with suppress(JobNotFound):
                 receipt = None
-                if job.backend != "simulated":  # it has no consent and no files to give account of
+                if job.backend != "simulated":  # a simulated job has no consent and no files
                     receipt = self._receipt_of(job).reduced(self._now(), because).model_dump_json()
                 erasure = self._store.delete_job(job, receipt)
                 if erasure is not None:
@@ -140,7 +142,7 @@ class Eraser:
     # -- working through the notes -----------------------------------------------------------------------
 
     def step(self) -> None:
-        """Work through the notes whose next try is due."""
+        """Work through those notes that are due for their next try."""
         erasures = self._store.erasures()
         self._tries = {each.job_id: self._tries.get(each.job_id, _Try()) for each in erasures}
         due_now = [each for each in erasures if self._tries[each.job_id].next_s <= self._monotonic()]
@@ -159,7 +161,7 @@ class Eraser:
             due.delay_s = min(due.delay_s * 2, BACKOFF_S[1])
 
     def _erase_here(self, erasures: Sequence[Erasure]) -> bool:
-        """Returns whether nothing of these jobs is left on this machine or in its snapshot."""
+        """Erase these jobs on this machine and in its snapshot. Returns whether nothing of them is left."""
         unused = {upload.id: upload for upload in self._store.unused_uploads(older_than_s=0)}
         gone: list[Path] = []
         for erasure in erasures:
@@ -175,11 +177,11 @@ class Eraser:
         return self._on_erased(gone) and compact and not any(folder.exists() for folder in gone)
 
     def _erase_there(self, erasure: Erasure) -> bool:
-        """Returns whether nothing of this job is left where it ran."""
+        """Erase a job's copies on the backend it ran on. Returns whether nothing of it is left there."""
         if _stayed_here(erasure):
             return True
         backend = self._backends.get(erasure.backend)
-        if backend is None:  # another process may have it, or this one after a restart
+        if backend is None:  # another process may have it, or this process after a restart
             return False
         try:
             return backend.erase(

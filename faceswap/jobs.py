@@ -1,4 +1,4 @@
-"""What a job is, which states it may be in, and the arithmetic of progress. Pure: no I/O, no clock."""
+"""Defines a job and the states it may have, and calculates its progress. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class JobType(StrEnum):
 
     @property
     def several_faces(self) -> bool:
-        """Whether each face of the target is chosen with its own source."""
+        """Whether the user chooses a source for each face of the target."""
         return self in (JobType.MULTI_IMAGE, JobType.MULTI_VIDEO)
 
     @property
@@ -59,11 +59,11 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.COMPLETED: frozenset(),
     Status.FAILED: frozenset(),
 }
-"""processing -> pending is the restart of a run that died."""
+"""processing -> pending: the run died or was given back, and the job starts again."""
 
 
 def sources_of(destination: Status) -> tuple[Status, ...]:
-    """The states a job may leave for `destination`: the guard of every compare-and-set."""
+    """Return the states from which a job may change to `destination`. Every compare-and-set checks them."""
     return tuple(state for state, allowed in TRANSITIONS.items() if destination in allowed)
 
 
@@ -84,7 +84,7 @@ class RemoteStop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result(SwapCounts):
-    """The file that a completed job made, and what was counted meanwhile."""
+    """The file that a completed job made, and the numbers that were counted while it was made."""
 
     sha256: str
     size_bytes: int
@@ -96,11 +96,11 @@ class SwapOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     many_faces: bool = False
-    """Swap every face of the target, not only the largest. Of no effect where each has its own source."""
+    """Swap every face of the target, not only the largest. No effect when each face has its own source."""
     visible_label: bool = True
-    """False leaves the visible label out, where the server allows it; the other marks stay. It is logged."""
+    """False leaves the visible label out, if the server allows that. The other marks stay. It is logged."""
     mouth_mask: bool = False
-    """Keep the target's own mouth: lips and teeth move exactly as they did, the likeness is a little less."""
+    """Keep the target's own mouth. Lips and teeth move exactly as before, but the likeness is less."""
     keep_fps: bool = True
     """Keep every frame. False drops frames until at most 30 a second are left."""
     video_quality: int = Field(default=80, ge=1, le=100)
@@ -109,28 +109,28 @@ class SwapOptions(BaseModel):
     """`libx264` (H.264, plays everywhere), `libx265` (HEVC, smaller, slow; not every browser plays it) or
     `libvpx-vp9` (VP9, small, slow). Any other becomes `libx264`, and a note says so."""
     engine: Literal["auto", "mesh", "neural"] = "auto"
-    """`mesh` draws the photo's face onto the target's; `neural` uses networks whose weights the user brings;
-    `auto` is `neural` where such weights and a GPU are, else `mesh`."""
+    """`mesh` draws the face of the source onto that of the target. `neural` uses networks whose weights the
+    user provides. `auto` is `neural` when such weights and a GPU are there, otherwise `mesh`."""
     use_face_enhancer: bool = False
-    """Sharpen the swapped face afterwards, where there are weights for that; otherwise a note says so."""
+    """Sharpen the swapped face afterwards, if there are weights for that. If not, a note says so."""
     execution_provider: str = Field(default="", max_length=64)
-    """Where networks are computed: `cpu`, or the best there is."""
+    """Where networks are computed: `cpu`, or another value for the best provider there is."""
 
     @property
     def crf(self) -> int:
-        """x264 constant rate factor: 100 -> 16, 80 -> 20, 1 -> 36."""
+        """The constant rate factor for x264: quality 100 -> 16, 80 -> 20, 1 -> 36."""
         return round(36 - self.video_quality * 0.2)
 
     @field_validator("execution_provider", mode="before")
     @classmethod
     def _one_name(cls, value: object) -> object:
-        """Older clients send lists, too: the first is the preferred one."""
+        """Older clients may send a list. Its first entry is the one they prefer."""
         if isinstance(value, list):
             value = next(iter(cast("list[object]", value)), "")
         return value if isinstance(value, str) else ""
 
     def for_engine(self) -> Mapping[str, object]:
-        """The options as the engine's spec and the cloud worker's order have them."""
+        """Return the options in the form that the engine's spec and the cloud worker's order contain."""
         return self.model_dump(exclude={"video_quality", "visible_label"}) | {"crf": self.crf}
 
 
@@ -146,10 +146,10 @@ BackendName = Literal["local", "runpod", "simulated"]
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """Names one run of a job: which attempt, by which dispatcher.
+    """Identifies one run of a job: which attempt, by which dispatcher.
 
-    Everything that belongs to a run is found by its key: the engine process, the work folder, the result
-    file, the place in the bucket. Whoever holds another key must not touch it.
+    The key leads to everything that belongs to the run: the engine process, the work folder, the result file,
+    and the place in the bucket. Code that has another run's key must not touch them.
     """
 
     job_id: str
@@ -159,7 +159,7 @@ class RunKey:
 
     @property
     def name(self) -> str:
-        """Part of file and object names: unique among the runs of the job."""
+        """A part of file names and object names. It is unique among the runs of the job."""
         worker = self.worker.rpartition(":")[2] or "none"
         return f"{self.attempt}-{re.sub(r'[^A-Za-z0-9_]', '-', worker)}"
 
@@ -176,67 +176,68 @@ class Job:
     """A simulated job has no files (`source_file` and `target_file` are "") and a `Simulation` as options."""
     title: str
     source_file: str
-    """Upload id of the face to put in; of several faces, that of the first one mapped."""
+    """Upload id of the source. With several sources, that of the first mapped face."""
     target_file: str
-    """Upload id of the picture or video it goes into."""
+    """Upload id of the target picture or video."""
     created_at: datetime
     updated_at: datetime
     options: SwapOptions = field(default_factory=SwapOptions)
     face_mappings: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Of several faces: upload id of the source for each detected face that is to be swapped."""
+    """For `multi-*` jobs: the upload id of the source for each detected face that is to be swapped."""
     progress: float = 0.0
     stage: Stage = Stage.QUEUED
     eta_s: float | None = None
     attempt: int = 0
-    """How many runs were started; the first is 1."""
+    """The number of the latest attempt. The first is 1; 0 before it."""
     result: Result | None = None
     notes: tuple[str, ...] = ()
-    """Codes of remarks that are no errors, such as `several_faces_in_source`."""
+    """Codes of remarks that are not errors, such as `several_faces_in_source`."""
     engine: str | None = None
-    """Of a completed job: what swapped the pixels, `mesh` or `neural:` and the name of the swap model."""
+    """For a completed job: what swapped the pixels, `mesh`, or `neural:` and the name of the swap model."""
     weights: tuple[Mapping[str, Any], ...] = ()
-    """Of a completed job: the user's weights that were used, each with role, name, file, sha256, recognised
-    (by its SHA-256) and licence."""
+    """For a completed job: the user's weights files that were used. Each has role, name, file, sha256,
+    recognised (by its SHA-256) and licence."""
     marks: Mapping[str, Any] | None = None
-    """Of a completed job: the marks read back from its result, see `provenance.Marks`."""
+    """For a completed job: the marks that were read back from its result, see `provenance.Marks`."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     cancelled_at: datetime | None = None
     error_code: str | None = None
     error_message: str | None = None
-    """In English, for clients that translate nothing."""
+    """In English, for clients that do not translate `error_code`."""
     error_details: Mapping[str, object] = field(default_factory=dict[str, object])
-    """What the sentence of `error_code` is filled with, such as a limit; see `errors.from_code`."""
+    """The values for the placeholders in the message of `error_code`, such as a limit; see
+    `errors.from_code`."""
     submitted_at: datetime | None = None
-    """When a remote submission was about to be made, written before the request: a job with this time may
-    have a remote run."""
+    """When the job was about to be sent to the remote backend. It is written before the request is sent, so a
+    job with this time may have a remote run."""
     runpod_id: str | None = None
     remote_stop: RemoteStop = RemoteStop.NONE
     worker: str | None = None
-    """The dispatcher that drives the job's run, or drove its last one."""
+    """The dispatcher that drives the job's run, or that drove its last run."""
     lease_until: datetime | None = None
     sent_by: str | None = None
     """The dispatcher that submitted the remote run. It stays when another dispatcher takes the run over."""
     result_file: str | None = None
-    """Of a completed job: the name of its result in the job's folder, which holds the name of the run."""
+    """For a completed job: the file name of its result in the job's folder. It contains the run's name."""
     terms: Terms | None = None
-    """None for a simulated job, and for one that was submitted before terms were stored."""
+    """None for a simulated job, and for a job that was submitted before terms were stored."""
     position: int | None = None
-    """Place in the queue of its backend, 1 = next; None when it does not wait."""
+    """Place in the queue of its backend, 1 = next; None when the job does not wait."""
 
     @property
     def run(self) -> RunKey:
-        """The run as it is driven now: it has the work folder and the result file."""
+        """The key of the run as it is driven now. The work folder and the result file are named by it."""
         return RunKey(self.id, self.attempt, self.worker or "")
 
     @property
     def remote_run(self) -> RunKey:
-        """The run as its backend knows it: the same when another dispatcher takes it over."""
+        """The key by which the backend knows the run. It stays when another dispatcher takes the run over."""
         return RunKey(self.id, self.attempt, self.sent_by or self.worker or "")
 
     @property
     def uploads(self) -> frozenset[str]:
-        """Ids of all files it was made from; a simulated one has none."""
+        """Ids of the job's sources and target. A simulated job has none."""
         return frozenset({self.source_file, self.target_file, *self.face_mappings.values()} - {""})
 
     @property
@@ -247,7 +248,7 @@ class Job:
         return replace(self, **changes)
 
     def public(self) -> dict[str, Any]:
-        """The job as `/api/status` shows it: JSON types only, without owner, worker and lease."""
+        """Return the job as `/api/status` shows it: JSON types only, without owner, worker and lease."""
         return {
             "id": self.id,
             "type": self.type.value,
@@ -282,29 +283,32 @@ class Job:
 
 
 def terms_of(job: Job, settings: Settings) -> Terms:
-    """What the job was promised; for a job without terms of its own, what the settings say now."""
+    """Return the terms of the job. A job without stored terms gets those of the current settings."""
     return job.terms or Terms.of(settings)
 
 
 def isoformat(time: datetime | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds and Z, or None."""
+    """Return the time in ISO 8601, in UTC with milliseconds and Z. None stays None."""
     if time is None:
         return None
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def rising(before: float, reported: float) -> float:
-    """The progress to show after `reported`: within 0..100 and never falling. NaN changes nothing."""
+    """Return the progress to show after `reported`: within 0..100, and never less than `before`.
+
+    NaN is ignored.
+    """
     if math.isnan(reported):
         return before
     return max(before, min(100.0, max(0.0, reported)))
 
 
 class EtaEstimator:
-    """Seconds left, from (time, progress) samples of one run.
+    """Estimates the seconds left of one run from samples of (time, progress).
 
-    The rate is that of the last `window_s` seconds, so that the start-up does not spoil the estimate for
-    minutes; None until the progress has moved for at least `warm_up_s`.
+    It uses the rate of the last `window_s` seconds, so that a slow start does not make the estimate wrong for
+    minutes. The estimate is None until the samples span `warm_up_s` and the progress has risen.
     """
 
     def __init__(self, window_s: float = 20.0, warm_up_s: float = 1.0) -> None:
@@ -313,7 +317,10 @@ class EtaEstimator:
         self._samples: list[tuple[float, float]] = []
 
     def update(self, now_s: float, progress: float) -> float | None:
-        """Add a sample; times must not fall. Returns the seconds left, or None while unknown."""
+        """Add a sample; its time must not be less than the last one's.
+
+        Returns the seconds left, or None while that is unknown.
+        """
         self._samples.append((now_s, progress))
         while len(self._samples) > 2 and self._samples[1][0] <= now_s - self._window_s:
             del self._samples[0]

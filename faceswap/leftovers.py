@@ -1,8 +1,8 @@
-"""Deletes what dead runs left in the job folders, whoever drove them.
+"""Deletes what dead runs left in the job folders, no matter which process drove them.
 
-A run deletes its own work folder. One whose process was killed cannot, and when its job is cancelled
-meanwhile nobody takes it up again. So every process that dispatches looks for work folders and result files
-whose run is over.
+A run normally deletes its own work folder. A run whose process was killed cannot do that. If its job is
+cancelled meanwhile, no dispatcher takes the run over. So every process that dispatches jobs looks for work
+folders and result files whose run has ended.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ log = logging.getLogger(__name__)
 
 
 class Leftovers:
-    """Not for several threads at once. Several processes may hold one each over the same data folder."""
+    """Only one thread may use an instance at a time. Several processes may each have their own."""
 
     def __init__(self, store: JobStore, folders: Folders) -> None:
         self._store = store
         self._folders = folders
         self._clean: dict[str, int] = {}
-        """When the folder of each job was last changed (ns) that was found clean."""
+        """For each job folder that was found clean: when it was last changed (ns)."""
 
     def remove(self) -> int:
-        """Look through the folders that changed since the last call. Returns how many things were deleted."""
+        """Look through the job folders that changed since the last call.
+
+        Returns how many files and folders were deleted.
+        """
         found = {folder.name: folder for folder in self._folders.jobs.glob("*")}
         self._clean = {name: changed for name, changed in self._clean.items() if name in found}
         removed = 0
@@ -47,15 +50,16 @@ class Leftovers:
         return removed
 
     def remove_of(self, job_id: str) -> int:
-        """Look through the folder of one job. Returns how many things were deleted."""
+        """Look through the folder of one job. Returns how many files and folders were deleted."""
         folder = self._folders.job(job_id)
         return self._remove_of(job_id, folder)[0] if folder.is_dir() else 0
 
     def _remove_of(self, job_id: str, folder: Path) -> tuple[int, bool]:
-        """How many things were deleted, and whether nothing is left that a later look might delete."""
+        """Return how many files and folders were deleted, and whether a later call has nothing to delete."""
         entries = [path for path in folder.iterdir() if path.name.startswith((f"{WORK}-", f"{RESULT}-"))]
         try:
-            job = self._store.get(job_id)  # after the look: a run is in the store before it makes its folder
+            # Read after the listing: a run is stored before it makes its folder.
+            job = self._store.get(job_id)
         except JobNotFound:
             job = None
         if job is None or not self._store.has_job(job_id):

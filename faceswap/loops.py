@@ -1,4 +1,4 @@
-"""The background threads of a service: each repeats one step, survives every error, and tells how it is."""
+"""The background threads of a service. Each repeats one step, survives every error, and reports its state."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ State = Literal["ok", "failing", "stopped"]
 class Loop:
     """Calls `step` every `period_s` seconds, and at once after `wake`, from `start` to `close`.
 
-    An error in a step is logged and the loop goes on with the next step; until one succeeds the state is
-    `failing`. `on_end` is called in the thread when it ends.
+    When a step raises an error, the error is logged and the loop continues. The state is `failing` until a
+    step succeeds. `on_end` is called in the thread when it ends.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Loop:
         *,
         last: bool = False,
     ) -> None:
-        """`last`: take one more step after `close` was called."""
+        """With `last`, the loop takes one more step after `close` was called."""
         self.name = name
         self._step = step
         self._period_s = period_s
@@ -62,7 +62,7 @@ class Loop:
         self._wake.set()
 
     def close(self, timeout_s: float | None = None) -> None:
-        """End the loop and wait for its thread; after `timeout_s` the thread, a daemon, is left behind."""
+        """End the loop and wait for its thread, for `timeout_s` at most. The thread is a daemon."""
         self.end()
         if self.started:
             self._thread.join(timeout_s)
@@ -82,7 +82,7 @@ class Loop:
     def _try(self) -> None:
         try:
             self._step()
-        except BaseException:  # nobody would notice that the thread died
+        except BaseException:  # otherwise the thread would end and nobody would notice
             log.exception("%s goes on after an error", self.name)
             self._failing = True
         else:

@@ -1,4 +1,4 @@
-"""Orders of swaps, and everything that must hold before one is queued or previewed."""
+"""Checks an order, which is a swap that somebody asks for, before it is queued or previewed."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from faceswap.store import JobStore, Upload
 from faceswap.uploads import Intake
 
 MOST_MAPPED = 32
-"""Faces of one target that may have a source of their own: each costs the engine memory."""
+"""How many faces of one target may have their own source. Each one costs the engine memory."""
 _FACE_ID = re.compile(r"face_(0|[1-9][0-9]{0,3})")
 
 File = Upload | Path | str
-"""An upload, or the path of a file that is still to be taken in."""
+"""An upload, or the path of a file that is not uploaded yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwapOrder:
-    """The swap that somebody asks for, as they sent it: nothing of it is checked."""
+    """The swap that somebody asks for, as they sent it. Nothing in it is checked yet."""
 
     type: str
     source: File | None
@@ -49,11 +49,11 @@ class SwapOrder:
 
 @dataclass(frozen=True, slots=True)
 class CheckedOrder:
-    """A swap that may be made: its files are taken in, fit each other, and pass the content gate."""
+    """A swap that is allowed. Its files are uploaded, fit its type, and pass the content gate."""
 
     type: JobType
     sources: Mapping[str, Upload]
-    """By face id; `""` stands for the only source of a single swap."""
+    """The sources by face id. The source of a single swap has the id `""`."""
     target: Upload
     options: SwapOptions
 
@@ -64,14 +64,14 @@ class CheckedOrder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Codes of what is worth telling about this order."""
+        """Codes of remarks about this order."""
         several = any((source.faces or 0) > 1 for source in self.different_sources)
         unlabelled = not self.options.visible_label
         return ("several_faces_in_source",) * several + ("unlabelled",) * unlabelled
 
 
 class OrderChecks:
-    """Checks orders, the cheapest checks first."""
+    """Checks orders. The cheapest checks come first."""
 
     def __init__(self, store: JobStore, intake: Intake, settings: Settings) -> None:
         self._store = store
@@ -79,8 +79,10 @@ class OrderChecks:
         self._settings = settings
 
     def check(self, order: SwapOrder, before_gate: Callable[[], None] = lambda: None) -> CheckedOrder:
-        """Take the order's files in and check them. `before_gate` is called before the content gate, which
-        takes seconds; what it raises is raised here.
+        """Upload the order's files and check the order.
+
+        `before_gate` is called before the content gate, because the gate takes seconds. What it raises is
+        raised here.
 
         Raises:
             ConsentRequired, LabelRequired, InvalidRequest, BadMedia, DiskFull, UploadNotFound.
@@ -104,7 +106,7 @@ class OrderChecks:
         return checked
 
     def preview(self, order: SwapOrder, at_s: float | None) -> bytes:
-        """One swapped frame of an order, as JPEG. Raises: see `Service.preview`."""
+        """Return one swapped frame of an order, as JPEG. Raises: see `Service.preview`."""
         checked = self.check(order)
         options = checked.options
         if self._settings.backend_name != "local" and options.engine == "neural":
@@ -124,7 +126,7 @@ class OrderChecks:
         return self._store.upload(file.id, owner)
 
     def _all_taken_in(self, files: Mapping[str, File], owner: str) -> dict[str, Upload]:
-        """A file that is named more than once is taken in once."""
+        """Upload the files that are not uploaded yet, each only once even if it is named more than once."""
         taken: dict[Path | str, Upload] = {}
         for file in files.values():
             key = file.id if isinstance(file, Upload) else Path(file)
@@ -135,8 +137,11 @@ class OrderChecks:
         }
 
     def _require_content(self, order: CheckedOrder, own: Collection[str]) -> None:
-        """`own` are the uploads that the submitter named. The others were taken in for this order only, and
-        are deleted when it is refused."""
+        """Ask the content gate about the order's files.
+
+        `own` has the ids of the uploads that the submitter named. The other files were uploaded for this
+        order only, so they are deleted when the gate refuses it.
+        """
         try:
             self._intake.require_content(order.different_sources, order.target)
         except FaceSwapError:
@@ -154,7 +159,7 @@ def _job_type(name: str) -> JobType:
 def _sources(
     job_type: JobType, source: File | None, face_mappings: Mapping[str, File] | None
 ) -> dict[str, File]:
-    """By face id in their order; `""` stands for the only source of a single swap."""
+    """Return the sources by face id, in the order of the faces; a single swap has one, with the id `""`."""
     if not job_type.several_faces:
         if source is None:
             raise InvalidRequest(reason="a source is needed")
@@ -182,7 +187,7 @@ def _require_fit(job_type: JobType, sources: Mapping[str, Upload], target: Uploa
         raise WrongKind(expected=job_type.target_kind, found=target.kind)
     if any(source.faces == 0 for source in sources.values()):
         raise NoFaceFound(role="source")
-    # The faces of a video are known from samples only: a single swap may find one elsewhere in it.
+    # The faces of a video are known from sampled frames only. A single swap may find one in another frame.
     if target.faces == 0 and (target.kind == "image" or job_type.several_faces):
         raise NoFaceFound(role="target")
     if target.faces is not None:

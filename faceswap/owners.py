@@ -1,7 +1,7 @@
 """Owners, the tokens that name them, and signed links that open one file for one owner.
 
-On one's own machine there is one owner, `local`, and no token. With several users each browser holds a token:
-a random owner id, signed with a key that never leaves the server.
+With one user there is one owner, `local`, and no token. With several users, each browser has a token: a
+random owner id, signed with a key that never leaves the server.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from faceswap.jobs import LOCAL_OWNER
 KEY_FILE = "server.key"
 KEY_BYTES = 32
 LINK_S = 3600
-"""A link works for one to two times this long. Within one period the same link is made again, so that polled
-answers stay the same and the browser's cache works."""
+"""The length of a period. A link works for one to two periods. Within a period the same link is made each
+time, so that polled answers stay the same and the browser's cache works."""
 
 _OWNER = re.compile(r"u[A-Za-z0-9_-]{22}")
 _TOKEN = re.compile(rf"({_OWNER.pattern})\.([A-Za-z0-9_-]{{43}})")
@@ -33,7 +33,7 @@ _LINK = re.compile(rf"({_OWNER.pattern})\.([0-9]{{1,12}})\.([A-Za-z0-9_-]{{43}})
 
 
 class Owners:
-    """Makes and checks tokens and links. `key` has 32 random bytes. Pure but for the clock; thread-safe."""
+    """Makes and checks tokens and links. `key` is 32 random bytes. Pure except for the clock; thread-safe."""
 
     def __init__(self, key: bytes, multi_user: bool, clock: Callable[[], float] = time.time) -> None:
         if len(key) != KEY_BYTES:
@@ -44,7 +44,7 @@ class Owners:
 
     @classmethod
     def load(cls, data_dir: Path, multi_user: bool) -> Owners:
-        """Read the key of this data folder. The first run makes it.
+        """Read the key of this data folder. The first call makes it.
 
         Raises: StoreUnavailable: the key cannot be read or written, or is damaged.
         """
@@ -54,12 +54,15 @@ class Owners:
             raise StoreUnavailable(reason=f"{KEY_FILE}: {type(error).__name__}") from error
 
     def new_token(self) -> str:
-        """A token for a new owner."""
+        """Make a token for a new owner."""
         owner = "u" + secrets.token_urlsafe(16)
         return f"{owner}.{self._sign('token', owner)}"
 
     def owner_of(self, token: str | None) -> str:
-        """Raises: NotSignedIn: several users, and no token or one that this server did not make."""
+        """Return the owner that a token names. With one user, no token is needed.
+
+        Raises: NotSignedIn: there is no token, or this server did not make it.
+        """
         if not self.multi_user:
             return LOCAL_OWNER
         parts = _TOKEN.fullmatch(token or "")
@@ -69,20 +72,23 @@ class Owners:
 
     @property
     def period(self) -> int:
-        """The number of the current period: when it changes, newly made links change."""
+        """The number of the current period. When it changes, new links differ from earlier ones."""
         return int(self._clock()) // LINK_S
 
     def signed_url(self, path: str, owner: str) -> str:
-        """`path` with `?t=…`, for links and `<video src>`, which send no header; with one user, `path`."""
+        """Return `path` with `?t=…`, for links and `<video src>`, which send no header.
+
+        With one user, `path` is returned unchanged.
+        """
         if not self.multi_user:
             return path
         expires = (self.period + 2) * LINK_S
         return f"{path}?t={owner}.{expires}.{self._sign('link', path, owner, str(expires))}"
 
     def owner_of_link(self, path: str, ticket: str) -> str:
-        """The owner for whom the link `path?t=ticket` was made.
+        """Return the owner for whom the link `path?t=ticket` was made.
 
-        Raises: NotSignedIn: forged, for another path, or out of date.
+        Raises: NotSignedIn: the link is forged, is for another path, or has expired.
         """
         if not self.multi_user:
             return LOCAL_OWNER
@@ -96,22 +102,25 @@ class Owners:
         return owner
 
     def owner_of_url(self, url: str) -> str:
-        """The owner for whom a whole `signed_url` was made. Raises: NotSignedIn."""
+        """Return the owner for whom a whole `signed_url` was made. Raises: NotSignedIn."""
         parts = urlsplit(url)
         return self.owner_of_link(parts.path, parse_qs(parts.query).get("t", [""])[0])
 
     def seal(self, mark: str, owner: str) -> str:
-        """22 characters that bind a random `mark` to an owner. Only this server can make them."""
+        """Return 22 characters that bind a random `mark` to an owner. Only this server can make them."""
         return self._sign("upload", owner, mark)[:22]
 
     def _sign(self, purpose: Literal["token", "link", "upload"], *words: str) -> str:
-        """The signature covers the purpose, so that a link's signature is not accepted as a token's."""
+        """Return the signature of the purpose and the words.
+
+        It covers the purpose, so that a link's signature is not accepted as a token's.
+        """
         message = "\0".join([purpose, *words]).encode()
         return base64.urlsafe_b64encode(hmac.digest(self._key, message, hashlib.sha256)).rstrip(b"=").decode()
 
 
 def _key_of(data_dir: Path) -> bytes:
-    """Read the key, or make it. Several processes may do this at once: the first one's file stays for all."""
+    """Read the key, or make it. If several processes make it at once, all use the file of the first one."""
     path = data_dir / KEY_FILE
     if not path.exists():
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -131,7 +140,10 @@ def _key_of(data_dir: Path) -> bytes:
 
 
 def _publish(draft: Path, path: Path) -> None:
-    """Publish by a hard link, which never replaces a key in use. File systems without links get a rename."""
+    """Publish the key by a hard link, which never replaces a key in use.
+
+    On a file system without hard links, it is renamed instead.
+    """
     try:
         os.link(draft, path)
     except FileExistsError:

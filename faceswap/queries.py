@@ -1,4 +1,4 @@
-"""What can be asked about jobs. Nothing here changes one."""
+"""The methods that read jobs. No method here changes a job."""
 
 from __future__ import annotations
 
@@ -24,26 +24,29 @@ FRAME_COLUMNS = ("id", "title", "status", "progress", "stage", "eta_s", "positio
 
 
 class JobQueries:
-    """The reading half of `Service`. Every method takes `owner`: another owner's job is not found."""
+    """The methods of `Service` that read. Every method takes `owner`; another owner's job is not found."""
 
     def __init__(self, store: JobStore, folders: Folders, eraser: Eraser) -> None:
         self._store = store
         self._folders = folders
         self._eraser = eraser
         self._closing = threading.Event()
-        """Set when the service closes: nobody waits any longer."""
+        """Set when the service closes, to end every `watch` and to wake every `wait`."""
 
     def get(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
-        """Raises: JobNotFound."""
+        """Return one job. Raises: JobNotFound."""
         return self._store.get(job_id, owner)
 
     def active(self, *, owner: str = LOCAL_OWNER) -> list[Job]:
-        """Waiting and running jobs, oldest first."""
+        """Return the waiting and running jobs, oldest first."""
         return self._store.active(owner)
 
     def active_frame(self, *, owner: str = LOCAL_OWNER) -> pd.DataFrame:
-        """`active` as a table with the columns `FRAME_COLUMNS`; `progress` in percent, times in UTC."""
-        import pandas as pd  # takes a second or two: only a caller who wants a table should wait for it
+        """Return `active` as a table with the columns `FRAME_COLUMNS`.
+
+        `progress` is in percent, times are in UTC.
+        """
+        import pandas as pd  # takes a second or two, so only callers who want a table wait for it
 
         rows = [[getattr(job, column) for column in FRAME_COLUMNS] for job in self.active(owner=owner)]
         return pd.DataFrame(rows, columns=list(FRAME_COLUMNS))
@@ -57,20 +60,23 @@ class JobQueries:
         search: str = "",
         owner: str = LOCAL_OWNER,
     ) -> list[Job]:
-        """Jobs in any state, newest first; `search` is part of a title."""
+        """Return jobs in any state, newest first. `search` keeps those whose title contains it."""
         return self._store.history(owner, limit=limit, offset=offset, statuses=statuses, search=search)
 
     def version(self) -> object:
-        """Equal to its last value in this thread as long as no job of anybody has changed; nearly free."""
+        """Return a value that stays the same in this thread until any owner's job changes. It is cheap."""
         return self._store.version()
 
     def events(self, job_id: str, *, owner: str = LOCAL_OWNER) -> list[Event]:
-        """Every state change of a job with its time and reason. Raises: JobNotFound."""
+        """Return every state change of a job, with its time and reason. Raises: JobNotFound."""
         self._store.get(job_id, owner)
         return self._store.events(job_id)
 
     def watch(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Iterator[Job]:
-        """The job now and after each change, until it is finished. Raises: JobNotFound."""
+        """Yield the job now and after each change, until it is finished or the service closes.
+
+        Raises: JobNotFound.
+        """
         shown: Job | None = None
         while True:
             job = self._store.get(job_id, owner)
@@ -81,7 +87,10 @@ class JobQueries:
                 return
 
     def wait(self, job_id: str, timeout_s: float | None = None, *, owner: str = LOCAL_OWNER) -> Job:
-        """The finished job. Raises: JobNotFound; TimeoutError when it is not finished in time."""
+        """Wait for a job and return it when it is finished.
+
+        Raises: JobNotFound; TimeoutError: it is not finished in time.
+        """
         end = None if timeout_s is None else time.monotonic() + timeout_s
         while (job := self._store.get(job_id, owner)).status.live:
             if end is not None and time.monotonic() >= end:
@@ -90,7 +99,7 @@ class JobQueries:
         return job
 
     def result_path(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Path:
-        """The file a completed job made. Raises: JobNotFound, ResultNotReady."""
+        """Return the path of a completed job's result. Raises: JobNotFound, ResultNotReady."""
         job = self._store.get(job_id, owner)
         path = self._folders.result(job)
         if job.status is not Status.COMPLETED or not path.is_file():
@@ -98,14 +107,14 @@ class JobQueries:
         return path
 
     def consent(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Consent:
-        """The consent that was stated for a job. Raises: JobNotFound."""
+        """Return the consent that was stated for a job. Raises: JobNotFound."""
         self._store.get(job_id, owner)
         return self._store.consent(job_id)
 
     def receipt(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Receipt:
-        """The receipt of a job in any state, also of a deleted one. Raises: JobNotFound."""
+        """Return the receipt of a job in any state, or of a deleted job. Raises: JobNotFound."""
         return self._eraser.receipt(job_id, owner)
 
     def receipts(self, *, limit: int = 50, offset: int = 0, owner: str = LOCAL_OWNER) -> list[Receipt]:
-        """The receipts of deleted jobs, the one deleted last first."""
+        """Return the receipts of deleted jobs. The job that was deleted last comes first."""
         return self._eraser.receipts(owner, limit=limit, offset=offset)

@@ -1,8 +1,8 @@
-"""A job's receipt: what was done with which files, and who consented. Pure: no I/O, no clock.
+"""Makes a job's receipt: what was done with which files, and who consented. Pure: no I/O, no clock.
 
-While the job exists, its receipt has the names and sizes of the files. When the job is deleted (by its owner,
-with the consent, or after the retention time) only the receipt is kept. It then has hashes only: no title, no
-file names, nothing of a picture. The hashes still identify the files.
+While the job exists, its receipt has the names and sizes of the files. A job is deleted by its owner, when
+the consent is revoked, or after the retention time. Then only the receipt is kept. It has hashes, times and
+codes, but no title, no file names and no data of a picture. The hashes still identify the files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from faceswap.jobs import BackendName, Job, Status, SwapOptions, isoformat
 from faceswap.store import Event, Upload
 
 Because = Literal["deleted", "revoked", "expired"]
-"""Why a job was deleted: by its owner, with the consent, or after the retention time."""
+"""Why a job was deleted: its owner asked for it, the consent was revoked, or the retention time was over."""
 
 Audio = Literal["none", "kept", "converted"]
 
@@ -111,7 +111,7 @@ class Receipt(_Record):
     forgotten: ForgottenRecord | None = Field(description="When and why everything but this was deleted.")
 
     def reduced(self, at: datetime, because: Because) -> Receipt:
-        """The receipt of the deleted job: hashes, times and codes only."""
+        """Return the receipt to keep for the deleted job. It has hashes, times and codes only."""
         moment = isoformat(at) or ""
         revoked_at = moment if because == "revoked" else None
         return self.model_copy(
@@ -133,7 +133,7 @@ def receipt_of(
     uploads: Mapping[str, Upload],
     marks: Mapping[str, Any] | None,
 ) -> Receipt:
-    """The receipt of a job that still exists. `uploads`: those of its files that still exist, by id."""
+    """Make the receipt of a job that still exists. `uploads` are its files that still exist, by id."""
     sources = dict.fromkeys(job.face_mappings.values() or [job.source_file])
     hashes = dict(zip(sources, consent.sources_sha256, strict=False))
     target = uploads.get(job.target_file)
@@ -175,7 +175,7 @@ def receipt_of(
 
 
 def _reason(event: Event) -> str:
-    """The reason without the names of machine and process."""
+    """Return the event's reason without the names of the machine and the process."""
     return event.reason.partition(" by ")[0]
 
 

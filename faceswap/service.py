@@ -1,4 +1,4 @@
-"""The use cases: the one way in for pages, API, notebook and command line."""
+"""What the app can do. The pages, the API, notebooks and the command line all use this service."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ log = logging.getLogger(__name__)
 
 
 class Service(JobQueries):
-    """Opens the store and starts a dispatcher; `close` it, or use it in a `with` statement.
+    """Opens the store and starts a dispatcher. Call `close`, or use it in a `with` statement.
 
-    Every method takes `owner`: another owner's job or file is reported as not found. Safe to use from any
-    thread; several processes may each hold a service over the same data folder.
+    Methods about jobs and files take `owner`. Another owner's job or file is reported as not found. A service
+    is safe to use from any thread. Several processes may each have a service for the same data folder.
 
     Raises:
         StoreUnavailable: the data folder or the snapshot folder cannot be used.
-        GateUnavailable: the content gate that is set is not installed.
-        SigningKeyUnusable: results cannot be signed. Only with `dispatch`.
+        GateUnavailable: the content gate that the settings name is not installed.
+        SigningKeyUnusable: results cannot be signed. Raised with `dispatch` only.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Service(JobQueries):
         dispatch: bool = True,
         seal: Seal | None = None,
     ) -> None:
-        """`seal` puts the last marks on results; it defaults to that of `provenance`."""
+        """`seal` puts the last marks on results. It defaults to `Provenance.seal`."""
         self.settings = settings or Settings()
         self._parts = Parts(self.settings, backends, clock, seal)
         super().__init__(self._parts.store, self._parts.folders, self._parts.eraser)
@@ -75,7 +75,7 @@ class Service(JobQueries):
         self.close()
 
     def close(self) -> None:
-        """Stop dispatching: local runs go back to the queue, remote ones run on and are picked up later."""
+        """Stop dispatching. Local runs go back to the queue. Remote runs go on and are taken over later."""
         self._closing.set()
         self._parts.close()
 
@@ -89,49 +89,50 @@ class Service(JobQueries):
         expected: Literal["image", "video"] | None = None,
         owner: str = LOCAL_OWNER,
     ) -> Upload:
-        """Take a file in. Raises: BadMedia, DiskFull."""
+        """Check a file and store it as an upload. Raises: BadMedia, DiskFull."""
         if isinstance(file, (str, Path)):
             file = Path(file)
             name = name or file.name
         return self._parts.intake.accept(file, name or "file", owner, expected)
 
     def example(self, which: Example, *, owner: str = LOCAL_OWNER) -> Upload:
-        """A face, or a target for it, taken in like any other file. Raises: ExampleMissing, DiskFull."""
+        """Upload an example file, which is a source or a target. Raises: ExampleMissing, DiskFull."""
         return self.upload(example_path(self._folders.examples, which), owner=owner)
 
     def find_upload(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> Upload:
-        """Raises: UploadNotFound."""
+        """Return one upload. Raises: UploadNotFound."""
         return self._store.upload(upload_id, owner)
 
     def media_path(self, upload: Upload) -> Path:
         return self._folders.media(upload)
 
     def detect_faces(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> list[DetectedFace]:
-        """The faces of an uploaded picture, or the people of a video; takes a second, for a video a few.
+        """Return the faces in an uploaded picture, or the people in a video.
 
-        `face_mappings` of `submit` and `preview` name faces by these ids.
+        Takes about a second for a picture and a few seconds for a video. `face_mappings` of `submit` and
+        `preview` name faces by these ids.
 
         Raises: UploadNotFound, BadMedia, BackendUnavailable.
         """
         return self._parts.intake.find_faces(self._store.upload(upload_id, owner))
 
     def models(self) -> Inventory:
-        """The user's weights for the neural engine on this machine; takes a second for each new file."""
+        """Return the user's weights files for the neural engine. Takes a second for each new file."""
         return self._parts.weights.inventory(self.settings.neural_models_dir)
 
     @property
     def neural_runtime_installed(self) -> bool:
-        """Whether the Python package that computes networks is installed on this machine."""
+        """Whether the Python package that runs networks is installed on this machine."""
         return providers.installed()
 
     def fetch_landmark_model(self) -> None:
-        """Download the face landmark model unless it is there. Raises: WeightsMissing."""
+        """Download the face landmark model if it is not there yet. Raises: WeightsMissing."""
         landmarker_path(self._folders.weights)
 
     def verify(self, file: Path) -> Verification:
-        """Read the marks of any file; takes about a second. The file is not kept.
+        """Read the marks of any file. Takes about a second. The file is not kept.
 
-        Raises: BadMedia: the file is no picture and no video, or is over the limits of an upload.
+        Raises: BadMedia: the file is neither a picture nor a video, or is over the limits of an upload.
         """
         size = file.stat().st_size
         if size > self.settings.max_upload_mb * MEGABYTE:
@@ -156,22 +157,23 @@ class Service(JobQueries):
     ) -> Job:
         """Queue a swap and return at once. A path is uploaded first, which takes a second or two.
 
-        `single-*` puts `source` onto the largest face, or onto all. `multi-*` puts each source of
-        `face_mappings` onto the face of its id (see `detect_faces`), leaves all others untouched, and needs
-        no `source`.
+        `single-*` puts `source` onto the largest face, or onto all faces with the option `many_faces`.
+        `multi-*` puts each source of `face_mappings` onto the face with that id (see `detect_faces`). It
+        leaves all other faces untouched, and needs no `source`.
 
         Raises:
             ConsentRequired: `consent` is not True.
             LabelRequired: the options leave the visible label out, which this server does not allow.
-            InvalidRequest: an unknown type, or no source; `NoFaceChosen`, `UnknownFace`.
-            BadMedia: a file cannot be used; `NoFaceFound` when a picture shows no face; `ContentRefused`.
+            InvalidRequest: the type is unknown, or there is no source; also `NoFaceChosen`, `UnknownFace`.
+            BadMedia: a file cannot be used; also `NoFaceFound`, when a picture shows no face, and
+                `ContentRefused`.
             TooManyJobs, DiskFull, BackendUnavailable: try later.
         """
         order = SwapOrder(type, source, target, consent, face_mappings, options or SwapOptions(), owner)
         return self.submit_order(order, title)
 
     def submit_order(self, order: SwapOrder, title: str | None = None) -> Job:
-        """As `submit`."""
+        """Does the same as `submit`, with an order."""
         return self._parts.submission.submit(order, title)
 
     def simulate(
@@ -182,10 +184,10 @@ class Service(JobQueries):
         title: str = "simulation",
         owner: str = LOCAL_OWNER,
     ) -> Job:
-        """Queue a job that only pretends to work so long, on one's own machine. The limits hold for it, too.
+        """Queue a job that only pretends to work for `duration_s`. It counts towards the limits, too.
 
         Raises:
-            InvalidRequest: the duration is not within 0..600 s.
+            InvalidRequest: the duration is not above 0 s, or is over 600 s.
             BackendUnavailable: this server has several users.
             TooManyJobs: try later.
         """
@@ -207,33 +209,32 @@ class Service(JobQueries):
         at_s: float | None = None,
         owner: str = LOCAL_OWNER,
     ) -> bytes:
-        """One swapped frame of what `submit` would make of the same arguments, as JPEG; takes about a second.
+        """Return one frame, as JPEG, of the result that `submit` would make. Takes about a second.
 
-        Of a video it is the frame at `at_s` seconds, or else one near its middle that shows a face. It is
-        made on this machine, and neither a job nor a file is kept.
+        For a video it is the frame at `at_s` seconds. Without `at_s` it is a frame near the middle that shows
+        a face. The frame is made on this machine. No job is made, and the frame is not kept.
 
         Raises:
-            ConsentRequired, LabelRequired, InvalidRequest, BadMedia, DiskFull: as `submit`.
-            BackendUnavailable: the engine could not do it.
+            ConsentRequired, LabelRequired, InvalidRequest, BadMedia, DiskFull: as for `submit`.
+            BackendUnavailable: the engine could not make the frame.
         """
         order = SwapOrder(type, source, target, consent, face_mappings, options or SwapOptions(), owner)
         return self.preview_order(order, at_s)
 
     def preview_order(self, order: SwapOrder, at_s: float | None = None) -> bytes:
-        """As `preview`."""
+        """Does the same as `preview`, with an order."""
         return self._parts.orders.preview(order, at_s)
 
     def cancel(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
-        """End a live job at once; its run is stopped in the background.
+        """End a live job at once. Its run is stopped in the background.
 
-        Raises:
-            JobNotFound, JobAlreadyFinished: nothing was changed.
+        Raises: JobNotFound, JobAlreadyFinished: nothing was changed.
         """
         before = self._store.get(job_id, owner)
         job = self._store.cancel(job_id, owner)
         log.debug("job %s: cancelled", job_id)
         if before.lease_until is not None and before.lease_until < job.updated_at:
-            Leftovers(self._store, self._folders).remove_of(job_id)  # whoever drove it may be dead
+            Leftovers(self._store, self._folders).remove_of(job_id)  # the process that drove it may be dead
         try:
             write_summary(self._store, self._folders, job_id)
         except OSError:  # a full disk: the job is cancelled all the same
@@ -244,19 +245,20 @@ class Service(JobQueries):
     # -- what is kept ------------------------------------------------------------------------------------
 
     def delete(self, job_id: str, *, owner: str = LOCAL_OWNER) -> None:
-        """Delete a job: its result, its title, and those of its files that no other job uses. They are gone
-        from this machine at once, and from the bucket as soon as it can be reached. A live job is cancelled
-        first. The receipt stays, with hashes only.
+        """Delete a job: its result, its title, and its files that no other job uses.
+
+        They are deleted from this machine at once, and from the bucket as soon as it can be reached. A live
+        job is cancelled first. The receipt stays, without names and pictures.
 
         Raises: JobNotFound.
         """
         self._eraser.delete(self._ended(job_id, owner), "deleted")
 
     def revoke_consent(self, job_id: str, *, owner: str = LOCAL_OWNER) -> list[str]:
-        """Take the consent to a job back: the job is deleted as by `delete`, and its receipt says why.
+        """Revoke the consent to a job. The job is deleted as by `delete`, and its receipt says why.
 
-        Returns the ids of other jobs that use some of the same files, which stay for them: each has a
-        consent of its own, which can be revoked, too.
+        Returns the ids of other jobs that use some of the same files. Those files stay. Each of these jobs
+        has its own consent, which can be revoked, too.
 
         Raises: JobNotFound.
         """
@@ -266,13 +268,16 @@ class Service(JobQueries):
         return others
 
     def health(self) -> dict[str, object]:
-        """The state of this process and of the whole queue, as JSON types. Raises: StoreUnavailable."""
+        """Return the state of this process and of the whole queue, as JSON types.
+
+        Raises: StoreUnavailable.
+        """
         return self._parts.health()
 
     # -- inside ------------------------------------------------------------------------------------------
 
     def _ended(self, job_id: str, owner: str) -> Job:
-        """The job, cancelled if it was live."""
+        """Cancel the job if it is live, and return it."""
         job = self._store.get(job_id, owner)
         if job.status.live:
             with suppress(JobAlreadyFinished):  # it ended by itself meanwhile

@@ -20,18 +20,22 @@ _T = TypeVar("_T")
 
 
 def _sized(own: _T, shared: _T) -> Callable[[], _T]:
-    """A default for one's own machine, and one for a Space, where strangers share two cores and 16 GB."""
+    """Return a default: `own` on the user's machine, `shared` on a Space.
+
+    On a Space, strangers share two cores and 16 GB.
+    """
     return lambda: shared if _on_a_space() else own
 
 
 _PASTED_ALONG = " \t\r\n\u00a0\u200b\ufeff\"'`\u2018\u2019\u201c\u201d\u300c\u300d"
-"""Blanks that can be seen or not, and straight, curly and Chinese quotes."""
+"""Visible and invisible blanks, and straight, curly and Chinese quotes."""
 
 
 class Settings(BaseSettings):
-    """All that can be configured. `Settings(name=value)` overrides the environment, for tests and notebooks.
+    """Everything that can be configured. `Settings(name=value)` overrides the environment, for tests and
+    notebooks.
 
-    Sizes in MB are 10**6 bytes. A limit of the machine (memory, time) applies to each engine process.
+    Sizes in MB are 10**6 bytes. The limits of memory and time apply to each engine process.
     """
 
     model_config = SettingsConfigDict(
@@ -43,26 +47,28 @@ class Settings(BaseSettings):
     allow_network_disk: bool = False
     """Open the store on a file system where its locks and writes are not safe; see `disks.py`."""
     snapshot_dir: Path | None = None
-    """A folder that outlives this machine's disk, such as a mounted bucket; see `snapshots.py`."""
+    """A folder for snapshots that stays when this machine's disk is lost, such as a mounted bucket; see
+    `snapshots.py`."""
     mcp: bool = False
-    """Offer the tools of `ui/tools.py` over MCP too; needs `gradio[mcp]`."""
+    """Offer the tools of `ui/tools.py` over MCP, too. This needs `gradio[mcp]`."""
     models_dir: Path | None = None
-    """The user's weights for the neural engine, `*.onnx`; `models` in the data folder when not given."""
+    """The folder with the user's weights for the neural engine, `*.onnx`. The default is `models` in the data
+    folder."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     multi_user: bool = Field(default_factory=_on_a_space)
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     api_consent: Literal["field", "header", "assume"] = "field"
-    """How a client of the API states consent: by a field; also by the header `X-FaceSwap-Consent: true`; or
-    not at all (`assume`): then whoever sets this is responsible for the consent."""
+    """How a client of the API states consent. `field`: by a field. `header`: by a field or by the header
+    `X-FaceSwap-Consent: true`. `assume`: not at all. Then the administrator answers for the consent."""
 
     content_gate: str = ""
-    """What judges files before a job is accepted: `nudenet`, a `module:function`, or nothing; see
-    `engine/gate`."""
+    """The content gate, which checks files before a job is accepted: `nudenet`, a `module:function`, or empty
+    for none; see `engine/gate`."""
 
     retention_days: float | None = Field(default_factory=_sized(None, 7.0), gt=0)
-    """How long a task is kept with its media after its end; None (in the environment: `never`): for ever."""
+    """How long a job is kept with its media after its end. None (`never` in the environment): for ever."""
 
     max_active: int = Field(default_factory=_sized(5, 2), ge=1)
     max_queue: int = Field(default_factory=_sized(100, 20), ge=1)
@@ -72,7 +78,7 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(default_factory=_sized(500, 100), ge=1)
     max_duration_s: float = Field(default_factory=_sized(600.0, 60.0), gt=0)
     max_megapixels: float = Field(default=50, gt=0)
-    """Pictures only; a video frame is limited by `max_video_megapixels`."""
+    """Limits pictures only. `max_video_megapixels` limits the frames of videos."""
     max_video_megapixels: float = Field(default=9, gt=0)
     engine_memory_mb: int = Field(default=4096, ge=512)
     engine_timeout_s: float = Field(default_factory=_sized(3600.0, 900.0), gt=0)
@@ -84,19 +90,19 @@ class Settings(BaseSettings):
     label_place: Literal["top-left", "top-right", "bottom-left", "bottom-right"] = "bottom-right"
     label_style: Literal["plate", "outline"] = "plate"
     label_opening_s: float = Field(default=3, ge=2)
-    """How long a video opens with all words of the visible label; after that a short mark stays."""
+    """How long a video shows all words of the visible label at its start. After that a short mark stays."""
     allow_unlabelled: bool = Field(default_factory=lambda read: not read["multi_user"])
-    """Whether a task may ask for a result without the visible label. Each one is logged."""
+    """Whether a job may ask for a result without the visible label. Each such job is logged."""
     signing_key: SecretStr = SecretStr("")
     signing_cert: str = ""
-    """PEM: a P-256 key and its certificates, leaf first; without them a pair is made in the data folder."""
+    """PEM: a P-256 key and its certificates, leaf first. If not set, a pair is made in the data folder."""
 
     runpod_api_key: SecretStr = Field(
         default=SecretStr(""), validation_alias=AliasChoices("RUNPOD_API_KEY", "RUNPOD_TOKEN")
     )
     runpod_endpoint_id: str = Field(default="", validation_alias="RUNPOD_ENDPOINT_ID")
     runpod_wait_s: float = Field(default=900, gt=0)
-    """How long a task may wait in the cloud for a free worker before it is given up there."""
+    """How long a job may wait in the cloud for a free worker before it is given up there."""
     runpod_base_url: str = Field(default="https://api.runpod.ai/v2", validation_alias="RUNPOD_BASE_URL")
     s3_endpoint: str = ""
     s3_bucket: str = ""
@@ -137,7 +143,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _as_meant(cls, value: object) -> object:
-        """Without what comes along when a key is copied from a page: blanks, line ends and quotes."""
+        """Remove the blanks, line ends and quotes that are often copied from a page along with a key."""
         return value.strip(_PASTED_ALONG) if isinstance(value, str) else value
 
     @field_validator("snapshot_dir")
@@ -164,7 +170,7 @@ class Settings(BaseSettings):
 
     @property
     def backend_name(self) -> Literal["local", "runpod"]:
-        """Where new jobs run: what was asked for, or RunPod when it is configured."""
+        """Where new jobs run: the setting `backend`. `auto` is RunPod if that is configured, else `local`."""
         if self.backend == "auto":
             return "runpod" if self.runpod_configured else "local"
         return self.backend

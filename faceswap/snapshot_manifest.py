@@ -1,8 +1,8 @@
-"""Whose a snapshot folder is, how new its content is, and which files in it are ours to delete.
+"""Records which installation owns a snapshot folder, how new the snapshot is, and which files belong to it.
 
-The folder holds a manifest, and the data folder a note of the same form. Both name the installation that the
-snapshot belongs to, and count its snapshots. So a folder with somebody else's files, or with the snapshot of
-another installation, is recognised before anything in it is written or deleted.
+The snapshot folder has a manifest, and the data folder has a note of the same form. Both name the
+installation that owns the snapshot, and count its snapshots. So the app recognises a folder that has other
+files, or another installation's snapshot, before it writes or deletes anything there.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from faceswap.errors import SnapshotUnavailable
 MANIFEST = "snapshot.json"
 NOTE = ".snapshot.json"
 _IGNORED = ("lost+found",)
-"""What a freshly made file system contains."""
+"""A new file system contains this folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`files` are names relative to the snapshot folder; the note in the data folder has none."""
+    """`files` are names relative to the snapshot folder. The note in the data folder lists none."""
 
     installation: str
     generation: int = 0
@@ -38,7 +38,10 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:
-        """None when there is no such file. Raises: SnapshotUnavailable: it is damaged; OSError."""
+        """Read a manifest or note. None when there is no such file.
+
+        Raises: SnapshotUnavailable: the file is damaged; OSError.
+        """
         try:
             said: Any = json.loads(path.read_text(encoding="utf-8"))
             files = cast("list[str]", said.get("files") or [])
@@ -49,7 +52,7 @@ class Manifest:
             raise SnapshotUnavailable(reason=f"its {path.name.lstrip('.')} is damaged") from error
 
     def write(self, path: Path) -> None:
-        """Whole or not at all."""
+        """Replace the file in one step, so that it is never half written."""
         draft = path.with_name(f".{path.name.lstrip('.')}.part")
         content = {
             "about": "A snapshot by faceswap. It belongs to one installation; do not share it between two.",
@@ -68,13 +71,13 @@ class Manifest:
 
 
 def require_ours(root: Path, target: Path, *, restoring: bool) -> Manifest | None:
-    """The manifest of a snapshot folder that this installation may use; None for one that is still empty.
+    """Check that this installation may use the snapshot folder. Returns its manifest, or None if it has none.
 
-    `root` is the data folder; `restoring` says that it has no store, so that the snapshot is brought back.
+    `root` is the data folder. `restoring` is True when it has no store, so that the snapshot is restored.
 
     Raises:
-        SnapshotUnavailable: the folder holds other files or another installation's snapshot, or a snapshot
-            that is newer than the data here, or one that is older than what this machine has taken.
+        SnapshotUnavailable: the folder has other files or another installation's snapshot. Or its snapshot is
+            newer than the data here, or older than the last one that this machine took.
     """
     manifest, note = Manifest.read(target / MANIFEST), Manifest.read(root / NOTE)
     if manifest is None:

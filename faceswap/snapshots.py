@@ -1,17 +1,17 @@
-"""Copies of the store and its media in a folder that outlives this machine's disk, such as a mounted bucket.
+"""Copies the store and its media to a folder that stays when this machine's disk is lost.
 
-A Space's own disk is gone with its container, and what a bucket is mounted with is no place for a live
-database (see `disks.py`). So the store lives on the local disk; after each submission, end, cancel and
-deletion, and every `PERIOD_S` while anything changes, it is backed up to a local file that then replaces the
-copy in the snapshot folder. Media are copied once and removed with their originals. When this machine has no
-store, the copy is brought back before the store is opened.
+A Space loses its own disk with its container. A mounted bucket would keep the data, but a live database is
+not safe there (see `disks.py`). So the store is on the local disk. After each submission, end, cancel and
+deletion, and every `PERIOD_S` while anything changes, the store is backed up to a local file. That file then
+replaces the copy in the snapshot folder. Media are copied once, and removed when their originals are. When
+this machine has no store, the copy is restored before the store is opened.
 
-A snapshot folder belongs to one installation (see `snapshot_manifest.py`), and nothing in it is deleted that
-its own manifest does not list.
+A snapshot folder belongs to one installation (see `snapshot_manifest.py`). The app deletes only those files
+in it that its manifest lists.
 
-The order makes any crash harmless. A file is listed before it is copied, and copied before the store's copy
-names it. What was deleted here is deleted there before the store is copied. So a copy may lack a file, but
-never keeps one that nobody owns.
+The order of the steps makes a crash at any point harmless. A file is listed before it is copied, and copied
+before the store's copy names it. A file that was deleted here is deleted there before the store is copied.
+So a snapshot may lack a file, but it never keeps a file that no job or upload owns.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _Stamp = tuple[int, int]
 
 
 class Snapshots:
-    """Keeps `target` a copy of `folders`. Safe to use from any thread; processes on one machine take turns.
+    """Keeps a copy of `folders` in `target`. Safe to use from any thread; processes on a machine take turns.
 
     Raises: SnapshotUnavailable: the folder cannot be used.
     """
@@ -58,9 +58,9 @@ class Snapshots:
         self._target = target
         self._copied: dict[str, _Stamp] = {}
         self._looked = False
-        """Whether what lay in the folder before this process is known."""
+        """Whether this process has looked for the files that an earlier process copied."""
         self._taken: object = None
-        """The store's version, as the loop's thread sees it, in the last snapshot."""
+        """The store's version in the last snapshot, as the loop's thread sees it."""
         self.loop = Loop("snapshots", self._step, PERIOD_S, store.close, last=True)
         self.state: State = "ok"
 
@@ -68,7 +68,7 @@ class Snapshots:
         self.loop.start()
 
     def wake(self) -> None:
-        """Something changed that is worth a snapshot now; returns at once."""
+        """Take a snapshot soon, because something important changed. Returns at once."""
         self.loop.wake()
 
     def close(self) -> None:
@@ -76,9 +76,10 @@ class Snapshots:
         self.loop.close()
 
     def take(self, without: Iterable[Path] = ()) -> bool:
-        """Take a snapshot now. `without`: folders below the data folder that were deleted just now.
+        """Take a snapshot now. `without` are folders in the data folder that were just deleted.
 
-        Returns whether it worked; if not, it is logged, shown by `state`, and tried again within `PERIOD_S`.
+        Returns whether it worked. A failure is logged and shown by `state`, and the loop tries again within
+        `PERIOD_S`.
         """
         try:
             with _turn(self._folders.root):
@@ -107,7 +108,7 @@ class Snapshots:
         try:
             self._store.backup(draft)
             present = dict(_files(root))
-            if there is None or present.keys() - known:  # first the list, so that no copy is ever unlisted
+            if there is None or present.keys() - known:  # the list comes first: every copy is listed
                 note.write(root / NOTE)
                 note.with_files(known | present.keys()).write(target / MANIFEST)
             self._look(known, present)
@@ -118,7 +119,7 @@ class Snapshots:
                     self._copied.pop(name, None)
             for name, stamp in present.items():
                 if self._copied.get(name) != stamp:
-                    with suppress(FileNotFoundError):  # deleted meanwhile: the next snapshot notices
+                    with suppress(FileNotFoundError):  # deleted meanwhile: the next snapshot removes it
                         _copy(root / name, target / name)
                         self._copied[name] = stamp
             _copy(draft, target / _STORE)
@@ -128,7 +129,7 @@ class Snapshots:
             draft.unlink(missing_ok=True)
 
     def _look(self, known: Collection[str], present: Mapping[str, _Stamp]) -> None:
-        """Find out once what a process before this one has copied, and remove the drafts of its crash."""
+        """Find out, once, which files an earlier process copied. Remove the drafts that its crash left."""
         if self._looked:
             return
         for name in known:
@@ -142,7 +143,7 @@ class Snapshots:
 
 
 def prepare(target: Path) -> None:
-    """Make the snapshot folder, but not the one it lies in: a mount that is missing must not go unnoticed.
+    """Make the snapshot folder, but not its parent: if a mount is missing, this must fail.
 
     Raises: SnapshotUnavailable.
     """
@@ -155,14 +156,14 @@ def prepare(target: Path) -> None:
 
 
 def restore(folders: Folders, target: Path) -> bool:
-    """Bring the copy back when this machine has no store. The store appears last, and whole.
+    """Restore the snapshot if this machine has no store. Returns whether it was restored.
 
-    Call it before anything is opened in the data folder. Returns whether it did.
+    Call this before anything in the data folder is opened. The store is put there last, in one step.
 
     Raises:
-        SnapshotUnavailable: the folder is not ours (see `require_ours`), or the copy is damaged or cannot be
-            read; nothing was changed in it.
-        DiskFull: there is no room for it here.
+        SnapshotUnavailable: this installation may not use the folder (see `require_ours`), or the copy is
+            damaged or cannot be read. Nothing in the folder was changed.
+        DiskFull: there is no room for the copy on this machine.
     """
     try:
         restoring = not folders.store.exists()
@@ -188,7 +189,7 @@ def _bring_back(folders: Folders, target: Path) -> None:
         _copy(target / _STORE, draft)
         if not is_whole(draft):
             raise SnapshotUnavailable(reason="the copy of the store in it is damaged")
-        # Read after the store: what the store names was listed before it was copied.
+        # Read after the store, so that the list has every file that the store names.
         manifest = Manifest.read(target / MANIFEST)
         names = manifest.files if manifest else {name for name, _ in _files(target)}
         for name in sorted(names):
@@ -204,7 +205,7 @@ def _bring_back(folders: Folders, target: Path) -> None:
 
 
 def remove_unowned(store: JobStore, folders: Folders) -> None:
-    """After a restore: media that the restored store does not name, left by a snapshot that was cut off."""
+    """Delete, after a restore, the media that the store does not name. An unfinished snapshot leaves them."""
     for folder in folders.root.glob("jobs/*"):
         try:
             store.get(folder.name)
@@ -217,15 +218,16 @@ def remove_unowned(store: JobStore, folders: Folders) -> None:
 
 @contextmanager
 def _turn(root: Path) -> Generator[None]:
-    """One process and thread at a time, or an older copy might replace a newer one."""
+    """Let one process and thread work at a time. Otherwise an older copy might replace a newer one."""
     with FileLock(root / _LOCK):
         yield
 
 
 def _files(root: Path) -> Iterator[tuple[str, _Stamp]]:
-    """What is worth keeping below a data folder or its copy, by relative name: media, summaries and keys.
+    """Yield the relative name and stamp of each file to keep: media, summaries and keys.
 
-    Not the store, which is backed up; not models and examples, which can be had again; not what is under way.
+    `root` is a data folder or its copy. The store is left out, because it is backed up. Models and examples
+    are left out, because they can be downloaded again. Files of unfinished work are left out, too.
     """
     for folder, folders, names in os.walk(root):
         top = Path(folder) == root
@@ -244,13 +246,16 @@ def _files(root: Path) -> Iterator[tuple[str, _Stamp]]:
 
 
 def _copy(source: Path, destination: Path) -> None:
-    """Whole or not at all, for its user only, with the time of its last change where that is kept."""
+    """Copy a file in one step, so that it is never half written. Only its user may read the copy.
+
+    The copy keeps the time of the last change, where the file system allows that.
+    """
     destination.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = _draft_of(destination)
     try:
         shutil.copyfile(source, draft)
         with suppress(OSError):
-            draft.chmod(0o600)  # a mounted bucket forgets modes, and some of these are keys
+            draft.chmod(0o600)  # set again here: a mounted bucket keeps no modes, and some files are keys
             found = source.stat()
             os.utime(draft, ns=(found.st_atime_ns, found.st_mtime_ns))
         draft.replace(destination)
@@ -272,7 +277,7 @@ def _remove(root: Path, name: str) -> None:
 
 
 def _what(error: Exception) -> str:
-    """Without paths."""
+    """Return the reason of an error, without paths."""
     if isinstance(error, FaceSwapError):
         return error.code
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__

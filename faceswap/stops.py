@@ -1,4 +1,4 @@
-"""Delivers the stops of remote runs: asks each run's backend again and again, until the end is confirmed."""
+"""Stops remote runs. It asks the backend again and again until the backend confirms the end of the run."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 BACKOFF_S = (1.0, 60.0)
 AT_ONCE = 8
 GIVE_UP_AFTER_S = 3600.0
-"""How long a stop may stay unconfirmed after its run must have ended by itself. Any process that can ask
-RunPod, also one that gets its key back, has an answer before that."""
+"""A stop that is still not confirmed is given up this long after its run must have ended by itself. A process
+that has RunPod's key, or gets it back, has its answer before that."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class _Try:
 
 
 class StopDelivery:
-    """`step` begins the tries that are due, each in a thread that `spawn` starts."""
+    """Tries to stop runs. `step` begins the tries that are due, each in a thread that `spawn` starts."""
 
     def __init__(
         self,
@@ -77,11 +77,11 @@ class StopDelivery:
                 log.debug("job %s: remote stop confirmed", job.id)
             elif must_be_over(job, self._settings):
                 log.warning("job %s: nobody could confirm that its run was stopped", job.id)
-                sent = job.submitted_at is not None  # nothing can have run of a job that was never sent
+                sent = job.submitted_at is not None  # a job that was never sent has no run
                 self._store.stopped(job.id, RemoteStop.GIVEN_UP if sent else RemoteStop.CONFIRMED)
         except FaceSwapError as error:
             log.info("job %s: the remote stop failed (%s) and is tried again", job.id, error.code)
-        except Exception:  # whatever it was, a GPU may be running: it must be tried again
+        except Exception:  # try again after any error: a GPU may be running
             log.exception("job %s: the remote stop failed and is tried again", job.id)
         finally:
             due.next_s = self._monotonic() + due.delay_s
@@ -90,7 +90,7 @@ class StopDelivery:
 
 
 def must_be_over(job: Job, settings: Settings) -> bool:
-    """Whether the limits that the job's run was sent with have passed, and an hour more."""
+    """Whether the time limit of the job's remote run passed more than `GIVE_UP_AFTER_S` ago."""
     since = job.submitted_at or job.updated_at
     longest_s = terms_of(job, settings).remote_limit_s
     return time.time() - since.timestamp() > longest_s + GIVE_UP_AFTER_S

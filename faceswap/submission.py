@@ -1,4 +1,4 @@
-"""How jobs get into the queue: a checked order or a simulation becomes a pending job."""
+"""Puts jobs into the queue. A checked order or a simulation becomes a pending job."""
 
 from __future__ import annotations
 
@@ -64,13 +64,16 @@ class Submission:
         return self._queue(job, Consent(order.owner, hashes, target.sha256, job.created_at))
 
     def simulate(self, plan: Simulation, owner: str, title: str) -> Job:
-        """Queue a simulated job. Raises: BackendUnavailable: not on this server; TooManyJobs."""
+        """Queue a simulated job.
+
+        Raises: BackendUnavailable: this server does not simulate; TooManyJobs.
+        """
         if "simulated" not in self._backends:
             raise BackendUnavailable()
         return self._queue(self._new_job(owner, title).evolve(options=plan), None)
 
     def _new_job(self, owner: str, title: str) -> Job:
-        """A simulated job without files."""
+        """Make a simulated job without files. `submit` fills in the rest of a real job."""
         now = self._now()
         return Job(
             id=secrets.token_urlsafe(16),

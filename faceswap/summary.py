@@ -1,4 +1,4 @@
-"""`job.json`: the summary of a finished job that lies beside its result, for people."""
+"""Writes `job.json`: the summary of a finished job, for people to read. It is beside the job's result."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from faceswap.store import JobStore
 
 
 def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
-    """Write `job.json` of a finished job; a live job gets none.
+    """Write `job.json` of a finished job. A live job gets none.
 
     Raises:
-        JobNotFound: the job was deleted meanwhile; its folder is removed.
+        JobNotFound: the job was deleted. If that happened during the writing, its folder is removed.
     """
     job = store.get(job_id)
     if not store.has_job(job_id):
@@ -35,6 +35,6 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
     )
     draft.chmod(0o444)
     draft.replace(path)
-    if not store.has_job(job_id):  # deleted while the file was written: whoever deleted it may have missed it
+    if not store.has_job(job_id):  # deleted while this file was written: the deletion may have missed it
         shutil.rmtree(path.parent, ignore_errors=True)
         raise JobNotFound()

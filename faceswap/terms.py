@@ -1,7 +1,7 @@
-"""What a job was promised when it was submitted: its marks, its limits, and how long its run may take.
+"""The terms of a job: its marks, its limits, and how long its run may take.
 
-The terms are stored with the job. From then on they hold for it, whatever the settings say later or in
-another process.
+They are taken from the settings when the job is submitted, and are stored with it. They apply to the job even
+if the settings change later or differ in another process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Terms:
 
     @classmethod
     def of(cls, settings: Settings) -> Terms:
-        """The terms for a job that is submitted now."""
+        """Return the terms for a job that is submitted now."""
         return cls(**{each.name: getattr(settings, each.name) for each in fields(cls)})
 
     @property

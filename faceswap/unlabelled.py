@@ -1,6 +1,6 @@
-"""The log of tasks that asked for no visible label. It outlives the tasks.
+"""Keeps the log of jobs that asked for no visible label. The log stays when the jobs are deleted.
 
-Such a choice must be kept for half a year at least. Source: GB 45438-2025.
+Such a choice must be recorded for at least half a year. Source: GB 45438-2025.
 """
 
 from __future__ import annotations
@@ -20,5 +20,5 @@ def note_unlabelled(folders: Folders, job: Job) -> None:
     log.warning("job %s: asked for no visible label", job.id)
     line = json.dumps({"at": isoformat(job.created_at), "job": job.id, "owner": job.owner})
     descriptor = os.open(folders.unlabelled, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with open(descriptor, "a", encoding="utf-8") as file:  # noqa: PTH123 - with a mode of its own
+    with open(descriptor, "a", encoding="utf-8") as file:  # noqa: PTH123 - its mode is set above
         file.write(line + "\n")

@@ -1,4 +1,4 @@
-"""The parts of a service, and how they are put together, started and closed."""
+"""Makes, connects, starts and closes the parts of a service."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from faceswap.submission import Submission
 from faceswap.uploads import Intake
 
 REMOTE_AT_ONCE = 20
-"""Jobs that this process submits and watches at once on a remote backend, which has a queue of its own."""
+"""How many jobs this process submits and watches at once on a remote backend, which has its own queue."""
 SIMULATIONS_AT_ONCE = 2
 
 
 def open_store(
     settings: Settings, folders: Folders, clock: Callable[[], float]
 ) -> tuple[JobStore, Snapshots | None]:
-    """Open the store; when this machine has none, restore it from its snapshot first.
+    """Open the store. If this machine has none, restore it from its snapshot first.
 
-    Raises: StoreUnavailable: also `NetworkDisk` and `SnapshotUnavailable`.
+    Raises: StoreUnavailable, and its subclasses `NetworkDisk` and `SnapshotUnavailable`; DiskFull.
     """
     file_system = None if settings.allow_network_disk else network_file_system(folders.root)
     if file_system is not None:
@@ -57,7 +57,7 @@ def open_store(
 
 
 def configured_backends(settings: Settings, folders: Folders) -> dict[str, Backend]:
-    """The backends that the settings allow, by name."""
+    """Make the backends that the settings allow. Returns them by name."""
     backends: dict[str, Backend] = {"local": LocalBackend(settings, folders)}
     if not settings.multi_user:
         backends["simulated"] = SimulatedBackend()
@@ -67,7 +67,7 @@ def configured_backends(settings: Settings, folders: Folders) -> dict[str, Backe
 
 
 def slots(settings: Settings, backends: Iterable[str]) -> Mapping[str, int]:
-    """How many jobs this process runs at once on each backend."""
+    """Return how many jobs this process runs at once on each backend."""
     return dict.fromkeys(backends, REMOTE_AT_ONCE) | {
         "local": settings.local_workers,
         "simulated": SIMULATIONS_AT_ONCE,
@@ -75,11 +75,11 @@ def slots(settings: Settings, backends: Iterable[str]) -> Mapping[str, int]:
 
 
 class Parts:
-    """What a service is made of. `start` begins the background work, `close` ends it.
+    """The parts of a service. `start` begins the background work, and `close` ends it.
 
     Raises:
         StoreUnavailable: the data folder or the snapshot folder cannot be used.
-        GateUnavailable: the content gate that is set is not installed.
+        GateUnavailable: the content gate that the settings name is not installed.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Parts:
         return [*self.dispatcher.loops, self.eraser.loop, *snapshots, self.housekeeping.loop]
 
     def start(self) -> None:
-        """Raises: SigningKeyUnusable; nothing was started."""
+        """Start the background threads. Raises: SigningKeyUnusable: nothing was started."""
         self.provenance.require_key()
         self.dispatcher.start()
         self.eraser.start()
@@ -132,7 +132,7 @@ class Parts:
         self.housekeeping.start()
 
     def close(self) -> None:
-        """Local runs go back to the queue. The last snapshot is taken when nothing changes any more."""
+        """Stop everything. Local runs go back to the queue. The last snapshot comes after all changes."""
         self.housekeeping.close()
         self.dispatcher.close()
         self.eraser.close()
@@ -143,12 +143,15 @@ class Parts:
         self.store.close()
 
     def wake(self, job_id: str | None = None) -> None:
-        """A job was queued, or the one named was cancelled."""
+        """Look for work now. Call it when a job was queued, or with the id of a job that was cancelled."""
         self.dispatcher.wake(job_id)
         self._wake_snapshots()
 
     def health(self) -> dict[str, object]:
-        """The state of this process and of the whole queue, as JSON types. Raises: StoreUnavailable."""
+        """Return the state of this process and of the whole queue, as JSON types.
+
+        Raises: StoreUnavailable.
+        """
         live = self.store.active()
         waiting = sum(job.status is Status.PENDING for job in live)
         return {
@@ -167,12 +170,12 @@ class Parts:
         }
 
     def _wake_snapshots(self) -> None:
-        """Something happened that a restart must not lose."""
+        """Take a snapshot soon, because a restart must not lose what just happened."""
         if self.snapshots:
             self.snapshots.wake()
 
     def _delete_from_snapshot(self, folders: Sequence[Path]) -> bool:
-        """Delete what was deleted here from the snapshot, too, or a restore might bring it back."""
+        """Delete the deleted folders from the snapshot, too. Otherwise a restore would bring them back."""
         return self.snapshots is None or self.snapshots.take(without=folders)
 
     def _now(self) -> datetime:

@@ -1,6 +1,6 @@
-"""The HTTP API: thin routes over the service, each answer in the same envelope.
+"""The HTTP API: thin routes that call the service. Every answer has the same envelope.
 
-`router` is all there is to import. Errors become codes in `answers`, shapes are in `schemas`.
+Import only `router` from here. `answers` turns errors into HTTP codes, and `schemas` defines the shapes.
 """
 
 import base64
@@ -60,14 +60,15 @@ CONSENT_HEADER = "X-FaceSwap-Consent"
 
 
 def router(service: Service, owners: Owners) -> APIRouter:
-    """All /api routes."""
+    """Make a router with all /api routes."""
     api = APIRouter(prefix="/api", route_class=EnvelopeRoute, generate_unique_id_function=_name)
     signed_in, linked_in = dependencies(owners)
     closed: dict[int | str, dict[str, Any]] = failures(401) if owners.multi_user else {}
 
     answers = TaskAnswers(service, owners)
     engine_slots = CapacityLimiter(inspections_at_once(service.settings))
-    """Who waits for the engine waits here, not in the threads that answer everything else."""
+    """Requests that wait for the engine use these slots, so that they do not block the threads for the other
+    routes."""
 
     @api.post("/session", response_model=Success[SessionView], summary="A token for a new owner")
     async def session() -> Response:
@@ -138,7 +139,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
             options=body.swap_options(),
             owner=owner,
         )
-        # A content gate takes seconds for each file: no other route may wait behind it.
+        # A content gate takes seconds for each file, so it must not block the threads for the other routes.
         limiter = engine_slots if service.settings.content_gate else None
         job = await to_thread.run_sync(submit, limiter=limiter)
         return success({"jobId": job.id})
@@ -295,7 +296,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
 
 
 def _name(route: APIRoute) -> str:
-    """What the document calls an operation."""
+    """Return the name of an operation in the OpenAPI document."""
     return route.name
 
 
@@ -307,7 +308,7 @@ def _consent(accepted: Literal["field", "header", "assume"], body: ProcessReques
 def _files(
     service: Service, job_type: JobType, body: ProcessRequest, owner: str
 ) -> tuple[Upload | None, Upload, dict[str, Upload]]:
-    """Source, target and sources by face id, each of which must be the owner's."""
+    """Find the source, the target, and the sources by face id. All must belong to the owner."""
     if not body.target_file or not (body.source_file or job_type.several_faces):
         raise InvalidRequest(reason="source_file and target_file are needed")
 

@@ -1,6 +1,6 @@
 """Finds the owner of a request."""
 
-# No postponed annotations: FastAPI must see the types that are made inside the function.
+# No postponed annotations: FastAPI must read the types that are made inside the function.
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -15,9 +15,10 @@ Owner = Callable[..., Awaitable[str]]
 
 
 def dependencies(owners: Owners) -> tuple[Owner, Owner]:
-    """Two dependencies: the owner by token; and, for downloads of a `fileId`, also by signed link.
+    """Make two dependencies that return the owner of a request.
 
-    With one user both answer that user without a token, and the API document shows none.
+    The first finds the owner by the token. The second, for downloads of a `fileId`, also by a signed link.
+    With one user, both return that user without a token, and the API document shows no token.
     """
     if not owners.multi_user:
 

@@ -1,4 +1,4 @@
-"""Envelopes, and the one place where errors become HTTP codes."""
+"""Puts answers into envelopes. Errors become HTTP codes only here."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ STATUS: dict[type[errors.FaceSwapError], int] = {
     errors.WrongKind: 400,
     errors.TooLarge: 413,
     errors.BackendUnavailable: 503,
-    errors.NeuralUnavailable: 400,  # the mesh engine could be asked for
-    errors.EngineCrashed: 400,  # over HTTP the engine runs on the file that was sent, and died of it
-    errors.JobTimeout: 400,  # likewise
+    errors.NeuralUnavailable: 400,  # the client can ask for the mesh engine instead
+    errors.EngineCrashed: 400,  # over HTTP the file that the client sent caused the crash
+    errors.JobTimeout: 400,  # the same: the client's file took too long
     errors.JobStopped: 409,
     errors.DiskFull: 507,
     errors.StoreUnavailable: 503,
 }
-"""The code of an error class holds for its subclasses that have none of their own."""
+"""The code of an error class also applies to its subclasses that are not listed."""
 
 CODE_HEADER = "X-FaceSwap-Error"
-"""Names the error for clients that say it in their user's language."""
+"""This header has the code of the error, for clients that translate the message."""
 DETAILS_HEADER = "X-FaceSwap-Error-Details"
-"""What that sentence is filled with, as a JSON object in ASCII."""
+"""This header has the values for the placeholders of that message, as a JSON object in ASCII."""
 
 BODY_LIMIT_BYTES = 256 * 1024
-"""Of every request but an upload."""
+"""The limit for the body of every request, except an upload."""
 
 UNLIMITED_BODY = frozenset({"/api/upload"})
-"""Judges the size of its body itself."""
+"""This route checks the size of its body itself."""
 
 
 def status_of(error: errors.FaceSwapError) -> int:
@@ -82,7 +82,7 @@ def _json(content: object, status: int, headers: dict[str, str] | None) -> Respo
 
 
 class EnvelopeRoute(APIRoute):
-    """A route whose every failure leaves in the envelope, and whose body has a limit."""
+    """A route that answers every failure in the envelope, and that limits the size of the body."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -109,7 +109,11 @@ class EnvelopeRoute(APIRoute):
 
 
 def _limited(request: Request) -> Request:
-    """The error is an HTTPException, because FastAPI turns every other one from a body into a 400."""
+    """Return the request with a limit on its body.
+
+    The error is an HTTPException, because FastAPI answers any other error during the reading of a body
+    with 400.
+    """
     size = 0
 
     async def receive() -> Message:
@@ -124,7 +128,7 @@ def _limited(request: Request) -> Request:
 
 
 def _reason(error: RequestValidationError) -> str:
-    """Which field is wrong and why, without what was sent."""
+    """Return which field is wrong and why, without the value that was sent."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:])
     return f"{place}: {first['msg']}" if place else str(first["msg"])

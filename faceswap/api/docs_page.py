@@ -1,4 +1,4 @@
-"""The document for people, at /api/docs: HTML without scripts, so that nothing comes from elsewhere."""
+"""Makes the page /api/docs from the OpenAPI document. It is HTML without scripts and loads nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ td { vertical-align: top; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid
 
 
 def page(document: Schema) -> str:
-    """The whole page of an OpenAPI document."""
+    """Return the whole HTML page for an OpenAPI document."""
     info = document["info"]
     operations = "".join(
         _operation(document, method, path, operation)
@@ -63,7 +63,7 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
 
 
 def _schema(document: Schema, schema: Schema) -> str:
-    """The fields of an object, or of the objects in a list, and its example."""
+    """Return HTML with the fields of an object, or of the objects in a list, and with its example."""
     inner = _resolved(document, schema.get("items", schema))
     example = inner.get("example")
     shown = f"<pre>{escape(json.dumps(example, ensure_ascii=False, indent=2))}</pre>" if example else ""
@@ -71,7 +71,7 @@ def _schema(document: Schema, schema: Schema) -> str:
 
 
 def _fields(document: Schema, schema: Schema, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Name, type and description of each field, those of inner objects too."""
+    """Yield name, type and description of each field, and of the fields of inner objects."""
     for name, field in schema.get("properties", {}).items():
         yield prefix + name, _type(document, field), field.get("description", "")
         for option in field.get("anyOf", [field]):

@@ -1,4 +1,4 @@
-"""What /api/openapi.json says beyond the models: errors, bytes, and the multipart body."""
+"""Adds to /api/openapi.json what the models do not say: errors, file contents, and the multipart body."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ DESCRIPTION = "Consented face swap whose tasks you can see, stop and get back."
 
 
 def described(routes: Sequence[BaseRoute]) -> dict[str, Any]:
-    """The OpenAPI document of these routes. FastAPI announces a 422 that we answer as 400: it is left out."""
+    """Return the OpenAPI document of these routes.
+
+    FastAPI adds an answer 422 to each route. It is left out, because `EnvelopeRoute` answers 400 instead.
+    """
     document = get_openapi(title=TITLE, version=VERSION, description=DESCRIPTION, routes=routes)
     for methods in document["paths"].values():
         for operation in methods.values():
@@ -46,7 +49,7 @@ def failures(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 
 def links(name: str, *operations: str) -> dict[int | str, dict[str, Any]]:
-    """Which operations take the id called `name` out of a successful answer's data."""
+    """Return OpenAPI links: these operations take the id `name` from the data of a successful answer."""
     into = {operation: "fileId" if operation == "download" else name for operation in operations}
     return {
         200: {

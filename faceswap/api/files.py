@@ -1,4 +1,4 @@
-"""The bytes of results and uploads."""
+"""Sends the contents of results and uploads."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from faceswap.service import Service
 
 
 def download_path(file_id: str) -> str:
-    """What a signed link is signed for."""
+    """Return the URL path of a file. A signed link is signed for this path."""
     return f"/api/download/{file_id}"
 
 
 def stored_file(service: Service, file_id: str, owner: str) -> Response:
-    """A result or an upload, always as a download: never a page of ours, whatever it contains."""
+    """Send a result or an upload, always as a download, so that no browser shows its content as our page.
+
+    Raises: UploadNotFound, ResultNotReady.
+    """
     try:
         job = service.get(file_id, owner=owner)
     except JobNotFound:

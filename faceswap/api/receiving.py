@@ -1,4 +1,4 @@
-"""A multipart upload, counted while it streams in."""
+"""Receives a multipart upload and counts its bytes as they arrive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ENVELOPE_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """`file` is a temporary file that nobody else can open; it is gone after the `with` block."""
+    """`file` is a temporary file that nobody else can open. It is deleted after the `with` block."""
 
     file: BinaryIO
     name: str
@@ -27,11 +27,11 @@ class ReceivedFile:
 
 @asynccontextmanager
 async def received_file(request: Request, limit_mb: int) -> AsyncGenerator[ReceivedFile]:
-    """The part called `file` of a multipart body.
+    """Receive the part called `file` of a multipart body.
 
     Raises:
         TooLarge: as soon as the announced or the received size is over the limit (10**6 bytes each).
-        InvalidRequest: no such part.
+        InvalidRequest: there is no such part.
     """
     limit = limit_mb * 10**6 + _ENVELOPE_BYTES
     announced = request.headers.get("content-length", "")

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, as /api/openapi.json documents them and `/api/docs` shows them."""
+"""The shapes of requests and answers. /api/openapi.json contains them, and /api/docs shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def _encodable(text: str) -> str:
-    """JSON can carry half of a surrogate pair, which no database takes."""
+    """Refuse text with half of a surrogate pair. JSON can contain that, but the store cannot save it."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ValueError("half of a character is missing")
     return text

@@ -1,4 +1,4 @@
-"""The answers of /api/tasks, each made once per change and owner: hundreds of tabs ask each second."""
+"""Makes the answers of /api/tasks, and keeps each until a job changes: hundreds of tabs ask every second."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from faceswap.service import Service
 RECENT = 3
 _FINISHED = (Status.COMPLETED, Status.FAILED)
 _KEPT_BYTES = 16_000_000
-"""Of answers: one owner may ask for hundreds of pages of a long history."""
+"""The most bytes of answers that are kept. One owner may ask for hundreds of pages of a long history."""
 _HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
 
 
 class TaskAnswers:
-    """For the event loop's thread only, because the store's version is that of a thread.
+    """Only the event loop's thread may use this, because each thread has its own version of the store.
 
-    The queries run in that thread. SQLite has their pages in memory, and in WAL mode a reader waits for no
-    writer, so they take less time than a switch to another thread.
+    The queries run in that thread, too. SQLite has the pages in memory, and in WAL mode a reader never waits
+    for a writer. So a query takes less time than a switch to another thread.
     """
 
     def __init__(self, service: Service, owners: Owners) -> None:
@@ -35,7 +35,7 @@ class TaskAnswers:
         self._made_bytes = 0
 
     def answer(self, owner: str, scope: Scope, limit: int, offset: int, known: str | None) -> Response:
-        """200 with an ETag, or 304 when `known`, an If-None-Match, names that ETag."""
+        """Answer 200 with an ETag, or 304 when `known`, the If-None-Match header, names that ETag."""
         body, tag = self._body(owner, scope, limit, offset)
         headers = {"ETag": tag, **_HEADERS}
         if _matches(known, tag):
@@ -59,7 +59,7 @@ class TaskAnswers:
 
 
 def shown_job(job: Job, owner: str, owners: Owners) -> dict[str, Any]:
-    """The job as the API shows it, with a result link that a page can use."""
+    """Return the job as the API shows it, with a result link that a page can use."""
     shown = job.public()
     if shown["result_url"]:
         shown["result_url"] = owners.signed_url(shown["result_url"], owner)
@@ -76,7 +76,7 @@ def _tasks(service: Service, owner: str, scope: Scope, limit: int, offset: int) 
 
 
 def _matches(if_none_match: str | None, tag: str) -> bool:
-    """Weak comparison, RFC 9110 section 13.1.2."""
+    """Whether the If-None-Match header names the tag. Weak comparison, RFC 9110 section 13.1.2."""
     if not if_none_match:
         return False
     sent = {part.strip().removeprefix("W/") for part in if_none_match.split(",")}

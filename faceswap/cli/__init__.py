@@ -1,9 +1,10 @@
-"""The command line, over the same service and the same jobs as the app: `faceswap --help`, or
-`python -m faceswap --help` in a checkout that is not installed.
+"""The command line. It uses the same service and the same jobs as the app.
 
-Exit codes: 0 done; 1 failed or refused, and why is on standard error; 2 command line or setting is wrong; 130
-interrupted. `verify` answers 0 for a file that is as it was signed, and 1 for every other. With `--json` one
-object in the API's envelope is on standard output, whatever happened.
+Run `faceswap --help`, or `python -m faceswap --help` in a checkout that is not installed.
+
+Exit codes: 0 done; 1 failed or refused, with the reason on standard error; 2 the command line or a setting is
+wrong; 130 interrupted. `verify` exits with 0 for a signed file that is unchanged, and with 1 for every other
+file. With `--json`, a command prints one object in the API's envelope on standard output, for errors too.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from faceswap.settings import Settings
 __all__ = ["main"]
 
 _SETTINGS = ("data_dir", "server_port", "server_name")
-"""Settings that the command line can override, by the names of its own arguments."""
+"""Settings that the command line can override. The arguments have the same names."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the one place where errors become words and exit codes."""
+    """Run one command. Only this function turns errors into messages and exit codes."""
     given = parser().parse_args(argv)
     try:
         settings = Settings(**_overrides(given))
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return say_failure(given, str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # `… | head`: whoever read has gone; nothing more may be written at exit
+    except BrokenPipeError:  # `… | head` has closed the pipe: Python must not write to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
@@ -53,14 +54,17 @@ def _overrides(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _wrong_settings(error: ValidationError) -> str:
-    """Names and reasons, without the values: one of them may be a key."""
+    """Return the names of the wrong settings and the reasons, without the values: a value may be a key."""
     return "\n".join(
         f"Setting {each['loc'][0]}: {each['msg']}." for each in error.errors(include_input=False)
     )
 
 
 def _log_to_stderr(settings: Settings, command: str) -> None:
-    """The app logs what it does; a command only what is wrong, unless the settings ask for more."""
+    """Log to standard error. `serve` logs at the level of the settings.
+
+    Other commands log warnings only, unless the log level is set.
+    """
     asked = command == "serve" or "log_level" in settings.model_fields_set
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("faceswap").setLevel(settings.log_level if asked else "WARNING")

@@ -1,4 +1,4 @@
-"""What commands print and write: answers, refusals, progress, times, and files."""
+"""Prints answers, refusals, progress and times, and writes files, for all commands."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MINUTE_S, _HOUR_S = 60, 3600
 
 
 class Refused(Exception):
-    """The command line asks for something that cannot be done; the text is for its user."""
+    """The command line asks for something that cannot be done. The message is for its user."""
 
 
 def say(given: argparse.Namespace, data: Any, text: str) -> None:
-    """Print `data` with `--json`, else `text`."""
+    """Print `data` with `--json`, and `text` without it."""
     if given.json:
         print(json.dumps({"success": True, "data": data}, ensure_ascii=False))
     elif text:
@@ -41,12 +41,12 @@ def say_failure(given: argparse.Namespace, sentence: str, code: int = FAILED) ->
 
 
 def local_time(time: datetime) -> str:
-    """In the user's time zone, with its name."""
+    """Return the time in the user's time zone, with the name of the zone."""
     return f"{time.astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def duration(seconds: float) -> str:
-    """Such as `45 s`, `2 min 5 s`, `1 h 20 min`."""
+    """Return a duration such as `45 s`, `2 min 5 s` or `1 h 20 min`."""
     whole = round(seconds)
     if whole < _MINUTE_S:
         return f"{whole} s"
@@ -56,7 +56,7 @@ def duration(seconds: float) -> str:
 
 
 def line_of(job: Job) -> str:
-    """A task in one line."""
+    """Describe a job in one line."""
     progress = f"{job.progress:3.0f} %" if job.status.live else "     "
     why = f"  {job.error_message}" if job.error_message else ""
     made = local_time(job.created_at)
@@ -64,7 +64,7 @@ def line_of(job: Job) -> str:
 
 
 class ProgressLine:
-    """A bar on a terminal; elsewhere a line for every ten percent."""
+    """Shows progress as a bar on a terminal. Elsewhere it prints a line for every ten percent."""
 
     def __init__(self, out: TextIO, *, quiet: bool) -> None:
         self._out = out
@@ -99,7 +99,7 @@ def require_files(*paths: Path) -> None:
 
 
 def require_output(output: Path, *, overwrite: bool) -> None:
-    """Refuse, before any work, an output that could not be written after it."""
+    """Check that the output can be written, before any work is done. Raises: Refused."""
     if output.is_dir():
         raise Refused(f"{output} is a folder. Name a file in it.")
     if output.exists() and not overwrite:
@@ -117,12 +117,12 @@ def require_suffix(output: Path, *suffixes: str) -> None:
 
 
 def copied_to(output: Path, result: Path) -> None:
-    """Copy a result to `output`, whole or not at all."""
+    """Copy a result to `output` in one step, so that it is never half written. Raises: Refused."""
     _written(output, lambda part: shutil.copyfile(result, part))
 
 
 def written_to(output: Path, data: bytes) -> None:
-    """Write `output`, whole or not at all."""
+    """Write `output` in one step, so that it is never half written. Raises: Refused."""
     _written(output, lambda part: part.write_bytes(data))
 
 

@@ -1,4 +1,4 @@
-"""What can be typed: the commands with their arguments, and the function that runs each."""
+"""Defines the commands, their arguments, and the function that runs each command."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _add_consent(command: argparse.ArgumentParser) -> None:
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:
-    """How to swap."""
+    """Add the arguments that say how to swap."""
     command.add_argument(
         "--engine", choices=("auto", "mesh", "neural"), default="auto", help="auto if not given"
     )

@@ -1,4 +1,4 @@
-"""The commands that swap: `swap`, `multi`, `preview`, `retry`; and `faces`, which finds faces for `multi`."""
+"""The commands that swap: `swap`, `multi`, `preview` and `retry`. `faces` finds the faces for `multi`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def multi(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def preview(given: argparse.Namespace, settings: Settings) -> int:
-    """Write one swapped frame as JPEG; nothing is kept in the data folder but the two uploads."""
+    """Write one swapped frame as JPEG. In the data folder, only the two uploads are kept."""
     _require_consent(given)
     require_files(given.source, given.target)
     options = _options(given)
@@ -56,7 +56,7 @@ def preview(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def retry(given: argparse.Namespace, settings: Settings) -> int:
-    """Queue a finished task once more: the same files and options, and consent stated anew."""
+    """Queue a finished job again, with the same files and options. Consent must be stated again."""
     _require_consent(given)
     if given.output:
         require_output(given.output, overwrite=given.overwrite)
@@ -126,7 +126,7 @@ def _swapped(
 
 
 def _made(given: argparse.Namespace, service: Service, job: Job) -> int:
-    """Follow a task of ours and copy its result to the output. An interrupt cancels it."""
+    """Follow a job that this command queued, and copy its result to the output. An interrupt cancels it."""
     try:
         job = watched(service, job, ProgressLine(sys.stderr, quiet=given.quiet))
     except KeyboardInterrupt:
@@ -143,7 +143,7 @@ def _made(given: argparse.Namespace, service: Service, job: Job) -> int:
 
 
 def watched(service: Service, job: Job, progress: ProgressLine) -> Job:
-    """The finished job, after its progress was shown."""
+    """Show the progress of a job until it is finished, and return the finished job."""
     for change in service.watch(job.id):
         job = change
         progress.show(job)

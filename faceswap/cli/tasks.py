@@ -1,4 +1,4 @@
-"""The commands about tasks that exist: list, show, follow, cancel, fetch, delete, and their receipts."""
+"""The commands for jobs that exist: list, show, follow, cancel, fetch and delete them, and show receipts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def status(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def watch(given: argparse.Namespace, settings: Settings) -> int:
-    """Follow a task to its end. It runs here when no app takes it. An interrupt leaves it in the queue."""
+    """Follow a job to its end. If no app runs it, it runs here. An interrupt puts it back in the queue."""
     with Service(settings) as service:
         job = watched(service, service.get(given.id), ProgressLine(sys.stderr, quiet=given.quiet))
     if job.status is Status.FAILED:
@@ -89,7 +89,7 @@ def receipt(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _described(job: Job) -> str:
-    """A task in a few lines; what does not apply is left out."""
+    """Describe a job in a few lines. Facts that do not apply are left out."""
     took = job.completed_at - job.started_at if job.completed_at and job.started_at else None
     facts = {
         "task": job.id,

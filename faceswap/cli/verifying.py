@@ -1,4 +1,4 @@
-"""The command that tells who made a file, and whether it was changed since."""
+"""The command `verify`, which tells who made a file and whether it was changed since."""
 
 from __future__ import annotations
 

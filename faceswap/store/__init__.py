@@ -1,4 +1,4 @@
-"""The job store: one SQLite file that app, notebook and command line open at once."""
+"""The job store: one SQLite file. The app, notebooks and the command line may open it at the same time."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ class JobStore(JobLives, JobDeletion, UploadRows):
         super().__init__(Database(path), clock)
 
     def version(self) -> object:
-        """Equal to what it was in this thread as long as nothing in the store has changed; costs no query.
+        """Return a value that stays the same in this thread until the store changes. It reads no table.
 
-        Source: sqlite.org, PRAGMA data_version: it changes with the commits of other connections only.
+        Source: sqlite.org, PRAGMA data_version: it changes with the commits of other connections only. So
+        this connection's own changes are added.
         """
         db = self._database.connection()
         return db.execute("PRAGMA data_version").fetchone()[0], db.total_changes
 
     def compact(self) -> bool:
-        """See that what was deleted is in no file any more; False: not now, try again."""
+        """Remove deleted data from the store's files. Returns False when it must be tried again later."""
         return self._database.compact()
 
     def backup(self, path: Path) -> None:
-        """Copy the whole store, consistently, to a new local file."""
+        """Copy the whole store, in a consistent state, to a new local file."""
         self._database.backup(path)
 
     def close(self) -> None:
-        """Close this thread's connection; those of other threads close with their threads."""
+        """Close this thread's connection. Other threads' connections close when those threads end."""
         self._database.close()

@@ -1,8 +1,8 @@
-"""How every part of the store reads and writes, and the one way in which a status changes.
+"""Reads and writes the store for its parts, and changes the status of jobs.
 
 * A status changes only in `_transition`: one guarded UPDATE ... RETURNING together with its event, inside
-  BEGIN IMMEDIATE. No row back means that somebody else was first.
-* Decisions rest on the row that came back, never on `rowcount`, which CPython reports wrongly for some
+  BEGIN IMMEDIATE. If no row comes back, another caller changed the job first.
+* The code decides by the row that came back, never by `rowcount`. CPython reports `rowcount` wrongly for some
   RETURNING statements (cpython#93421).
 """
 
@@ -37,9 +37,10 @@ POSITION = """CASE WHEN status = 'pending' THEN (
 
 
 def urgent(method: Callable[Concatenate[Access, P], R]) -> Callable[Concatenate[Access, P], R]:
-    """For a method of one transaction that must work on a full disk: a cancel, a failure, a deletion.
+    """Make a method work on a full disk. It is for methods of one transaction, such as a cancel.
 
-    When there is no room for it, the reserve beside the store is deleted and the method is called again.
+    When there is no room for the transaction, the store's reserve file is deleted, and the method is called
+    again.
     """
 
     @wraps(method)
@@ -55,7 +56,7 @@ def urgent(method: Callable[Concatenate[Access, P], R]) -> Callable[Concatenate[
 
 
 class StoreAccess:
-    """Reads and writes of one store file. For the parts of `JobStore` only."""
+    """Reads and writes one store file. Only the parts of `JobStore` use it."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
@@ -63,11 +64,11 @@ class StoreAccess:
         self._clock = clock
 
     def release_reserve(self) -> bool:
-        """Give the room that the store holds in reserve back to the disk. Returns whether there was any."""
+        """Delete the reserve file, to give its room back to the disk. Returns whether there was one."""
         return self._database.release_reserve()
 
     def keep_reserve(self) -> None:
-        """Reserve room on the disk again, if it was released and there is enough."""
+        """Write the reserve file again, if it was deleted and there is enough room."""
         self._database.keep_reserve()
 
     def _transition(

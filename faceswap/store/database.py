@@ -1,4 +1,4 @@
-"""The SQLite file: its schema, one connection for each process and thread, and its transactions."""
+"""The SQLite file: its schema, its connections (one for each thread of each process), its transactions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from faceswap.errors import DiskFull, StoreUnavailable
 log = logging.getLogger(__name__)
 
 RESERVE_BYTES = 2 << 20
-"""Kept free for changes that must work on a full disk: a few hundred transactions."""
+"""The size of the reserve file. It has room for a few hundred transactions that must work on a full disk."""
 LITTLE_BYTES = 256 * 1024
 _BUSY_WAIT_S = 30
 _COMPACT_WAIT_MS = 500
 _NOT_NOW = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
-"""Primary result codes."""
+"""The primary result codes that mean: try again later."""
 
 _FIRST_SCHEMA = """
 CREATE TABLE uploads (
@@ -78,15 +78,15 @@ MIGRATIONS = (
     ALTER TABLE erasures ADD COLUMN limit_s REAL;
     """,
 )
-"""Script number N turns a store of version N into one of version N + 1. Statements end with a semicolon."""
+"""Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
 class Database:
-    """Opens, migrates and guards the file. Safe to use from any thread and process.
+    """Opens and migrates the file, and translates its errors. Safe to use from any thread and process.
 
-    Each thread of each process has its own connection. One that threads shared returned wrong rows on CPython
-    3.12.1 and 3.13.0 (cpython#118172), and a connection must not cross a fork.
+    Each thread of each process has its own connection. A connection that threads share returns wrong rows on
+    CPython 3.12.1 and 3.13.0 (cpython#118172). A forked process must not use its parent's connection.
 
     Raises:
         StoreUnavailable: the file cannot be opened, refuses WAL, or was written by a newer version.
@@ -97,10 +97,10 @@ class Database:
         self._path = path
         self._local = threading.local()
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner only
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # only its user may read it
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
-            if not self.release_reserve():  # on a full disk the log's index cannot be made
+            if not self.release_reserve():  # on a full disk SQLite cannot make the log's index
                 raise StoreUnavailable(reason=type(error).__name__) from error
             self._open_again()
         self.keep_reserve()
@@ -112,7 +112,7 @@ class Database:
             raise StoreUnavailable(reason=type(error).__name__) from error
 
     def close(self) -> None:
-        """Close this thread's connection; those of other threads close with their threads."""
+        """Close this thread's connection. Other threads' connections close when those threads end."""
         held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
         if held is not None and held[0] == os.getpid():
             held[1].close()
@@ -120,7 +120,7 @@ class Database:
 
     def connection(self) -> sqlite3.Connection:
         held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
-        if held is not None and held[0] == os.getpid():  # a connection must not cross a fork
+        if held is not None and held[0] == os.getpid():  # not the one of a parent process
             return held[1]
         db = sqlite3.connect(self._path, timeout=_BUSY_WAIT_S, isolation_level=None)
         db.row_factory = sqlite3.Row
@@ -147,7 +147,7 @@ class Database:
         if found == SCHEMA_VERSION:
             return
         with self.write() as db:
-            found = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
+            found = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have migrated it
             for script in MIGRATIONS[found:]:
                 for statement in filter(None, map(str.strip, script.split(";"))):
                     db.execute(statement)
@@ -158,7 +158,7 @@ class Database:
         return self._path.with_name(f"{self._path.name}-reserve")
 
     def release_reserve(self) -> bool:
-        """Give the reserved room back to the disk. Returns whether there was any."""
+        """Delete the reserve file, to give its room back to the disk. Returns whether there was one."""
         try:
             self._reserve.unlink()
         except OSError:
@@ -167,12 +167,12 @@ class Database:
         return True
 
     def keep_reserve(self) -> None:
-        """Reserve `RESERVE_BYTES` of the disk again, unless they are, or there is little room."""
+        """Write the reserve file of `RESERVE_BYTES`, unless it exists or the disk has little room."""
         if self._reserve.exists() or shutil.disk_usage(self._path.parent).free < 4 * RESERVE_BYTES:
             return
         draft = self._reserve.with_name(f"{self._reserve.name}.part")
         try:
-            draft.write_bytes(os.urandom(1 << 16) * (RESERVE_BYTES >> 16))  # zeros might be stored as nothing
+            draft.write_bytes(os.urandom(1 << 16) * (RESERVE_BYTES >> 16))  # zeros might take no room
             draft.replace(self._reserve)
         except OSError:
             draft.unlink(missing_ok=True)
@@ -197,7 +197,10 @@ class Database:
             raise
 
     def _says_full(self, error: sqlite3.OperationalError) -> bool:
-        """SQLite calls a full disk by that name, or says that a write failed, or a file could not grow."""
+        """Whether the error means that the disk is full.
+
+        SQLite reports a full disk as such, or as a failed write, or as a file that it cannot open.
+        """
         code = error.sqlite_errorcode & 0xFF
         if code == sqlite3.SQLITE_FULL:
             return True
@@ -205,10 +208,10 @@ class Database:
         return little and code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
     def compact(self) -> bool:
-        """Rewrite the file and empty its log; False when another process holds it or the disk is full.
+        """Rewrite the file and empty its log. Returns False when another process uses it or the disk is full.
 
-        `secure_delete` overwrites deleted rows. It misses copies in the log, and those that an earlier split
-        of a page left in the page's free space. Takes 8 ms for 2,000 jobs and 0.4 s for 100,000.
+        `secure_delete` overwrites deleted rows. But copies may remain in the log, and in the free space of
+        pages that were split earlier. Takes 8 ms for 2,000 jobs and 0.4 s for 100,000.
         """
         db = self.connection()
         db.execute(f"PRAGMA busy_timeout = {_COMPACT_WAIT_MS}").fetchone()
@@ -223,7 +226,7 @@ class Database:
             db.execute(f"PRAGMA busy_timeout = {_BUSY_WAIT_S * 1000}").fetchone()
 
     def backup(self, path: Path) -> None:
-        """Copy the whole store, consistently, to a new local file."""
+        """Copy the whole store, in a consistent state, to a new local file."""
         target = sqlite3.connect(path)
         try:
             self.connection().backup(target)
@@ -236,7 +239,7 @@ class Database:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file that nobody else uses is an undamaged store that this version can open."""
+    """Whether the file is an undamaged store that this version can open. No other program may use it."""
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
         try:

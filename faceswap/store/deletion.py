@@ -1,4 +1,4 @@
-"""The deletion of jobs, and what is kept of them: receipts, and notes of what must be erased."""
+"""Deletes jobs. Keeps their receipts, and notes of what must still be erased."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from faceswap.store.rows import (
 
 
 class JobDeletion(StoreAccess):
-    """A deleted job is one row in `receipts`, and one in `erasures` until its media are gone everywhere."""
+    """A deleted job has a row in `receipts`, and one in `erasures` until its media are deleted everywhere."""
 
     @urgent
     def delete_job(self, job: Job, receipt: str | None) -> Erasure | None:
         """Replace a finished job by its receipt and a note of what must be erased.
 
-        While its remote run must still be stopped, what is needed for that stays, without owner, title and
-        files; `stopped` removes the rest. None: it is live, or somebody else deleted it first.
+        If its remote run must still be stopped, the job's row stays, without owner, title and files.
+        `stopped` removes it. Returns None when the job is live, or another caller deleted it first.
         """
         uploads = json.dumps(sorted(job.uploads))
         with self._write() as db:
@@ -58,14 +58,17 @@ class JobDeletion(StoreAccess):
             return erasure_of(db.execute("SELECT * FROM erasures WHERE job_id = ?", (job.id,)).fetchone())
 
     def receipt(self, job_id: str, owner: str | None = None) -> str:
-        """What `delete_job` was given; somebody else's is as unknown as none. Raises: JobNotFound."""
+        """Return the receipt that `delete_job` stored.
+
+        Raises: JobNotFound: there is none, or it is another owner's.
+        """
         row = self._one("SELECT * FROM receipts WHERE job_id = ?", (job_id,))
         if row is None or (owner is not None and row["owner"] != owner):
             raise JobNotFound()
         return row["body"]
 
     def receipts(self, owner: str, *, limit: int, offset: int = 0) -> list[str]:
-        """Of one owner's deleted jobs, those deleted last first."""
+        """Return the receipts of one owner's deleted jobs. The job that was deleted last comes first."""
         rows = self._all(
             "SELECT body FROM receipts WHERE owner = ? ORDER BY forgotten_at DESC, job_id LIMIT ? OFFSET ?",
             (owner, limit, offset),
@@ -73,10 +76,10 @@ class JobDeletion(StoreAccess):
         return [row["body"] for row in rows]
 
     def erasures(self) -> list[Erasure]:
-        """The notes of what must still be erased, of all owners."""
+        """Return the notes of what must still be erased, for all owners."""
         return [erasure_of(row) for row in self._all("SELECT * FROM erasures")]
 
     @urgent
     def note_erased(self, job_id: str) -> None:
-        """Remove the note of a deleted job of which nothing is left, here or elsewhere."""
+        """Remove the note of a deleted job, because nothing of the job is left, here or elsewhere."""
         self._change("DELETE FROM erasures WHERE job_id = ?", (job_id,))

@@ -1,4 +1,4 @@
-"""The life of a job: added, claimed, driven, and ended by its run or by a cancel."""
+"""Adds jobs, lets dispatchers claim and drive them, and ends them."""
 
 from __future__ import annotations
 
@@ -37,10 +37,14 @@ from faceswap.store.rows import (
 
 
 class JobLives(JobReads):
-    """Every method that changes a status does it by `_transition`."""
+    """Every method that changes a status uses `_transition`.
+
+    A method that changes the caller's run checks that the job still has the worker and the attempt of that
+    run.
+    """
 
     def require_room(self, owner: str, *, max_active: int, max_queue: int) -> None:
-        """Raises: TooManyJobs, QueueFull: `add` would refuse a job of this owner now."""
+        """Check that `add` would accept a job of this owner now. Raises: TooManyJobs, QueueFull."""
         _require_room(self._database.connection(), owner, max_active, max_queue)
 
     def add(
@@ -52,14 +56,14 @@ class JobLives(JobReads):
         max_queue: int,
         needs: Collection[str] = (),
     ) -> Job:
-        """Insert a pending job with its consent, unless a limit is reached. Only a simulated one has none.
+        """Insert a pending job with its consent, unless a limit is reached. A simulated job needs no consent.
 
-        `needs` are ids of uploads that must still be there.
+        `needs` are ids of uploads that must still exist.
 
         Raises:
-            ConsentRequired: it needs one.
-            TooManyJobs: its owner has `max_active` live jobs.
-            QueueFull: `max_queue` jobs of all owners wait.
+            ConsentRequired: there is no consent, and the job is not simulated.
+            TooManyJobs: the owner already has `max_active` live jobs.
+            QueueFull: `max_queue` jobs of all owners are waiting.
             UploadNotFound: one of `needs` was deleted meanwhile.
         """
         if consent is None and job.backend != "simulated":
@@ -91,12 +95,12 @@ class JobLives(JobReads):
         return self.get(job.id)
 
     def claim(self, worker: str, backend: str, lease_s: float) -> Job | None:
-        """Take the oldest pending job of a backend and start its next attempt; None when none waits."""
+        """Take the oldest pending job of a backend and start its next attempt. None when no job waits."""
         query = (
             f"SELECT id FROM jobs WHERE {LIVE} AND status = 'pending' AND backend = ? "
             "ORDER BY created_at, id LIMIT 1"
         )
-        if self._one(query, (backend,)) is None:  # spares an idle dispatcher the write lock
+        if self._one(query, (backend,)) is None:  # an idle dispatcher takes no write lock
             return None
         now = self._clock()
         with self._write() as db:
@@ -114,7 +118,7 @@ class JobLives(JobReads):
             )
 
     def keep_leases(self, worker: str, lease_s: float, runs: Sequence[RunKey]) -> None:
-        """Renew the leases of the runs that a worker still drives. Its other leases run out."""
+        """Renew the leases of the runs that a worker still drives. Its other leases expire."""
         self._change(
             "UPDATE jobs SET lease_until = ? WHERE status = 'processing' AND worker = ? "
             "AND EXISTS (SELECT 1 FROM json_each(?) AS run WHERE json_extract(run.value, '$[0]') = jobs.id "
@@ -123,8 +127,11 @@ class JobLives(JobReads):
         )
 
     def report(self, job: Job, *, progress: float, stage: Stage, eta_s: float | None) -> Job | None:
-        """Write the progress of a run of ours; None when the run is not ours any more (cancelled, finished,
-        or taken over after its lease ran out)."""
+        """Write the progress of the caller's run.
+
+        Returns None when the run does not belong to the caller any more: the job was cancelled or finished,
+        or another dispatcher took the run over after its lease expired.
+        """
         rows = self._change(
             "UPDATE jobs SET progress = ?, stage = ?, eta_s = ?, updated_at = ? "
             "WHERE id = ? AND status = 'processing' AND worker = ? AND attempt = ? RETURNING *",
@@ -133,7 +140,10 @@ class JobLives(JobReads):
         return job_of(rows[0]) if rows else None
 
     def submitting(self, job: Job) -> Job | None:
-        """Note that a remote submission is about to be made; None when the run is not ours any more."""
+        """Record that the caller is about to send its run to the remote backend.
+
+        Returns None when the run does not belong to the caller any more.
+        """
         now = self._clock()
         with self._write() as db:
             rows = db.execute(
@@ -147,7 +157,7 @@ class JobLives(JobReads):
 
     @urgent
     def submitted(self, run: RunKey, runpod_id: str) -> Job:
-        """Store the remote id of a run, also when the job was cancelled meanwhile: the stop needs the id.
+        """Store the remote id of a run. This works for a cancelled job, too, because its stop needs the id.
 
         Raises: JobNotFound: the job was deleted, or its last remote run is another one.
         """
@@ -172,9 +182,10 @@ class JobLives(JobReads):
         marks: Mapping[str, Any] | None = None,
         result_file: str | None = None,
     ) -> Job | None:
-        """Complete the job of a run of ours; None when the run is not ours any more: delete its result then.
+        """Complete the job of the caller's run. `result_file` is the name of the result in the job's folder.
 
-        `result_file` is the name of the result in the job's folder.
+        Returns None when the run does not belong to the caller any more. Then the caller must delete its
+        result.
         """
         now = self._clock()
         with self._write() as db:
@@ -207,7 +218,7 @@ class JobLives(JobReads):
         *,
         stop_remote: bool = False,
     ) -> Job | None:
-        """End a run of ours with an error; None when it is not ours any more."""
+        """End the caller's run with an error. None when the run does not belong to the caller any more."""
         now = self._clock()
         with self._write() as db:
             return self._transition(
@@ -230,9 +241,10 @@ class JobLives(JobReads):
 
     @urgent
     def release(self, job: Job, reason: str, *, spent: bool) -> Job | None:
-        """Give a run of ours back to the queue; `spent` says whether the attempt counts.
+        """Give the caller's run back to the queue. `spent` says whether the attempt counts.
 
-        None when the run is not ours any more, or was submitted: it must never be submitted a second time.
+        Returns None when the run does not belong to the caller any more. Also returns None when the run was
+        submitted to a remote backend, because it must never be submitted a second time.
         """
         with self._write() as db:
             return self._transition(
@@ -249,7 +261,7 @@ class JobLives(JobReads):
 
     @urgent
     def end_lease(self, job: Job) -> None:
-        """Let another dispatcher take over a run of ours at once."""
+        """Let another dispatcher take over the caller's run at once."""
         self._change(
             "UPDATE jobs SET lease_until = 0 WHERE id = ? AND status = 'processing' AND worker = ? "
             "AND attempt = ? RETURNING id",
@@ -257,14 +269,17 @@ class JobLives(JobReads):
         )
 
     def with_lapsed_lease(self) -> list[Job]:
-        """Processing jobs whose lease has run out."""
+        """Return the processing jobs whose lease has expired."""
         return self._jobs(
             f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND lease_until < ?",
             (self._clock(),),
         )
 
     def adopt(self, job: Job, worker: str, lease_s: float) -> Job | None:
-        """Take over a run whose lease has lapsed; None when another worker did, or its owner renewed it."""
+        """Take over a run whose lease has expired.
+
+        Returns None when another worker took it over first, or its own worker renewed the lease.
+        """
         now = self._clock()
         with self._write() as db:
             rows = db.execute(
@@ -281,8 +296,8 @@ class JobLives(JobReads):
         """Mark a live job as failed. Where a remote run or its media may exist, mark its stop as pending.
 
         Raises:
-            JobNotFound: unknown, or somebody else's.
-            JobAlreadyFinished: it was completed or failed before.
+            JobNotFound: the job is unknown, or another owner's.
+            JobAlreadyFinished: the job was completed or failed before.
         """
         now = self._clock()
         with self._write() as db:
@@ -305,12 +320,15 @@ class JobLives(JobReads):
             return job
 
     def to_stop(self) -> list[Job]:
-        """Jobs whose remote run must still be stopped."""
+        """Return the jobs whose remote run must still be stopped."""
         return self._jobs("SELECT * FROM jobs WHERE remote_stop = 'pending'")
 
     @urgent
     def stopped(self, job_id: str, outcome: RemoteStop, run: RunKey | None = None) -> None:
-        """Record how a pending remote stop ended. With `run`: only if the job's last run is that one."""
+        """Record how a pending remote stop ended. With `run`, only if that is the job's latest run.
+
+        Then remove the row of the job, if the job was deleted and its row was kept for the stop.
+        """
         with self._write() as db:
             rows = db.execute(
                 "UPDATE jobs SET remote_stop = ?, updated_at = ? WHERE id = ? AND remote_stop = 'pending' "

@@ -1,4 +1,4 @@
-"""Questions about jobs, their events and their consents."""
+"""Reads jobs, their events and their consents."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from faceswap.store.rows import (
 
 
 class JobReads(StoreAccess):
-    """Nothing here writes."""
+    """No method here writes."""
 
     def get(self, job_id: str, owner: str | None = None) -> Job:
-        """One job. Raises: JobNotFound: unknown, or another owner's."""
+        """Return one job. Raises: JobNotFound: it is unknown, or another owner's."""
         row = self._one(f"SELECT *, {POSITION} FROM jobs WHERE id = ?", (job_id,))
         if row is None or (owner is not None and row["owner"] != owner):
             raise JobNotFound()
         return job_of(row)
 
     def active(self, owner: str | None = None) -> list[Job]:
-        """Live jobs, oldest first; of everyone when no owner is given."""
+        """Return the live jobs, oldest first; without `owner`, those of all owners."""
         return self._jobs(
             f"SELECT *, {POSITION} FROM jobs WHERE {LIVE} AND (?1 IS NULL OR owner = ?1) "
             "ORDER BY created_at, id",
@@ -49,7 +49,7 @@ class JobReads(StoreAccess):
         statuses: Sequence[Status] = tuple(Status),
         search: str = "",
     ) -> list[Job]:
-        """Jobs of one owner, newest first; `search` is part of a title."""
+        """Return the jobs of one owner, newest first. `search` keeps those whose title contains it."""
         marks = ", ".join("?" * len(statuses))
         return self._jobs(
             f"SELECT *, {POSITION} FROM jobs WHERE owner = ? AND status IN ({marks}) "
@@ -75,14 +75,17 @@ class JobReads(StoreAccess):
         )
 
     def finished_before(self, moment: float) -> list[Job]:
-        """Jobs of all owners that ended before that time (seconds since 1970), without deleted ones."""
+        """Return the jobs of all owners that ended before `moment` (seconds since 1970), oldest end first.
+
+        Deleted jobs are left out.
+        """
         return self._jobs(
             f"SELECT * FROM jobs WHERE NOT {LIVE} AND owner <> '' AND completed_at < ? ORDER BY completed_at",
             (moment,),
         )
 
     def sharing(self, job_id: str, uploads: Collection[str]) -> list[str]:
-        """Ids of the other jobs that use one of these uploads."""
+        """Return the ids of the other jobs that use one of these uploads."""
         rows = self._all(
             "SELECT id FROM jobs WHERE id <> ?2 AND owner <> '' "
             "AND EXISTS (SELECT 1 FROM json_each(?1) AS file WHERE file.value IN (source_file, target_file) "
@@ -93,5 +96,5 @@ class JobReads(StoreAccess):
         return [row["id"] for row in rows]
 
     def has_job(self, job_id: str) -> bool:
-        """Whether there is such a job that is not deleted."""
+        """Whether the job exists and is not deleted."""
         return self._one("SELECT 1 FROM jobs WHERE id = ? AND owner <> ''", (job_id,)) is not None

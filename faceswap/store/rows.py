@@ -1,4 +1,4 @@
-"""How jobs, uploads and events become rows and come back."""
+"""Turns jobs, uploads and events into rows, and rows into them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ MEDIA_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that passed the intake."""
+    """A file that the intake checked and stored."""
 
     id: str
     owner: str
     name: str
-    """As its owner called it: for display only, never part of a path."""
+    """The owner's name for the file. It is for display only, and never part of a path."""
     file: str
-    """The server-made name inside the upload's folder."""
+    """The name that the server gave the file in the upload's folder."""
     kind: Literal["image", "video"]
     size_bytes: int
     sha256: str
@@ -51,12 +51,13 @@ class Upload:
     fps: float | None
     has_audio: bool
     faces: int | None
-    """Those of a picture, or the people of a video once somebody has looked for them; None before."""
+    """How many faces a picture shows, or how many people a video shows. For a video it is None until somebody
+    asks for its people."""
     created_at: datetime
 
     @property
     def media_type(self) -> str:
-        """The media type (RFC 6838) of the file as it is kept."""
+        """The media type (RFC 6838) of the stored file."""
         return MEDIA_TYPES.get(self.file.rpartition(".")[2], "application/octet-stream")
 
 
@@ -69,17 +70,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What must still be erased of a deleted job, on this machine and where it ran."""
+    """A note of what must still be erased of a deleted job, on this machine and where it ran."""
 
     job_id: str
     backend: str
     runpod_id: str | None
     submitted_at: datetime | None
-    """None when nothing of the job was sent anywhere."""
+    """When the job was sent to a remote backend. None when it was not sent."""
     uploads: tuple[str, ...]
-    """Ids of its sources and its target; those that another job uses stay."""
+    """Ids of its sources and its target. Uploads that another job uses are not erased."""
     limit_s: float | None = None
-    """How long its remote run may take, from `submitted_at`; None when that is not known."""
+    """How long its remote run may take, from `submitted_at`. None when that is not known."""
 
 
 def time_of(seconds: float) -> datetime:
@@ -129,7 +130,7 @@ def json_of(result: Result | None) -> str | None:
 
 
 def json_of_details(details: Mapping[str, object]) -> str | None:
-    """What JSON cannot hold is kept as text; None for no details."""
+    """Return the details as JSON, or None when there are none. Values that JSON cannot hold become text."""
     return json.dumps(dict(details), default=str, ensure_ascii=False) if details else None
 
 

@@ -1,4 +1,4 @@
-"""The rows of uploads."""
+"""Reads and writes the rows of uploads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AND NOT EXISTS (SELECT 1 FROM jobs, json_each(jobs.face_mappings) AS face WHERE 
 
 
 class UploadRows(StoreAccess):
-    """Uploads are added once and deleted; only the number of their faces changes."""
+    """After an upload is added, only its number of faces changes, until it is deleted."""
 
     def add_upload(self, upload: Upload) -> None:
         row = row_of_upload(upload)
@@ -27,7 +27,7 @@ class UploadRows(StoreAccess):
         self._change(f"INSERT INTO uploads ({names}) VALUES ({marks})", row)
 
     def upload(self, upload_id: str, owner: str | None = None) -> Upload:
-        """One upload. Raises: UploadNotFound: unknown, or another owner's."""
+        """Return one upload. Raises: UploadNotFound: it is unknown, or another owner's."""
         row = self._one("SELECT * FROM uploads WHERE id = ?", (upload_id,))
         if row is None or (owner is not None and row["owner"] != owner):
             raise UploadNotFound()
@@ -41,7 +41,7 @@ class UploadRows(StoreAccess):
         return self._one("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)) is not None
 
     def unused_uploads(self, older_than_s: float) -> list[Upload]:
-        """Uploads of that age which no job refers to."""
+        """Return the uploads that are older than `older_than_s` and that no job uses."""
         rows = self._all(
             f"SELECT * FROM uploads WHERE created_at < ? AND {_UNUSED}",
             (self._clock() - older_than_s,),

@@ -1,4 +1,4 @@
-"""Crafted hostile files: name, bytes, and whether the app may accept a harmless part of each."""
+"""Crafted hostile files. Each has a name, bytes, and whether the app may accept a harmless part of it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PAYLOAD = b"<?php system($_GET['x']) ?><script>alert('payload')</script>"
 @dataclass(frozen=True, slots=True)
 class Hostile:
     name: str
-    """The name it is uploaded under."""
+    """The name that the upload sends."""
     content: bytes
     accepted: bool = False
-    """True: a picture or video with something hidden in it. The app may keep it without the hidden part."""
+    """True for a picture or video that hides other data. The app may keep it without that data."""
 
 
 def hostile_files(portrait: Path, folder: Path, victims: Path, port: int) -> list[Hostile]:
-    """All files. Nothing may open a file in `victims` or connect to `port`."""
+    """Make all files. When the app reads them, nothing may open a file in `victims` or connect to `port`."""
     with Image.open(portrait) as opened:
         picture = opened.convert("RGB").resize((64, 64))
     return [
@@ -146,7 +146,7 @@ def _disguises(victims: Path, port: int, folder: Path) -> Iterator[Hostile]:
 
 
 def _with_text_stream(clip: bytes) -> bytes:
-    """An AVI whose header declares a second stream, of subtitles, which FFmpeg would open as a file."""
+    """Return the AVI with a second stream in its header: subtitles, which FFmpeg would open as a file."""
     header = b"txts" + bytes(16) + struct.pack("<III", 1, 25, 0) + bytes(24)
     entry = _riff(b"LIST", b"strl" + _riff(b"strh", header) + _riff(b"strf", bytes(40)))
     data = bytearray(clip)
@@ -159,7 +159,10 @@ def _with_text_stream(clip: bytes) -> bytes:
 
 
 def _with_reference(movie: bytes, entry: bytes) -> bytes:
-    """The file with another data reference. The boxes around it keep their old sizes; parsers accept that."""
+    """Return the file with another data reference.
+
+    The boxes around it keep their old sizes; parsers accept that.
+    """
     at = movie.index(b"dref") - 4
     size = struct.unpack_from(">I", movie, at)[0]
     return movie[:at] + _box(b"dref", struct.pack(">II", 0, 1) + entry) + movie[at + size :]
@@ -250,7 +253,7 @@ def _polyglots(picture: Image.Image) -> Iterator[Hostile]:
 
 
 def _clip(folder: Path, container: str, codec: str, rate: Fraction, frames: int = 5, audio: int = 0) -> bytes:
-    """64 x 64, grey."""
+    """Return a grey clip of 64 x 64 pixels."""
     path = folder / f"clip.{container}"
     with av.open(str(path), "w") as out:
         video: Any = out.add_stream(codec, rate=rate)
@@ -273,7 +276,7 @@ def _clip(folder: Path, container: str, codec: str, rate: Fraction, frames: int 
 
 
 def _patched(clip: bytes, box: bytes, offset: int, value: bytes) -> bytes:
-    """The file with `value` written `offset` bytes after the name of each such box."""
+    """Return the file with `value` written `offset` bytes after the name of each such box."""
     data = bytearray(clip)
     at = data.find(box)
     while at >= 0:
@@ -325,7 +328,7 @@ def _video_bombs(folder: Path) -> Iterator[Hostile]:
 
 
 def _png_video(folder: Path) -> bytes:
-    """A video of PNG frames: 64 x 64 in the header, 12000 x 12000 in the frame."""
+    """Return a video of PNG frames. The header says 64 x 64, but the frame is 12000 x 12000."""
     path = folder / "png.mov"
     bomb = _png(12_000, 12_000, zlib.compress(bytes(12_001 * 12_000), 9))
     with av.open(str(path), "w") as out:

@@ -2,9 +2,9 @@
 
     python -m tests.integration.mutants SEEDS WORK IMAGES VIDEOS
 
-SEEDS holds valid files. Each damaged copy is written to WORK, inspected as the engine inspects an upload,
-and deleted; of a video some frames and sound are read as well. Prints one JSON object. The run is
-deterministic: a mutant follows from its number.
+SEEDS is a folder with valid files. Each damaged copy is written to WORK, inspected as the engine inspects an
+upload, and deleted. If it is a video, some of its frames and sound are read, too. Prints one JSON object.
+Each run makes the same copies, because the number of a copy determines its damage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 MEMORY_MB = 4096
 FRAMES = 20
 _SIGNATURE = 16
-"""Bytes at the start that most mutants keep. A file without its signature never reaches a decoder."""
+"""How many bytes at the start most mutants keep. A file without its signature never reaches a decoder."""
 _EXTREMES = [
     b"\0\0\0\0",
     b"\xff\xff\xff\xff",
@@ -34,13 +34,16 @@ _EXTREMES = [
 
 
 def _peak_mb() -> int:
-    """Peak memory of this program. getrusage would start at the size of its parent. Source: proc(5)."""
+    """Return the peak memory of this program. getrusage would include the size of its parent.
+
+    Source: proc(5).
+    """
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1000
 
 
 def mutant(seeds: list[bytes], number: int) -> bytes:
-    """One to six changes to one of the seeds."""
+    """Return one of the seeds with one to six changes."""
     dice = random.Random(number)
     data = bytearray(dice.choice(seeds))
     first = 0 if dice.random() < 0.05 else _SIGNATURE
@@ -71,7 +74,7 @@ def mutant(seeds: list[bytes], number: int) -> bytes:
 
 
 def _stay_in(work: Path) -> None:
-    """From now on this process opens no socket, starts no process, and writes only below `work`."""
+    """Stop this process from opening sockets, from starting processes, and from writing outside `work`."""
 
     def judge(event: str, details: tuple[object, ...]) -> None:
         if event.startswith(("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system")):

@@ -1,4 +1,4 @@
-"""The API in a real web server on 127.0.0.1, over a real store that a test fills with jobs and files."""
+"""Runs the API in a real web server on 127.0.0.1, with a real store that a test fills with jobs and files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Serving:
         self.service.close()
 
     async def _make_app(self) -> Server:
-        """Made inside an event loop, because Gradio otherwise creates two and leaves them open."""
+        """Make the app inside an event loop. Otherwise Gradio creates two loops and leaves them open."""
         return Server.for_app(self.service, self.owners, self.settings)
 
     @property
@@ -76,7 +76,7 @@ class Serving:
         return client
 
     def sign_in(self) -> tuple[str, str]:
-        """A new token and its owner."""
+        """Return a new token and its owner."""
         token = self.owners.new_token()
         return token, self.owners.owner_of(token)
 
@@ -92,10 +92,10 @@ class Serving:
     def add_job(
         self, owner: str = LOCAL_OWNER, status: Status = Status.PENDING, result: bytes = b"", **changes: Any
     ) -> Job:
-        """Add a job with two uploads of its own, in any state; a completed one has a result."""
+        """Add a job in any state with two new uploads. A completed job has a result."""
         source = self.add_upload(owner)
         target = self.add_upload(owner, kind="video", file="media.mp4", name="clip.mp4", faces=None)
-        if status is not Status.PENDING:  # Older than all waiting jobs, so that it is claimed first.
+        if status is not Status.PENDING:  # It is older than all waiting jobs, so it is claimed first.
             self._age_s += 1
             changes = {"created_at": NOON - timedelta(seconds=self._age_s), **changes}
         job = add_job(self.store, owner=owner, source_file=source.id, target_file=target.id, **changes)

@@ -1,4 +1,4 @@
-"""Every route: its exact messages, codes and envelopes."""
+"""Every route answers with its exact messages, codes and envelopes."""
 
 from __future__ import annotations
 
@@ -363,7 +363,7 @@ def test_a_file_over_the_limit_is_refused_by_its_announced_size(serve: Callable[
 
 
 def test_a_file_over_the_limit_is_refused_while_it_streams(serve: Callable[..., Serving]) -> None:
-    """A chunked body without a declared size: the answer comes although the body never ends."""
+    """The body is chunked and declares no size. The answer comes although the body never ends."""
     serving = serve(max_upload_mb=1)
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"\0" * 1_200_000
     with socket.create_connection(("127.0.0.1", serving.port), timeout=30 * PATIENCE) as connection:

@@ -1,4 +1,4 @@
-"""Access on every route by the owner, by another owner, without a token, and with a forged one."""
+"""Every route is called by the owner, by another owner, without a token, and with a forged token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_SIGNED_IN = "Your session is missing or no longer valid. Reload the page to 
 
 @dataclass
 class Shared:
-    """A server with several users: one of them owns a job in each state, and an upload."""
+    """A server with several users. One of them owns a job in each state, and an upload."""
 
     serving: Serving
     token: str
@@ -35,7 +35,7 @@ class Shared:
         return self.done.target_file
 
     def visitors(self) -> dict[str, httpx.Client]:
-        """Callers who are not the owner. To them a thing of the owner looks like one that does not exist."""
+        """Callers who are not the owner. For them, the owner's jobs and files do not seem to exist."""
         other, _ = self.serving.sign_in()
         signature = self.token.partition(".")[2]
         forger = f"{self.owner}.{other.partition('.')[2]}"
@@ -61,7 +61,7 @@ def shared(serve: Callable[..., Serving]) -> Shared:
 
 @dataclass
 class Request:
-    """A request for something of the owner's on one route, and what the owner gets."""
+    """A request on one route for a job or file of the owner, and the status that the owner gets."""
 
     method: str
     route: str
@@ -115,7 +115,7 @@ PRIVATE = [
 ]
 OPEN = {"/api/session", "/api/health"}
 OWN = {"/api/tasks", "/api/upload"}
-"""These routes name nobody's things: each signed-in caller sees or makes their own."""
+"""These routes take no id. Each signed-in caller sees or makes only their own jobs and files."""
 
 
 def test_every_route_of_the_document_is_judged_here(shared: Shared) -> None:
@@ -190,7 +190,7 @@ def test_a_signed_link_needs_no_header_and_opens_one_file_only(shared: Shared) -
 
 
 def test_a_link_signed_for_another_owner_opens_nothing(shared: Shared) -> None:
-    """Anyone with a session can have links signed for ids that belong to others."""
+    """Anyone with a session can get signed links for ids that belong to others."""
     _, other = shared.serving.sign_in()
     link = shared.serving.owners.signed_url(f"/api/download/{shared.done.id}", other)
     assert shared.serving.client().get(link).status_code == 404
@@ -245,7 +245,7 @@ def house(serving: Serving) -> Iterator[Serving]:
 
 
 def raw(serving: Serving, method: str, path: str) -> tuple[int, bytes]:
-    """Sends the path unchanged; other clients would normalise it."""
+    """Send the path unchanged. Other clients would normalise it."""
     connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=30 * PATIENCE)
     try:
         connection.request(method, path)

@@ -1,4 +1,4 @@
-"""Which hosts and origins may do what: DNS rebinding, cross-site requests, CORS."""
+"""Which hosts and origins may call the app: DNS rebinding, cross-site requests, CORS."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_preflight_promises_no_more_than_the_request_gets(door: Serving) -> No
         ("none", None, True),
         ("cross-site", None, False),
         ("same-site", None, False),
-        (None, None, True),  # Not a browser: it has nobody's cookies and is in nobody's network.
+        (None, None, True),  # Not a browser: it sends no user's cookies.
         ("cross-site", "https://evil.example", False),
         ("same-site", "https://evil.example", False),
         ("same-site", "http://localhost:5173", True),

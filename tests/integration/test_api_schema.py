@@ -1,4 +1,4 @@
-"""The API does what its OpenAPI document says: thousands of requests made from it, right and wrong."""
+"""The API does what its OpenAPI document says. Thousands of valid and invalid requests are made from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.integration.serving import Serving
 from tests.waiting import PATIENCE
 
 REQUESTS = {"fast": 500, "ci": 1_500, "deep": 5_000}
-"""For each profile of Hypothesis, see `tests/conftest.py`."""
+"""How many requests are made with each Hypothesis profile, see `tests/conftest.py`."""
 CHECKS = [
     openapi_checks.status_code_conformance,
     openapi_checks.content_type_conformance,
@@ -36,7 +36,7 @@ requests start the engine. All other routes share the rest."""
 
 @dataclass
 class Api:
-    """A server with several users, and jobs and files of the one who asks."""
+    """A server with several users, and the jobs and files of the user who sends the requests."""
 
     serving: Serving
     owner: str
@@ -49,7 +49,7 @@ class Api:
 
     @contextmanager
     def existing(self, turn: int) -> Generator[Job]:
-        """A job in one of the four states, deleted afterwards so that lists stay short."""
+        """Make a job in one of the four states. It is deleted afterwards, so that lists stay short."""
         job = self.serving.add_job(self.owner, list(Status)[turn % 4])
         try:
             yield job
@@ -92,7 +92,7 @@ def test_thousands_of_requests_get_what_the_document_promises(landmark_model: Pa
 
 
 def _try(api: Api, operation: APIOperation, mode: GenerationMode, examples: int) -> None:
-    """Send `examples` requests. When Hypothesis runs out of different ones, it starts again."""
+    """Send `examples` requests. When Hypothesis finds no new ones, it starts again."""
     before = sum(api.seen.values())
 
     @settings(

@@ -1,4 +1,4 @@
-"""Swaps in videos whose headers are missing or wrong."""
+"""Faces are swapped in videos whose headers are missing or wrong."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ LIMITS = Limits()
 
 @pytest.fixture(scope="module")
 def live_video(face_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording made by a browser, without length and index."""
+    """A video as a browser records it, without length and index."""
     return awkward.write(
         tmp_path_factory.mktemp("live") / "live.webm",
         awkward.pictures(face_video, 45),

@@ -29,7 +29,7 @@ SLOW_S = 90.0
 
 
 class House(Protocol):
-    """One backend, and what is visible of it from outside."""
+    """One backend, and what a test can see of it from outside."""
 
     backend: Backend
 
@@ -38,11 +38,11 @@ class House(Protocol):
         ...
 
     def engines(self) -> list[int]:
-        """Process ids of all engines that compute for it."""
+        """Return the process ids of all engines that compute for the backend."""
         ...
 
     def left_behind(self, job: Job) -> list[Path]:
-        """A job's files outside its work folder."""
+        """Return a job's files outside its work folder."""
         ...
 
 
@@ -113,7 +113,7 @@ class Bench:
         return self.house.backend.submit(job, Media({"": source}, target, work, target_duration_s=1.0))
 
     def last(self, handle: Handle) -> Report:
-        """The final report; every report before it has the promised form."""
+        """Return the final report. Check that every earlier report has the promised form."""
 
         def final() -> Report | None:
             report = self.house.backend.poll(handle)

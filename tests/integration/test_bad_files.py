@@ -1,4 +1,4 @@
-"""What a bad file can reach: which decoders it may start, and what a child process can do that runs them."""
+"""What a bad file can do: which decoders it can start, and what the child process that runs them can do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.waiting import wait_until
 
 
 def encoded(path: Path, codec: str, pixels: str) -> Path:
-    """A video of noise, ten frames."""
+    """Make a video of ten frames of noise."""
     chance = np.random.default_rng(0)
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=25)

@@ -1,4 +1,4 @@
-"""The command line as its user types it: messages, exit codes, and that it shares jobs with the app."""
+"""Commands as a user types them: their messages, their exit codes, and that they share jobs with the app."""
 
 from __future__ import annotations
 
@@ -371,7 +371,7 @@ def test_on_a_terminal_progress_is_a_bar(
         while part := os.read(ours, 1024):
             shown += part
     except OSError:
-        pass  # On Linux a terminal reports in this way that its writer is gone.
+        pass  # On Linux a terminal raises this error when its writer has closed it.
     os.close(ours)
     assert process.wait(60 * PATIENCE) == 0
     assert b"[##############################] 100 %" in shown

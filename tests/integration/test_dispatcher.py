@@ -1,4 +1,4 @@
-"""The dispatcher with a backend whose answers the test decides."""
+"""The dispatcher runs with a backend whose answers the test decides."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ScriptedBackend:
         self.name = "local"
         self.survives_restart = survives_restart
         self.uploads = False
-        """True: the gate comes before the request that may start a run, as after an upload."""
+        """If True, `submit` waits before it sends the request that may start a run, as during an upload."""
         self.report = Report(RunState.RUNNING)
         self.gate = threading.Event()
         self.gate.set()
@@ -48,7 +48,7 @@ class ScriptedBackend:
         self.stop_answers = [True]
         self.submissions: list[str] = []
         self.people: list[Path | None] = []
-        """Of each submission."""
+        """The people file of each submission."""
         self.polled: list[Handle] = []
         self.stopped: list[Handle] = []
         self.cleaned_up: list[Handle] = []
@@ -92,7 +92,7 @@ class ScriptedBackend:
 
 
 def unsealed(job: Job, result: Path, sealed: Path, *_: object, **__: object) -> Marks:
-    """Replaces sealing where results are no media; `test_provenance.py` tests the real one."""
+    """Replaces sealing for results that are not media. `test_provenance.py` tests the real sealing."""
     content = result.read_bytes()
     sealed.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -100,7 +100,7 @@ def unsealed(job: Job, result: Path, sealed: Path, *_: object, **__: object) -> 
 
 
 class House:
-    """A store, a scripted backend and dispatchers over one data folder."""
+    """A store, a scripted backend and dispatchers that use one data folder."""
 
     def __init__(self, root: Path) -> None:
         self.folders = Folders(root)
@@ -578,7 +578,7 @@ class TestAStopWhoseBackendIsNotConfiguredAnyMore:
 def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_over(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until then another process that has the key may finish it; with the key back, this one does."""
+    """Before that, another process that has the key may finish it, or this process when it gets the key."""
     jobs = [house.add_job(backend="runpod") for _ in range(2)]
     for _ in jobs:
         dead = house.store.claim("dead worker", "runpod", lease_s=-1)
@@ -587,7 +587,7 @@ def test_a_run_whose_backend_is_not_configured_any_more_ends_once_it_must_be_ove
         house.store.submitted(dead.run, "remote")
     nobody = house.dispatch(ScriptedBackend(), names=["local"])
     local = house.add_job()
-    house.until(local, Status.PROCESSING)  # It has looked at the others before.
+    house.until(local, Status.PROCESSING)  # The dispatcher looked at the other jobs before this one.
     assert {house.store.get(job.id).status for job in jobs} == {Status.PROCESSING}
     nobody.close()
     limits = house.settings.runpod_wait_s + house.settings.engine_timeout_s

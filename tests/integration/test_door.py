@@ -1,4 +1,4 @@
-"""Gradio's own routes at the door: which of them answer, whom, and with what they can be called."""
+"""Which of Gradio's own routes answer, which callers they answer, and what may be sent to them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ANSWERED = {
     "POST /gradio_api/queue/join",
     "POST /gradio_api/upload",
 }
-"""What our pages and `gradio_client` use. `test_browser_and_client_need_no_other_route` watches them."""
+"""The routes that our pages and `gradio_client` use, see `test_browser_and_client_need_no_other_route`."""
 
 REFUSED = {
     "POST /login",
@@ -106,7 +106,7 @@ REFUSED = {
     "POST /gradio_api/vibe-starter-queries",
     "POST /gradio_api/vibe-starter-queries/",
 }
-"""What Gradio brings besides."""
+"""The other routes of Gradio."""
 
 
 LIST_ROUTES = """
@@ -137,7 +137,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 class Running:
-    """The app as its user starts it, and its key, which makes tokens."""
+    """The app as its user starts it, and its key, with which the test makes tokens."""
 
     def __init__(self, folder: Path, *, multi_user: bool) -> None:
         self.app = App(folder, FACESWAP_MULTI_USER=str(int(multi_user)))
@@ -150,7 +150,7 @@ class Running:
         return self.owners.new_token() if self.owners.multi_user else ""
 
     def routes(self) -> set[str]:
-        """All routes of the live app but ours, as `METHOD path`."""
+        """Return all routes of the live app except ours, as `METHOD path`."""
         listed = self.app.run_python(LIST_ROUTES)
         return {route for route in json.loads(listed) if not route.partition(" ")[2].startswith(OURS)}
 
@@ -159,7 +159,7 @@ class Running:
         return self.api.post("/gradio_api/upload", files={"files": (name, b"not a picture")}, headers=headers)
 
     def event(self, element: str) -> int:
-        """The number of the upload event of a component."""
+        """Return the number of the upload event of a component."""
         config = self.api.get("/config").json()
         part = next(one["id"] for one in config["components"] if one["props"].get("elem_id") == element)
         return next(
@@ -169,7 +169,7 @@ class Running:
         )
 
     def call(self, body: dict[str, Any], token: str = "") -> str:
-        """The status of an event that was refused, else all that it said."""
+        """Call an event. Returns its status if it was refused, otherwise its whole answer."""
         headers = bearer(token)
         session = secrets.token_hex(6)
         joined = self.api.post(
@@ -187,7 +187,7 @@ class Running:
 
 
 on_a_server = pytest.mark.parametrize("running", [True], ids=["several users"], indirect=True)
-"""For what one's own machine, which has one owner, cannot show."""
+"""For tests that need several owners. With one user there is one owner only."""
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["own machine", "several users"])
@@ -248,7 +248,7 @@ def test_an_upload_answers_no_path_and_only_its_owner_can_name_it(running: Runni
     assert "process_completed" in said
     assert running.incoming.find(reference, owner).exists(), "another's call takes nothing"
     assert "fs-message" in running.call({"fn_index": event, "data": [sent, token]}, token)
-    with pytest.raises(UploadNotFound):  # it was taken in, and was no picture
+    with pytest.raises(UploadNotFound):  # it reached the intake, and is not a picture
         running.incoming.find(reference, owner)
 
 
@@ -278,7 +278,7 @@ def test_uploads_and_events_need_a_token(running: Running) -> None:
     ],
 )
 def test_nothing_but_an_upload_passes_as_a_file(running: Running, path: object) -> None:
-    """Neither an address, which Gradio would fetch, nor a path or a folder of this machine."""
+    """An address, which Gradio would fetch, is refused. So is a path or a folder of this machine."""
     token = running.token()
     if isinstance(path, str) and path.startswith("FOLDER"):
         [reference] = running.upload(token).json()

@@ -232,7 +232,7 @@ class TestTheParent:
         self, portrait: Path, ten_bit_video: Path, weights_dir: Path, tmp_path: Path
     ) -> None:
         answer = child.run(swap_spec("video", portrait, ten_bit_video, tmp_path / "result.mp4", weights_dir))
-        assert answer.last["event"] == "done"  # Every line was JSON.
+        assert answer.last["event"] == "done"  # This shows that every line was JSON.
         assert "INFO" in answer.stderr or answer.stderr == ""
 
     def test_the_app_is_not_imported(self, weights_dir: Path, portrait: Path) -> None:

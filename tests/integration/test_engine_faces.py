@@ -101,7 +101,7 @@ def test_people_keep_their_source_through_crossings_and_cuts(
     strips = {strip_of(face, places(round(30 * (face.at_s or 0)))): face.id for face in faces}
     assert sorted(strips) == list(range(len(faces)))
     assert len(faces) == len(places(0))
-    # The man becomes the woman of the portrait, and she becomes another man. All others stay.
+    # The man gets the face of the woman in the portrait, and she gets another man's. All others stay.
     photos = {strips[0]: portrait, strips[1]: other_portrait}
     result = tmp_path / "result.mp4"
     swap_video(photos, clip, result, landmark_model, people=tmp_path / "people.json")

@@ -1,4 +1,4 @@
-"""The neural engine with tiny networks: what it has in common with the mesh engine, and its failures."""
+"""The neural engine runs tiny networks: what it shares with the mesh engine, and how it fails."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ class TestWhatIsShared:
     def test_a_network_that_changes_nothing_leaves_the_picture_as_it_was(
         self, colour: Colour, size: int, group_photo: Path, landmarker: Landmarker, mesh: FaceMesh
     ) -> None:
-        """Equal within rounding: to RGB, back, and by the light. The picture is so smooth that sampling it
-        twice loses nothing, and the face has another size than the network's input."""
+        """The picture changes by rounding only: to RGB, back, and by the light. It is so smooth that sampling
+        it twice loses nothing. The face does not have the size of the network's input."""
         photo = read_picture(group_photo, LIMITS)[:666]
         landmarks = landmarker.find_all(Planes.from_rgb(photo))[0].landmarks
         soft = np.asarray(cv2.GaussianBlur(photo, (0, 0), 3), np.uint8)
@@ -136,7 +136,7 @@ class TestWhatIsShared:
     def test_the_networks_light_is_made_that_of_the_frame(
         self, other_portrait: Path, landmarker: Landmarker, mesh: FaceMesh
     ) -> None:
-        """When the network answers too dark and too blue, the result gets the light of the original face."""
+        """When the network's answer is too dark and too blue, the result gets the target face's light."""
         planes = Planes.from_rgb(read_picture(other_portrait, LIMITS))
         landmarks = landmarker.find_all(planes)[0].landmarks
         dark = np.array([0.6, 0.6, 0.8])
@@ -288,7 +288,7 @@ class TestEnhancing:
 class TestChoosing:
     @pytest.fixture
     def with_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Makes the engine take the processor for a GPU; all other code runs as with a GPU."""
+        """Make the engine use the processor as if it were a GPU. All other code runs as with a GPU."""
         monkeypatch.setattr(engines, "CPU", "none")
         monkeypatch.setattr(engines, "provider_for", lambda wanted: CPU)
 
@@ -343,7 +343,7 @@ class TestChoosing:
     def test_a_gpu_that_the_runtime_cannot_use_is_no_gpu(
         self, image: Callable[[Engine], SwapResult], models_dir: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The runtime falls back to the processor without an error; only its list of providers shows it."""
+        """The runtime changes to the processor without an error. Only its list of providers shows that."""
         monkeypatch.setattr(engines, "provider_for", lambda wanted: COREML)
         done = with_engine(EngineRequest("auto", models_dir=models_dir), image)
         assert (done.engine, done.notes) == ("mesh", ("mesh_instead_neural_without_gpu",))
@@ -392,7 +392,7 @@ class TestChoosing:
 
 
 def _zero_the_end(path: Path) -> None:
-    """As an interrupted download leaves it on some disks: right length, wrong content."""
+    """Damage the file as an interrupted download does on some disks: right length, but zeros at the end."""
     content = path.read_bytes()
     path.write_bytes(content[:200] + bytes(len(content) - 200))
 
@@ -401,7 +401,7 @@ class TestVideos:
     def test_several_frames_faces_go_through_the_graph_together(
         self, portrait: Path, face_video: Path, landmark_model: Path, tmp_path: Path
     ) -> None:
-        """Frame by frame the same result as without overlap."""
+        """Every frame of the result is the same as without overlap."""
         shown: list[list[Any]] = []
         for batch in (True, False):
             models = graphs.folder(tmp_path / f"models-{batch}", tint=0.6, batch=batch)
@@ -437,7 +437,7 @@ class TestVideos:
 
 
 class _Counting:
-    """A session that notes how many pictures it is given."""
+    """A session that records how many pictures it gets."""
 
     def __init__(self, run: Callable[..., Any], runs: list[int]) -> None:
         self._run, self._runs = run, runs
@@ -543,7 +543,10 @@ class TestTheChild:
         assert peaks[1] - peaks[0] < 12
 
     def peak_mb(self, spec: SwapSpec, frames: int) -> float:
-        """Peak memory of the child in MB. A process in between runs it, so that it is the only child."""
+        """Return the peak memory of the child in MB.
+
+        Another process runs the child, so that it is that process's only child.
+        """
         import subprocess
         import sys
 

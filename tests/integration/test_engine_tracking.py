@@ -1,4 +1,4 @@
-"""Faces are followed through pans, found at once after cuts, and steadied without smearing their motion."""
+"""Faces are tracked through pans, found at once after cuts, and smoothed without smearing their motion."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def talking(face_video: Path) -> list[Any]:
 
 
 def test_a_fast_pan_is_one_shot(talking: list[Any], landmark_model: Path) -> None:
-    """The window swings by up to 73 px a frame over grey bars with the man in their middle."""
+    """Each frame is a part of a wide picture with grey bars and a man. The part moves by up to 73 px."""
     frames: list[Any] = []
     for number, picture in enumerate(talking[:30]):
         wide = np.empty((360, 1600, 3), np.uint8)
@@ -52,7 +52,7 @@ def test_the_first_frame_after_a_cut_has_its_face(
 
 
 def test_a_small_face_is_found_again_at_once(talking: list[Any], landmark_model: Path) -> None:
-    """About 40 px high, gone for eight frames, and back a little further on."""
+    """The face is about 40 px high. It is gone for eight frames, and comes back a little further on."""
     frames: list[Any] = []
     for number, picture in enumerate(talking[:34]):
         room = np.full((360, 640, 3), 120, np.uint8)
@@ -81,7 +81,7 @@ def test_pictures_shown_three_times_are_all_swapped(
 
 
 def test_a_fast_motion_is_not_smeared() -> None:
-    """A head that swings to and fro by half its height within ten frames."""
+    """A head swings to and fro by half its height within ten frames."""
     times = list(range(-3, 4))
     shape = np.random.default_rng(0).uniform(0, 200, (478, 3)).astype(np.float32)
     shape[10, :2], shape[152, :2] = (100, 0), (100, 200)

@@ -1,4 +1,4 @@
-"""A deleted, revoked or expired job leaves nothing but its receipt."""
+"""Of a deleted, revoked or expired job, only its receipt is left."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def service(serving: Serving) -> Service:
 
 @pytest.fixture
 def eraser_with(serving: Serving) -> Callable[[ScriptedBackend], Eraser]:
-    """An eraser that works through its notes when the test tells it to."""
+    """Make an eraser that works through its notes when the test tells it to."""
 
     def make(backend: ScriptedBackend) -> Eraser:
         def now() -> datetime:
@@ -46,7 +46,7 @@ def eraser_with(serving: Serving) -> Callable[[ScriptedBackend], Eraser]:
 
 
 def finished(serving: Serving, title: str = "a-private-title.mp4") -> Job:
-    """A completed job with result, sound and marks, whose target has the same name."""
+    """Add a completed job with result, sound and marks. Its target's name is the job's title."""
     source = serving.add_upload(sha256="a" * 64, name="a-private-face.png")
     target = serving.add_upload(
         *("local", b"the target"),
@@ -217,7 +217,7 @@ def test_what_a_crash_left_unfinished_is_erased_after_the_next_start(
 
 @pytest.fixture
 def make_service(serving: Serving) -> Iterator[Callable[..., Service]]:
-    """A service over the same folder that runs jobs and housekeeping."""
+    """Make services for the same folder that run jobs and housekeeping."""
     opened: list[Service] = []
 
     def make(clock: Clock | None = None, **settings: object) -> Service:

@@ -28,12 +28,12 @@ WINDOW, WINDOWS = 40, 24
 
 @dataclass
 class Traces:
-    """Byte strings to look for, by the thing they belong to."""
+    """Byte strings to look for, each with the name of the file or text that it comes from."""
 
     wanted: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
 
     def add(self, what: str, content: bytes) -> None:
-        """Pieces from all parts of a file, raw and as base64."""
+        """Add pieces from all parts of a file, raw and as base64."""
         step = max(1, (len(content) - WINDOW) // WINDOWS)
         pieces = [content[at : at + WINDOW] for at in range(0, len(content) - WINDOW, step)]
         telling = [piece for piece in pieces if len(set(piece)) > WINDOW // 2]
@@ -42,7 +42,7 @@ class Traces:
         self.wanted[what] = telling + encoded
 
     def found(self, *folders: Path) -> dict[str, set[str]]:
-        """Which of these are found, and in which files below the folders."""
+        """Return which byte strings are found, and in which files below the folders."""
         files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
         seen: dict[str, set[str]] = {}
         for path in files:
@@ -58,7 +58,7 @@ class Traces:
 
 @dataclass
 class Material:
-    """A unique portrait and clip: noise in a corner, a box of noise at the end, their own names."""
+    """A unique portrait and clip: with noise in a corner, a box of noise at the end, and unique names."""
 
     picture: Path
     clip: Path
@@ -95,7 +95,7 @@ def test_nothing_is_left_on_this_machine(
     group_photo: Path,
     tmp_path: Path,
 ) -> None:
-    """Uploads through the pages, so that Gradio's cache is covered. Another task stays complete."""
+    """The files are uploaded through the pages, so that Gradio's cache is tested, too. Another job stays."""
     material = Material.make(tmp_path / "mine", portrait, face_video, 10_000)
     traces, caller, api = material.traces, Caller(app), app.api
     ids: list[str] = []
@@ -140,8 +140,8 @@ def test_nothing_is_left_of_a_task_that_ran_in_the_cloud(
     face_video: Path,
     tmp_path: Path,
 ) -> None:
-    """One task travels inside the messages and one through the bucket; both are deleted after they ended. A
-    third is deleted while its media are in the bucket and the bucket cannot be reached."""
+    """One job's media are sent inside the messages, another's through the bucket. Both jobs are deleted after
+    they end. A third is deleted while its media are in the bucket and the bucket cannot be reached."""
     (tmp_path / "worker").mkdir()
     settings = settings_for(emulator, tmp_path / "data", own_s3)
     places = (settings.data_dir, own_s3.bucket, tmp_path / "worker")

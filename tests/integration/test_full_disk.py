@@ -1,4 +1,4 @@
-"""A disk without a free byte: what frees room always works, and nothing is left half done."""
+"""On a full disk, everything that frees room still works, and no other action stays half done."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.factories import add_job, make_upload
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own of 16 MB."""
+    """A separate file system of 16 MB."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(tmp_path)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("to mount a small disk needs a privilege that is missing here")

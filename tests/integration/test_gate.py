@@ -1,4 +1,4 @@
-"""The content gate: a child process asks it before a job is queued. Without its answer no job is accepted."""
+"""A child process asks the content gate before a job is queued. Without its answer no job is accepted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def guarded(tmp_path: Path, landmark_model: Path) -> Iterator[Callable[[str], Service]]:
-    """A service with that gate. Nothing runs its jobs."""
+    """Make a service with the given gate. Nothing runs its jobs."""
     opened: list[Service] = []
 
     def make(name: str) -> Service:

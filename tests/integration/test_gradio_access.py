@@ -1,4 +1,4 @@
-"""Gradio's part of the real app: each event and each file address, called by someone who is not the owner."""
+"""A caller who is not the owner tries each Gradio event and each file address of the real app."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Victim:
     token: str
     job: dict[str, Any]
     marks: list[str] = field(default_factory=list)
-    """What an answer to anyone else must not contain, unless the caller sent it."""
+    """Texts that an answer to any other caller must not contain, unless the caller sent them."""
 
     def visitors(self) -> dict[str, object]:
         other = Owners.load(self.app.data_dir, True).new_token()
@@ -72,7 +72,7 @@ def victim(
 
 
 def called(app: App, event: dict[str, Any], data: list[Any], event_data: object) -> str:
-    """Everything one event answers when called over plain HTTP, as its page would."""
+    """Call an event over plain HTTP, as its page does. Returns its whole answer."""
     session = secrets.token_hex(8)
     body = {"data": data, "fn_index": event["id"], "session_hash": session, "event_data": event_data}
     if not event["queue"]:
@@ -90,12 +90,12 @@ def called(app: App, event: dict[str, Any], data: list[Any], event_data: object)
 
 
 def events(app: App) -> list[dict[str, Any]]:
-    """The events of all pages that run Python."""
+    """Return the events of all pages that run Python."""
     return [event for event in app.api.get("/config").json()["dependencies"] if event["backend_fn"]]
 
 
 def test_no_event_tells_anything_to_somebody_else(victim: Victim) -> None:
-    """Every event, with the victim's ids in every place that could take them."""
+    """Every event is called with the victim's ids in every argument that could take them."""
     config = victim.app.api.get("/config").json()
     tokens = {
         part["id"]
@@ -125,7 +125,7 @@ def test_no_event_tells_anything_to_somebody_else(victim: Victim) -> None:
 
 
 def test_a_private_event_has_no_name_to_call_it_by(victim: Victim) -> None:
-    """Only the tools have one; `test_tools.py` lists them."""
+    """Only the tools have a name. `test_tools.py` lists them."""
     for path in ("/gradio_api/info", "/gradio_api/openapi.json"):
         document = victim.app.api.get(path)
         if document.is_success:
@@ -135,7 +135,7 @@ def test_a_private_event_has_no_name_to_call_it_by(victim: Victim) -> None:
 
 
 def test_no_file_of_ours_is_served_by_gradio(victim: Victim) -> None:
-    """Neither by path, by traversal nor as a static file, with or without the owner's token."""
+    """It does not serve one by its path, by traversal, or as a static file, even with the owner's token."""
     data_dir, repository = victim.app.data_dir, Path(__file__).parents[2]
     upload = next(data_dir.glob("uploads/*/media.png"))
     upload.with_name("people.json").write_text("whom a video shows, as detection leaves it beside the upload")
@@ -179,7 +179,7 @@ def test_no_file_of_ours_is_served_by_gradio(victim: Victim) -> None:
 
 
 def test_a_result_comes_from_its_route_only(victim: Victim) -> None:
-    """A page shows the signed link of a route that checks the owner, never an address of Gradio's cache."""
+    """A page shows a signed link to a route that checks the owner. It never shows a Gradio cache address."""
     for event in events(victim.app):
         said = called(victim.app, event, [victim.token] * len(event["inputs"]), {"job": victim.job["id"]})
         assert "gradio_api/file=" not in said

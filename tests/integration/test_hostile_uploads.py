@@ -1,4 +1,4 @@
-"""Hostile uploads, from crafted files to thousands of damaged ones, lead only to our own errors."""
+"""Crafted files, and thousands of damaged files, lead only to the app's own errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REACHING = {
     "concat-ftyp.mp4",
     "list-ebml.mkv",
 }
-"""Crafted files that name other files, as seeds: damage may let through what is refused when whole."""
+"""Seeds that name other files. They are refused when undamaged, but damage might make the app accept them."""
 
 
 def everything(folder: Path) -> set[Path]:
@@ -51,7 +51,7 @@ def everything(folder: Path) -> set[Path]:
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Holds temporary files and everything relative to the working directory."""
+    """A folder for temporary files. It is also the working directory."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -68,7 +68,7 @@ def test_crafted_files_are_refused_in_our_words_or_lose_what_they_hid(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each is uploaded over HTTP; its engine process may use at most 1 GB of address space."""
+    """Each file is uploaded over HTTP. Its engine process may use at most 1 GB of address space."""
     making = tmp_path / "making"
     making.mkdir()
     monkeypatch.setattr("faceswap.uploads.INSPECTION_CPU_S", 10)
@@ -136,7 +136,7 @@ def test_the_traps_spring_for_a_reader_that_does_not_take_care(portrait: Path, t
 def test_a_file_that_hides_its_size_costs_one_process_and_not_the_app(
     landmark_model: Path, serve: Callable[..., Serving], tmp_path: Path
 ) -> None:
-    """A picture within the size limits that needs more memory than an engine may use."""
+    """The picture is within the size limits, but needs more memory than an engine may use."""
     path = tmp_path / "large.png"
     Image.new("RGB", (7_000, 7_000)).save(path, compress_level=1)
     serving = serve(engine_memory_mb=600)
@@ -167,7 +167,7 @@ def test_an_engine_that_dies_of_a_file_is_an_error_of_the_file(
 
 
 def test_what_nobody_used_for_a_day_is_removed_and_all_else_stays(tmp_path: Path) -> None:
-    """Removes uploads without a task and folders of an interrupted upload, but not the media of tasks."""
+    """Uploads without a job and folders of interrupted uploads are removed. The media of jobs stay."""
     now = time.time()
     old, young = now - ORPHAN_AGE_S - 60, now - ORPHAN_AGE_S + 600
 
@@ -198,7 +198,7 @@ def test_what_nobody_used_for_a_day_is_removed_and_all_else_stays(tmp_path: Path
 
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory: pytest.TempPathFactory, portrait: Path, face_video: Path) -> Path:
-    """Small valid files of every format that is accepted."""
+    """A folder with a small valid file of every accepted format."""
     folder = tmp_path_factory.mktemp("seeds")
     with Image.open(portrait) as opened:
         picture = opened.convert("RGB").resize((64, 64))
@@ -229,7 +229,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory, portrait: Path, face_video: 
 
 @pytest.mark.long
 def test_ten_thousand_damaged_files_end_in_our_errors(seeds: Path, portrait: Path, tmp_path: Path) -> None:
-    """Inspected one after the other in one limited process, as uploads are: see `mutants.py`."""
+    """One process with the engine's limits inspects them one after the other, see `mutants.py`."""
     work = tmp_path / "work"
     work.mkdir()
     repository = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""What `pip install .` puts into an empty environment works from any folder, without the checkout."""
+"""After `pip install .` in an empty environment, the app works from any folder, without the checkout."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ print(faceswap.__file__)
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of programs of a new environment with the package and what it needs."""
+    """The folder of programs of a new environment with the package and its dependencies."""
     environment = tmp_path_factory.mktemp("installed") / "venv"
     uv = [find_uv_bin(), "--quiet", "--no-config"]
     for command in (
@@ -51,7 +51,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """A folder whose own modules would break an engine that imported them."""
+    """A folder with modules that would break an engine that imports them."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     for name in ("random.py", "numpy.py"):

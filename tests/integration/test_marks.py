@@ -20,7 +20,7 @@ from tests.media import transcode
 from tests.waiting import PATIENCE
 
 FLIPS = 1_000
-"""For each kind of result."""
+"""How many bits are flipped for each kind of result."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_result_has_all_three_marks_and_the_job_tells_them(
 def test_no_flipped_bit_goes_unnoticed(
     service: Service, results: dict[str, Path], kind: str, tmp_path: Path
 ) -> None:
-    """Reads in this process as the engine's child does, because a process for each file takes long."""
+    """The files are read in this process, as the engine's child reads them. A process for each takes long."""
     whole = results[kind].read_bytes()
     anchors = (service.settings.data_dir / "signing" / "ca.pem").read_text()
     assert verdict(results[kind], anchors) is Verdict.GENUINE
@@ -97,7 +97,7 @@ def test_no_flipped_bit_goes_unnoticed(
 
 
 def verdict(path: Path, anchors: str) -> Verdict | None:
-    """None when the file is not a picture or video any more."""
+    """Return the verdict on a file, or None when the file is not a picture or video any more."""
     try:
         return judged(read_marks(path, anchors, Limits())).verdict
     except FaceSwapError as error:

@@ -1,4 +1,4 @@
-"""A job of the neural engine from submission to record, on this machine and in the cloud."""
+"""Jobs of the neural engine run from submission to receipt, on this machine and in the cloud."""
 
 from __future__ import annotations
 
@@ -138,8 +138,8 @@ class TestInTheCloud:
         other_portrait: Path,
         tmp_path: Path,
     ) -> None:
-        """The graph would compute for hours; only the end of its process stops it. The worker stays alive and
-        takes the next job. The graph file appears after the worker's check, which it would not pass; on a
+        """The graph would compute for hours, and only the end of its process stops it. The worker stays alive
+        and takes the next job. The worker's check would refuse the graph, so the file appears after it. On a
         network volume that can happen."""
         models = tmp_path / "models"
         models.mkdir()
@@ -199,7 +199,7 @@ class TestInTheCloud:
 
 
 def in_the_network(worker: SdkWorker) -> int:
-    """Process id of the worker's engine, once it has loaded its networks and computes."""
+    """Wait until the worker's engine has loaded its networks and computes. Returns its process id."""
     wait_until(
         lambda: f"{graphs.INSWAPPER} (inswapper_128) runs on" in worker.log, "the network is loaded", BOOT_S
     )

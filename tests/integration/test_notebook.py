@@ -32,7 +32,7 @@ def test_no_outputs_are_kept_in_git() -> None:
 def run(folder: Path, landmark_model: Path, *, done: bool = False, **environment: str) -> list[Any]:
     """Run a copy of the notebook with `pytest --nbmake`. Returns its code cells with their outputs.
 
-    `done` is set in its last cell, which then deletes what the notebook made.
+    With `done`, its last cell deletes what the notebook made.
     """
     copy = folder / "notebooks" / NOTEBOOK.name
     copy.parent.mkdir()
@@ -62,7 +62,7 @@ def run(folder: Path, landmark_model: Path, *, done: bool = False, **environment
 
 
 def shown(cells: list[Any], begin: str) -> str:
-    """Everything shown by the cell that contains `begin`."""
+    """Return everything that the cell which contains `begin` shows."""
     cell = next(cell for cell in cells if begin in cell.source)
     parts: list[str] = []
     for output in cell.outputs:

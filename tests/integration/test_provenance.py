@@ -1,4 +1,4 @@
-"""What the app decides about marks, on small files made without a swap; `test_marks.py` has real results."""
+"""What the app decides about marks. The files are small and made without a swap; see also `test_marks.py`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
 
 @pytest.fixture
 def make(key: SigningKey, tmp_path: Path) -> Callable[..., Path]:
-    """`make("png")`: a small result with all its marks."""
+    """`make("png")` makes a small result with all its marks."""
 
     def make(kind: str, marking: Marking = MARKING, **options: str) -> Path:
         return sealed(marked(tmp_path / f"result.{kind}", marking), key, marking.label, **options)[0]
@@ -56,7 +56,7 @@ def make(key: SigningKey, tmp_path: Path) -> Callable[..., Path]:
 
 
 def verdict(path: Path, anchor: str) -> Verdict | None:
-    """None: the file cannot be read at all."""
+    """Return the verdict on a file, or None when the file cannot be read at all."""
     try:
         return judged(read_marks(path, anchor, LIMITS)).verdict
     except BadMedia:
@@ -81,7 +81,7 @@ class TestEachKindOfFile:
         assert found.problems == ()
 
     def test_no_byte_is_outside_the_seal(self, kind: str, make: Callable[..., Path], tmp_path: Path) -> None:
-        """C2PA does not cover a thousand bytes of a small file: framing, padding, `ftyp`."""
+        """C2PA leaves about a thousand bytes of a small file uncovered: framing, padding, `ftyp`."""
         content = bytearray(make(kind).read_bytes())
         changed = tmp_path / f"changed.{kind}"
         for place in range(len(content)):
@@ -202,7 +202,7 @@ class TestTheMetadataLabel:
 def ink_px(
     frame: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], box: tuple[slice, slice]
 ) -> tuple[int, int]:
-    """Height in px of the Chinese line and of the capital A, measured by bright pixels in (H, W) luma."""
+    """Return the height in px of the Chinese line and of the capital A, from bright pixels in (H, W) luma."""
     bright = (frame[box] > 175).astype(np.uint8)
     lines = np.flatnonzero(np.diff(np.concatenate([[0], bright.any(1).astype(int), [0]])))
     first, second = (slice(*lines[at : at + 2]) for at in (0, 2))
@@ -266,7 +266,7 @@ def test_all_words_stay_for_two_seconds_and_the_mark_to_the_end(tmp_path: Path) 
 
 @pytest.mark.engine
 class TestSealing:
-    """Seals through the child process, as the app does."""
+    """The tests seal through the child process, as the app does."""
 
     @pytest.fixture
     def provenance(self, tmp_path: Path) -> Provenance:
@@ -334,7 +334,7 @@ class TestSealing:
         assert marks.label is None
 
     def test_it_ends_when_it_is_not_wanted_any_more(self, provenance: Provenance, tmp_path: Path) -> None:
-        size = (5000, 5000)  # Sealing takes longer than the time to the first look.
+        size = (5000, 5000)  # Sealing such a picture takes longer than the time to the first look.
         job = make_job()
         fetched = marked(tmp_path / "fetched.png", marking_of(job, self.settings(tmp_path)), size)
         result = tmp_path / "result.png"

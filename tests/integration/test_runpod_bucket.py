@@ -1,4 +1,4 @@
-"""The bucket against a real S3 server, which checks every signature."""
+"""The bucket client works with a real S3 server, which checks every signature."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_upload_that_is_stopped_leaves_no_object(bucket: Bucket, tmp_path: Pa
 
 
 class Forgetful(http.server.BaseHTTPRequestHandler):
-    """Accepts the parts of an upload, then does not know the upload when asked to abort it."""
+    """A server that accepts the parts of an upload, but answers an abort as if the upload did not exist."""
 
     def do_POST(self) -> None:
         self._answer(

@@ -1,4 +1,4 @@
-"""A job's whole way through RunPod, with a worker under the real SDK and a real S3 server."""
+"""Jobs run through an emulated RunPod, with a worker under the real SDK and a real S3 server."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_video_comes_back_as_good_as_from_the_local_engine(
 
 
 def free_box(size: int) -> bytes:
-    """An MP4 box that players ignore."""
+    """Return an MP4 box that players ignore."""
     return size.to_bytes(4, "big") + b"free" + bytes(size - 8)
 
 
@@ -196,8 +196,8 @@ def test_cancels_in_the_first_instants_of_a_run_are_not_lost(
     puppet_video: Path,
     tmp_path: Path,
 ) -> None:
-    """The SDK drops a stop signal for a job that it has fetched but not begun. Without a bucket there is no
-    cancel marker either."""
+    """The SDK ignores a stop signal for a job that it has fetched but not begun. Without a bucket there is
+    also no cancel marker."""
     idle = wait_for_idle(emulator, sdk_worker)
     for delay_s in (0.0, 0.0, 0.0, 0.0, 0.02, 0.05, 0.08):
         emulator.jobs.clear()
@@ -215,7 +215,7 @@ def test_cancels_in_the_first_instants_of_a_run_are_not_lost(
 
 
 def wait_for_idle(emulator: Emulator, worker: SdkWorker) -> Callable[[], float]:
-    """Wait until the worker asks for a new job. Returns the emulator's time."""
+    """Wait until the worker asks for a new job. Returns the emulator's clock."""
     wait_until(lambda: worker.name in emulator.waiting, "the worker waits for a job", BOOT_S)
     return emulator.now
 
@@ -264,7 +264,7 @@ def test_a_run_that_nobody_can_name_stops_itself(
     assert not backend.stop(unnamed), "it may exist"
     before = sdk_worker.log.count("an engine starts")
     emulator.faults = Faults()
-    confirmed(backend, unnamed, BOOT_S)  # By its receipt, which comes before the answer.
+    confirmed(backend, unnamed, BOOT_S)  # The receipt confirms it, and it comes before the answer.
     wait_until(lambda: emulator.only_job.state == "FAILED", "RunPod hears of it, too")
     assert sdk_worker.log.count("an engine starts") == before
     assert [verb for verb, _ in emulator.calls].count("run") == 1
@@ -320,7 +320,7 @@ def test_a_worker_that_cannot_swap_takes_no_job(emulator: Emulator, tmp_path: Pa
 def test_a_worker_logs_as_much_as_it_is_asked_to(
     emulator: Emulator, sdk_worker: SdkWorker, tmp_path: Path
 ) -> None:
-    """The SDK has configured logging before the worker begins."""
+    """The SDK configures logging before the worker begins."""
     worker = SdkWorker(emulator, tmp_path, FACESWAP_LOG_LEVEL="WARNING")
     try:
         for each in (sdk_worker, worker):

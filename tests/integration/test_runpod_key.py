@@ -1,4 +1,4 @@
-"""A cloud task whose API key is removed before its stop was confirmed, across restarts of the service."""
+"""The API key is removed before the stop of a cloud job is confirmed, and the service restarts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 
 def cancelled_without_the_key(emulator: Emulator, data_dir: Path, portrait: Path) -> str:
-    """A task waits in the cloud, the service with the key is closed, and another one cancels it."""
+    """Queue a job in the cloud, close the service that has the key, and cancel the job by another service."""
     emulator.faults = Faults(hold_queue=True)
     with Service(settings_for(emulator, data_dir, None)) as service:
         job = service.submit("single-image", portrait, portrait, consent=True)

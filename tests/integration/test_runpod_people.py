@@ -1,4 +1,4 @@
-"""Several faces with a source each: a worker under the real SDK gives the same result as this machine."""
+"""When faces have their own sources, a worker under the real SDK makes the same result as this machine."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.waiting import PATIENCE, wait_until
 
 
 class Both:
-    """Two services over one data folder: one swaps here, the other in the cloud."""
+    """Two services with one data folder. One swaps on this machine, the other in the cloud."""
 
     def __init__(self, here: Service, cloud: Service) -> None:
         self.here, self.cloud = here, cloud
 
     def results(self, kind: str, target: Upload, mappings: Mapping[str, Upload]) -> tuple[Path, Path]:
-        """The results of the same order, from here and from the cloud."""
+        """Return the results of the same order, from this machine and from the cloud."""
         paths: list[Path] = []
         for service in (self.here, self.cloud):
             job = service.submit(kind, None, target, face_mappings=mappings, consent=True)
@@ -58,8 +58,8 @@ def test_two_people_of_a_video_get_their_sources_by_the_ids_that_were_told(
     crossing_video: Path,
     tmp_path: Path,
 ) -> None:
-    """The app has stored the two people in the opposite order to a new look at the video. Everything goes
-    through the bucket."""
+    """The app has stored the two people in the opposite order to the one that a new detection gives. All
+    media are sent through the bucket."""
     padded = tmp_path / "padded.mp4"
     padded.write_bytes(crossing_video.read_bytes() + free_box(8_000_000))
     service = both.cloud
@@ -100,7 +100,7 @@ def objects_of(server: S3Server, job_id: str) -> list[Path]:
 def test_three_faces_of_a_picture_get_two_sources_and_the_others_stay(
     both: Both, emulator: Emulator, portrait: Path, other_portrait: Path, group_photo: Path
 ) -> None:
-    """Everything travels inside the messages."""
+    """All media are sent inside the messages."""
     service = both.cloud
     target = service.upload(group_photo)
     faces = {face.id: face for face in service.detect_faces(target.id)}

@@ -1,4 +1,4 @@
-"""Everything below the pages: real files, the real store, the real engine in its child process."""
+"""The service works with real files, the real store, and the real engine in its child process."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture(scope="session")
 def long_video(face_video: Path, media_folder: MediaFolder) -> Path:
-    """640 x 360, 29 s: long enough to be interrupted in the middle."""
+    """A video of 640 x 360 and 29 s. It is long enough to be interrupted in the middle."""
     return media_folder.make(
         "long-face.mp4",
         lambda path: transcode(face_video, path, frames=None, loops=12, preset="ultrafast"),
@@ -65,7 +65,7 @@ def running(service: Service, job: Job) -> Job:
 
 
 def engine_pids(data_dir: Path) -> list[int]:
-    """Process ids of the engines that have files open below a data folder."""
+    """Return the process ids of the engines that have files open below a data folder."""
     found: list[int] = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():

@@ -1,4 +1,4 @@
-"""Several faces with a source each, through the service: what it refuses, swaps and leaves unchanged."""
+"""Orders in which faces have their own sources: what the service refuses, swaps and leaves unchanged."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def shown(jpeg: bytes) -> Any:
 def shows_the_sources(
     service: Service, target: str, after: Any, before: Any, photos: dict[str, Path], *, exact: bool
 ) -> None:
-    """Each face that got a photo shows that person. Every other face is unchanged; `exact`: to the bit."""
+    """Each face that got a photo shows that person. Other faces are unchanged; with `exact`, to the bit."""
     looks = {path: judge.look_at(path) for path in photos.values()}
     for face in service.detect_faces(target):
         box = slice(face.y, face.y + face.height), slice(face.x, face.x + face.width)

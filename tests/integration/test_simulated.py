@@ -1,4 +1,4 @@
-"""Jobs without media, through the real store and dispatcher."""
+"""Jobs without media run through the real store and dispatcher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Space is made of: the front matter of README.md, the files, and the script that uploads them."""
+"""The parts of a Space: the front matter of README.md, the files, and the script that uploads them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_wrong_front_matter_is_told_before_anything_is_uploaded(
 
 
 class Hub(ThreadingHTTPServer):
-    """The part of the Hub's API that an upload of text files needs. It keeps what it was sent."""
+    """Serves the part of the Hub's API that an upload of text files needs. It keeps what it receives."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Route)

@@ -1,4 +1,4 @@
-"""The tools for scripts and agents have names, types and documentation, and obey the owner only."""
+"""The tools for scripts and agents have names, types and documentation, and act for the owner only."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def app(start_app: Callable[..., App]) -> App:
 
 @pytest.fixture
 def token(app: App) -> str:
-    """The token of a new owner, who has no task."""
+    """The token of a new owner, who has no job."""
     return app.api.post("/api/session").json()["data"]["token"]
 
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_swapped_is_told_and_queues_nothing(
 
 
 def test_a_file_of_the_server_is_no_source(app: App, token: str, portrait: Path) -> None:
-    """Over plain HTTP, where no client replaces the path by an upload."""
+    """The tool is called over plain HTTP, where no client replaces the path by an upload."""
     for path in (portrait, app.data_dir / "server.key", app.temporary / ".." / "data" / "server.key"):
         sent = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
         answer = app.api.post("/gradio_api/run/submit", json={"data": [sent, sent, True, False, 80, token]})

@@ -39,7 +39,7 @@ class Caller:
         self._events = config["dependencies"]
 
     def call(self, element: str, event: str, data: list[Any], event_data: Any = None) -> Any:
-        """The outputs of the first such event of any page, or None when it ended in an error."""
+        """Return the outputs of the first such event of any page, or None when it ended in an error."""
         return self._run(
             next(
                 each["id"]
@@ -52,7 +52,7 @@ class Caller:
         )
 
     def loaded(self, element: str, data: list[Any]) -> str:
-        """What a page puts into an element when it opens."""
+        """Return what a page puts into an element when the page opens."""
         return self._run(
             next(
                 each["id"]
@@ -88,7 +88,7 @@ def caller(public_app: App) -> Caller:
 
 def form(token: object, source: str, target: str, many: object = False, quality: object = 80,
          engine: object = "auto", unlabelled: object = False) -> list[Any]:  # fmt: skip
-    """What the form of a page sends, in the order of its components, with consent."""
+    """Return what the form of a page sends, in the order of its components, with consent."""
     return [token, target, source, 0, True, many, False, True, quality, "libx264", engine, False, unlabelled]
 
 
@@ -229,7 +229,7 @@ def test_a_terminated_app_ends_well_and_gives_its_run_back(
 def test_a_page_says_which_models_are_there_under_which_terms_and_what_is_missing(
     start_app: Callable[..., App], tmp_path: Path
 ) -> None:
-    """The answer to the page's load event, in Chinese, the caller's language."""
+    """The page's load event answers in Chinese, the language of the caller."""
     graphs.inswapper(tmp_path / "my<model>.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"broken")
     caller = Caller(start_app(FACESWAP_MODELS_DIR=str(tmp_path)))

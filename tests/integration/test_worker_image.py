@@ -19,7 +19,7 @@ from tests.worker_image import HUB, OWN, Image
 @pytest.mark.cloud
 @pytest.mark.parametrize("image", [OWN, HUB], ids=["own", "hub"])
 def test_the_image_swaps_its_own_test_input(image: Image, tmp_path: Path) -> None:
-    """Uses the SDK's way to try a worker: outside RunPod it runs `test_input.json` and ends."""
+    """The SDK can try a worker: outside RunPod the worker runs `test_input.json` and ends."""
     app, home = tmp_path / "app", tmp_path / "home"
     home.mkdir()
     image.lay_out(app)
@@ -44,7 +44,7 @@ def test_the_image_swaps_its_own_test_input(image: Image, tmp_path: Path) -> Non
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "completed successfully" in done.stdout
-    said = re.search(r"'result': '([A-Za-z0-9+/]{44})", done.stdout)  # The SDK's log cuts the rest off.
+    said = re.search(r"'result': '([A-Za-z0-9+/]{44})", done.stdout)  # The SDK's log does not show the rest.
     assert said, done.stdout[-2000:]
     signature, width, height = struct.unpack(">8s8xII", base64.b64decode(said[1])[:24])
     assert (signature, width, height) == (b"\x89PNG\r\n\x1a\n", 160, 160)

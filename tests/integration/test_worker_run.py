@@ -1,4 +1,4 @@
-"""The worker without RunPod's SDK: transfers with a real HTTP server, and an engine that only counts."""
+"""The worker runs without RunPod's SDK. It uses a real HTTP server, and an engine that only counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HERE = frozenset({"127.0.0.1"})
 
 
 class Site:
-    """A bucket without access checks: GET returns what was PUT."""
+    """A bucket without access checks. GET returns what was PUT."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {"/target": DATA, "/source": DATA}
@@ -169,7 +169,7 @@ def test_a_missing_file_says_which_and_keeps_its_address_to_itself(tmp_path: Pat
 
 
 class CountingEngine:
-    """Computes a frame each 10 ms for `duration_s`, then leaves a result."""
+    """Computes a frame every 10 ms for `duration_s`, then writes a result."""
 
     started: list[CountingEngine]
 
@@ -326,7 +326,7 @@ def test_a_cancel_kills_the_engine_at_once_and_leaves_a_receipt(tmp_path: Path) 
         running = asyncio.create_task(bench.run.answer(bench.order()))
         engine = await started(bench)
         running.cancel()
-        running.cancel()  # RunPod repeats itself.
+        running.cancel()  # RunPod may send the cancel twice.
         for _ in range(3):
             await asyncio.sleep(0)
         assert engine.killed_s, "before the run waits for anything"
@@ -338,7 +338,7 @@ def test_a_cancel_kills_the_engine_at_once_and_leaves_a_receipt(tmp_path: Path) 
 
 
 def test_an_upload_that_is_complete_but_unanswered_outlasts_a_cancel(tmp_path: Path) -> None:
-    """The bucket may still store it, so the receipt must come later: the app cleans up after the receipt."""
+    """The bucket may still store the upload. The app cleans up after the receipt, so that must come later."""
 
     async def use(bench: Bench) -> None:
         bench.site.slow_puts["/result"] = 1.0

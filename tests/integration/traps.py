@@ -1,4 +1,4 @@
-"""Files and ports that a hostile file would reach for. The kernel reports every access."""
+"""Watches files and ports that a hostile file may try to use. The kernel reports every access."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Traps:
         self._udp.close()
 
     def sprung(self) -> list[str]:
-        """What was accessed since the last call."""
+        """Return what was accessed since the last call."""
         found = [f"opened {self.files[watch - 1].name}" for watch in self._opened()]
         try:
             connection, _ = self._tcp.accept()

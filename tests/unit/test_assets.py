@@ -1,4 +1,4 @@
-"""The files that the pages load: they belong together, and nothing else is served with them."""
+"""The files that the pages load fit together, and no other file is served with them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_address_in_the_head_is_served_and_kept_forever(client: TestClient
 
 
 def test_the_head_is_small() -> None:
-    """Scripts, styles and words are files of their own."""
+    """Scripts, styles and words are in separate files."""
     assert len(assets().head()) < 10_000
 
 

@@ -1,4 +1,4 @@
-"""Unusual videos that people really have, and that a simple reader gets wrong."""
+"""Unusual videos that people really have, and that a simple reader does not read correctly."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -32,7 +32,7 @@ def copied(source: Path, target: Path) -> tuple[int, tuple[str, ...], bool]:
 
 
 def times(path: Path, kind: str, number: int = 0) -> list[Fraction]:
-    """The presentation times of a track's packets, in seconds."""
+    """Return the presentation times of a track's packets, in seconds."""
     with av.open(str(path)) as clip:
         stream = [one for one in clip.streams if one.type == kind][number]
         return sorted(packet.pts * packet.time_base for packet in clip.demux(stream) if packet.size)
@@ -40,7 +40,7 @@ def times(path: Path, kind: str, number: int = 0) -> list[Fraction]:
 
 @pytest.fixture
 def clip(silent_video: Path, tmp_path: Path) -> Callable[..., Path]:
-    """`clip("name.mp4", …)`: a second of video, see `awkward.write`."""
+    """`clip("name.mp4", …)` makes a video of one second, see `awkward.write`."""
 
     def make(name: str, **options: Any) -> Path:
         return awkward.write(tmp_path / name, awkward.pictures(silent_video), **options)

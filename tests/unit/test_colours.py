@@ -1,4 +1,4 @@
-"""The colours of a video: what its numbers mean, and what its result states."""
+"""The colours of a video are read correctly, and its result states its colours correctly."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests import colours
 
 LIMITS = Limits()
 MISSED = 3.5
-"""A codec's own loss, out of 255."""
+"""The loss that a codec may cause, out of 255."""
 
 
 def seen_by_the_engine(frame: Frame, reader: VideoReader) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""On which file systems a store may lie."""
+"""The file systems on which the app opens a store, and those on which it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents say what is true: settings, routes, options, commands, files and links."""
+"""The documents agree with the code about settings, routes, options, commands, files and links."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from faceswap.settings import Settings
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
 READ_ELSEWHERE = {"FACESWAP_FACE_LANDMARKER"}
-"""Read by the engine, which knows no settings."""
+"""The engine reads these variables. It does not use `Settings`."""
 
 
 def text(name: str) -> str:
@@ -32,7 +32,7 @@ def text(name: str) -> str:
 
 
 def first_cells(document: str) -> list[str]:
-    """The first column of every table."""
+    """Return the first column of every table."""
     return [line.split("|")[1].strip() for line in document.splitlines() if line.startswith("| `")]
 
 
@@ -120,7 +120,7 @@ def rooms_of(table: str) -> list[set[str]]:
 
 
 def layers(container: str) -> list[set[str]]:
-    """The layers that import-linter checks, the highest first."""
+    """Return the layers that import-linter checks. The highest comes first."""
     linter = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]
     (found,) = [each for each in linter["contracts"] if each.get("containers") == [container]]
     return [set(layer.split(" | ")) for layer in found["layers"]]

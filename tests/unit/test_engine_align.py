@@ -1,4 +1,4 @@
-"""Alignment and embedding against values worked out by hand."""
+"""Alignment and embedding give the values that were calculated by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIVE = (468, 473, 1, 61, 291)
 
 
 def face_at(points: list[complex]) -> F32:
-    """(478, 3) landmarks: all 0 except the five that alignment uses."""
+    """Return (478, 3) landmarks. All are 0 except the five that alignment uses."""
     landmarks = np.zeros((478, 3), np.float32)
     for number, point in zip(FIVE, points, strict=True):
         landmarks[number, :2] = point.real, point.imag
@@ -59,7 +59,7 @@ def test_the_templates_are_those_that_the_networks_were_trained_with() -> None:
 
 
 def test_points_that_fit_no_similarity_are_met_in_the_least_squares() -> None:
-    """Compares with numpy's solution for a, b, c, d in x' = ax - by + c, y' = bx + ay + d."""
+    """The result equals numpy's solution for a, b, c, d in x' = ax - by + c, y' = bx + ay + d."""
     points = [10 + 12j, 31 + 9j, 22 + 25j, 13 + 33j, 29 + 37j]
     rows = [row for p in points for row in ([p.real, -p.imag, 1, 0], [p.imag, p.real, 0, 1])]
     wanted = [part for t in ARCFACE_112.points for part in (112 * t.real, 112 * t.imag)]
@@ -87,7 +87,7 @@ class TestIdentity:
     def test_the_embedding_of_a_face_is_what_the_graph_makes_of_its_aligned_colours(
         self, folder: Path
     ) -> None:
-        """The embedding of a photo that is already aligned: the graph takes the means of 16 px squares."""
+        """The photo is already aligned. The graph takes the means of squares of 16 px."""
         random = np.random.default_rng(3)
         luma = random.integers(60, 200, (7, 7)).repeat(16, 0).repeat(16, 1).astype(np.uint8)
         picture = np.dstack([luma] * 3)

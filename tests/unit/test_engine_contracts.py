@@ -1,4 +1,4 @@
-"""Each published swapper under its own contract, and every doubtful file refused in words."""
+"""Each published swapper runs by its own contract, and every doubtful file is refused with a reason."""
 
 import hashlib
 from pathlib import Path
@@ -18,8 +18,10 @@ from tests import graphs
 
 
 def true_to(path: Path, model: str) -> Path:
-    """A swapper that answers with the square of the target, of 0..1, if, and only if, both pictures and the
-    identity come as its contract says: whatever the identity lacks of length 1 brightens the picture.
+    """Make a swapper that answers with the square of the target, as values of 0..1.
+
+    It does so only if both pictures and the identity have the form that its contract says. If the length of
+    the identity is not 1, the picture gets brighter.
     """
     contract = SWAPPERS[model]
     side = contract.size
@@ -113,7 +115,7 @@ def test_a_graph_that_fits_one_model_needs_no_sidecar(model: str, tmp_path: Path
         "model = 7",
         "not toml",
         'model = "inswapper_128"',
-        'model = "reswapper_256"',  # this graph holds no matrix
+        'model = "reswapper_256"',  # this graph contains no matrix
         'model = "mine"',
         'model = "ghost_256"\ntemplate = "mine"',
         'model = "ghost_256"\nnorm_in = 3',
@@ -141,7 +143,7 @@ def test_a_sidecar_can_describe_a_model_that_nobody_published(tmp_path: Path) ->
 class TestPartners:
     @pytest.fixture
     def mixed(self, tmp_path: Path) -> Path:
-        """Every swapper, three converters whose names come in the wrong order, and two embedders."""
+        """A folder with all swappers, three converters whose names sort in the wrong order, two embedders."""
         for model in SWAPPERS:
             graphs.named(true_to(tmp_path / f"{model}.onnx", model), model)
         for number, model in enumerate(("crossface_simswap", "crossface_ghost", "crossface_hififace")):

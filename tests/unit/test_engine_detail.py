@@ -42,7 +42,7 @@ def test_without_skin_to_compare_nothing_is_done() -> None:
 
 
 def face_that_looks(right: float, left: float) -> np.ndarray:
-    """Eyes of 30 px width with the irises so many pixels to the side."""
+    """Return eyes of 30 px width. `right` and `left` say how many pixels each iris is to the side."""
     landmarks = np.zeros((478, 3), np.float32)
     for ring, iris, at, look in ((RIGHT_EYE, RIGHT_IRIS, 100, right), (LEFT_EYE, LEFT_IRIS, 180, left)):
         outer, inner = (at, at + 30) if ring is RIGHT_EYE else (at + 30, at)

@@ -1,4 +1,4 @@
-"""Light matching on synthetic grids."""
+"""Light matching is tested on synthetic grids."""
 
 import numpy as np
 import pytest

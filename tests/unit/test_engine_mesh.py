@@ -17,7 +17,7 @@ def mesh(landmark_model: Path) -> FaceMesh:
 
 
 def turned(mesh: FaceMesh, yaw: float, roll: float, scale: float = 12.0) -> np.ndarray:
-    """Landmarks (478, 3) of the canonical face in a picture, y down; angles in degrees."""
+    """Return the landmarks (478, 3) of the canonical face in a picture, y down. Angles are in degrees."""
     a, b = math.radians(yaw), math.radians(roll)
     around_y = np.array([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
     around_z = np.array([[math.cos(b), -math.sin(b), 0], [math.sin(b), math.cos(b), 0], [0, 0, 1]])

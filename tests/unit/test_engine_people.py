@@ -1,4 +1,4 @@
-"""What was learned about the people in a video is written to a file and read back."""
+"""The engine writes what it learned about the people in a video to a file, and reads it back."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from faceswap.media import Colour
 
 
 def ramp(width: int, height: int) -> Planes:
-    """Luma that rises by one per column up to 255 and chroma without colour."""
+    """Return planes whose luma rises by one per column, up to 255, and whose chroma has no colour."""
     luma = np.broadcast_to(np.arange(width).clip(0, 255).astype(np.uint8), (height, width)).copy()
     grey = np.full((height // 2, width // 2), 128, np.uint8)
     return Planes(luma, grey, grey.copy(), Colour(full_range=True))

@@ -28,7 +28,7 @@ from tests import graphs
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """One file of each kind."""
+    """A folder with one file of each kind."""
     graphs.embedder(tmp_path / graphs.EMBEDDER)
     graphs.inswapper(tmp_path / graphs.INSWAPPER)
     graphs.ghost(tmp_path / graphs.GHOST)

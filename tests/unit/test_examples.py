@@ -1,4 +1,4 @@
-"""Examples are taken from packages and checked; one that fails the check is not offered."""
+"""Examples are taken from packages and checked. An example that fails the check is not offered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every piece of markup that the pages draw for somebody, in Chinese: no English words are left in it."""
+"""The markup that the pages show to a Chinese reader has no English words left in it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NO_END = ("img", "input", "br")
 
 
 class Shown(HTMLParser):
-    """What a Chinese visitor reads or hears of some markup, without code and what is marked as English."""
+    """Collects the text that a Chinese reader sees or hears, without code and text marked as English."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ def test_what_is_known_of_a_file_is_told_in_chinese(verdict: Verdict) -> None:
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.html")), ids=lambda file: file.stem)
 def test_a_template_has_no_words_of_its_own(template: Path) -> None:
-    """All of them come from the catalogues, by `word` and `both`."""
+    """All its words come from the catalogues, by `word` and `both`."""
     source = re.sub(r"\{[{%#].*?[}%#]\}", "", template.read_text(encoding="utf-8"), flags=re.DOTALL)
     visible = re.findall(rf"""(?:{"|".join(READ_ALOUD)})="([^"]*)\"""", source) + re.findall(
         r">([^<]*)<", source

@@ -1,7 +1,7 @@
-"""What our code knows of Gradio beyond its documented interface still holds for the installed version.
+"""The parts of Gradio that are not documented, but that our code uses, exist in the installed version.
 
-A failure here comes with a new Gradio: change `ui/gradio_internals.py`, `scripts/gradio.js` or
-`styles/gradio.css`. `tests/browser/test_gradio_internals.py` does the same on a real page.
+If a new version of Gradio fails here, change `ui/gradio_internals.py`, `scripts/gradio.js` or
+`styles/gradio.css`. `tests/browser/test_gradio_internals.py` tests the same on a real page.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FRONT_END = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 
 @pytest.fixture(scope="module")
 def front_end() -> str:
-    """All scripts of Gradio's pages."""
+    """Return all scripts of Gradio's pages, as one text."""
     return "\n".join(path.read_text(encoding="utf-8") for path in FRONT_END.glob("*.js"))
 
 

@@ -1,4 +1,4 @@
-"""The page of all tasks offers more of them only when it can show them."""
+"""The page of all tasks offers more tasks only when there are more and a click can show them."""
 
 from __future__ import annotations
 

@@ -73,12 +73,12 @@ def steady(time_s: float) -> float:
 
 
 def slow_start(time_s: float) -> float:
-    """For six seconds nothing is done: the engine reads models and looks through the file."""
+    """There is no progress for six seconds: the engine reads models and looks through the file."""
     return max(0.0, time_s - 6) / 54
 
 
 def bursts(time_s: float) -> float:
-    """An encoder that hands on its frames in batches, one every two seconds."""
+    """An encoder passes its frames on in batches, one every two seconds."""
     return (time_s // 2) * 2 / 60
 
 

@@ -1,4 +1,4 @@
-"""The visible label before encoding: its position and height, and that no other pixel changes."""
+"""The visible label before encoding has the right place and height, and no other pixel changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from faceswap.errors import InvalidRequest
 from faceswap.media import Colour
 
 QUARTER = [0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30]
-"""Display matrix of a phone held upright: stored (x, y) is shown at (-y, x)."""
+"""Display matrix of a phone that is held upright. The stored pixel (x, y) is shown at (-y, x)."""
 MIRRORED = [-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30]
 HALF = [-65536, 0, 0, 0, -65536, 0, 0, 0, 1 << 30]
 
@@ -138,7 +138,7 @@ def test_letters_stand_out_from_any_background(background: int, style: str) -> N
     letters, around = stamp.luma > 0.99, (stamp.keep < 0.4) & (stamp.luma < 0.01)
     box = picture[stamp.box][..., 0] / 255
     light, dark = (float(np.median(box[part])) ** 2.2 for part in (letters, around))
-    assert (light + 0.05) / (dark + 0.05) > 4.5  # contrast as WCAG 2 has it
+    assert (light + 0.05) / (dark + 0.05) > 4.5  # contrast as WCAG 2 defines it
 
 
 def test_an_order_that_says_nothing_of_the_label_gets_it() -> None:

@@ -28,7 +28,7 @@ def store(folders: Folders) -> Iterator[JobStore]:
 
 
 def running(store: JobStore, folders: Folders, lease_s: float = 60) -> Job:
-    """A job whose run has written half a result that shows faces."""
+    """Add a job whose run has written half a result that shows faces."""
     add_job(store)
     job = store.claim("host:1:aabbccdd", "local", lease_s)
     assert job is not None

@@ -1,4 +1,4 @@
-"""What must be seen is seen: contrasts of the theme, by the formula of WCAG 2.2."""
+"""The theme has enough contrast, by the formula of WCAG 2.2."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 from faceswap.ui.look import theme
 
 LEAST = 3.0
-"""Of the edge of a control against what it stands on: success criterion 1.4.11."""
+"""The least contrast between the edge of a control and its background. Source: success criterion 1.4.11."""
 
 
 def colour(name: str) -> str:
-    """A value of the theme as `#rrggbb`, with references such as `*neutral_500` followed."""
+    """Return a value of the theme as `#rrggbb`. References such as `*neutral_500` are followed."""
     value: str = getattr(theme(), name)
     return {"white": "#ffffff"}.get(value, value) if not value.startswith("*") else colour(value[1:])
 

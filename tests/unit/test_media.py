@@ -1,4 +1,4 @@
-"""Checking and decoding untrusted pictures and videos."""
+"""Untrusted pictures and videos are checked and decoded."""
 
 import io
 import random
@@ -190,7 +190,7 @@ class TestPictures:
 
 
 def mangled(content: bytes, rng: random.Random) -> bytes:
-    """The file with a few bytes changed, or without its end."""
+    """Return the file with a few bytes changed, or without its end."""
     data = bytearray(content)
     for _ in range(rng.randint(1, 8)):
         data[rng.randrange(len(data))] = rng.randrange(256)

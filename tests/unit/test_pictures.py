@@ -1,4 +1,4 @@
-"""Pictures in the formats that phones, cameras and messengers write."""
+"""The app reads pictures in the formats that phones, cameras and messengers write."""
 
 import base64
 import io
@@ -28,7 +28,7 @@ HALVES = np.zeros((40, 64, 3), np.uint8)
 HALVES[:, :32] = (230, 40, 30)
 HALVES[:, 32:] = (30, 60, 220)
 HEIC = Path(__file__).parent / "halves.heic.b64"
-"""`HALVES`, as an HEVC encoder wrote it."""
+"""The picture `HALVES`, written by an HEVC encoder."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A worker whose queue cannot be reached slows down and ends itself before a minute is over."""
+"""A worker that cannot reach its queue slows down, and exits within a minute."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TooMany(Exception):
 
 @dataclass
 class Queue:
-    """Answers what the test says; time passes only while the worker pauses."""
+    """Answers what the test says. Its time passes only while the worker pauses."""
 
     clock: Clock = field(default_factory=lambda: Clock(0.0))
     fault: type[Exception] | None = Refused

@@ -1,4 +1,4 @@
-"""The receipt page: in the reader's language, complete, and with nothing that a browser would run."""
+"""The receipt page is complete, is in the reader's language, and contains nothing that a browser runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the RunPod client treats each answer, on a clock that the test moves."""
+"""What the RunPod client does with each answer. The test moves the clock."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Rig:
         return self.backend.submit(self.job, self.media)
 
     def polls(self, handle: Handle, limit_s: float = 4000) -> Iterator[Report]:
-        """Poll every half second and collect the reports up to the final one."""
+        """Poll every half second, and yield the reports up to the final one."""
         until = self.clock() + limit_s
         while self.clock() < until:
             report = self.backend.poll(handle)
@@ -130,7 +130,7 @@ def test_large_media_without_a_bucket_are_refused_before_anything_is_sent(make_r
 
 
 def knowing_people(rig: Rig, size_bytes: int = 300) -> Rig:
-    """The app has already looked for the people in the target."""
+    """Store people for the target, as if the app had already looked for them."""
     path = rig.media.target.with_name("people.json")
     path.write_bytes(b"p" * size_bytes)
     rig.media = replace(rig.media, people=path)

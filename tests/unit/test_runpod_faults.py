@@ -1,7 +1,7 @@
-"""Random faults against the RunPod client, on a clock that the test moves.
+"""The RunPod client meets random faults. The test moves the clock.
 
-Whatever the cloud does, in any order: the job ends, RunPod accepted at most one run, no job is completed
-without its file, and nothing computes after a stop was confirmed.
+For every order of faults, four facts must be true: the job ends, RunPod accepts at most one run, no job is
+completed without its file, and nothing computes after a stop is confirmed.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ INLINE_LIMIT = 7_000_000
 
 
 class Killed(BaseException):
-    """Stands for the death of the app's process."""
+    """Simulates the death of the app's process."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the app does, with times in seconds since the start."""
+    """What the app does. Times are in seconds since the start."""
 
     script: Script
     has_bucket: bool = True
     big: bool = False
-    """The media are too large for one request."""
+    """True when the media are too large for one request."""
     cancel_at: float | None = None
     restarts: tuple[float, ...] = ()
     dies_in_submit: bool = False
@@ -54,13 +54,13 @@ class Plan:
 
 @dataclass
 class App:
-    """Stands for store and dispatcher: what survives a restart, and which calls are made."""
+    """Simulates store and dispatcher. It keeps what survives a restart, and calls the backend as they do."""
 
     plan: Plan
     folder: Path
     clock: Clock = field(default_factory=Clock)
     code: str | None = None
-    """The error of the failed job."""
+    """The error code of the failed job."""
     completed: bool = False
     stop_pending: bool = False
 
@@ -90,7 +90,7 @@ class App:
         return self.clock() - self.began
 
     def sending(self) -> None:
-        """As the store does: record the submission, unless the job was cancelled."""
+        """Record the submission, unless the job was cancelled. The store does the same."""
         if self.ended:
             raise JobStopped()
         self.handle = Handle(self.job.run, None, datetime.fromtimestamp(self.clock(), UTC))
@@ -100,7 +100,7 @@ class App:
         self.cancel_when_due()
 
     def cancel_when_due(self) -> None:
-        """As the user's click and the reaper do, also in the middle of a submission."""
+        """Cancel the job at its planned time, even in the middle of a submission."""
         due = self.plan.cancel_at is not None and self.elapsed_s >= self.plan.cancel_at
         if due and not self.ended and self.code is None:
             self.code, self.stop_pending = "cancelled", True
@@ -135,7 +135,7 @@ class App:
             self.handle = self.backend.submit(self.job, self.media)
         except Killed:
             self.backend = self.start()
-            self.fail(SubmissionUnknown())  # What a dispatcher finds after a restart.
+            self.fail(SubmissionUnknown())  # A dispatcher does the same after a restart.
             self.stop_pending = True
         except FaceSwapError as error:
             self.fail(error)
@@ -173,7 +173,7 @@ class App:
 
 
 class DyingBackend(RunPodBackend):
-    """Dies right after RunPod accepted the run, before its id is stored."""
+    """Dies just after RunPod accepts the run, before the id is stored."""
 
     def __init__(self, app: App) -> None:
         super().__init__(SETTINGS, bucket=app.bucket, transport=app.cloud, clock=app.clock, sleep=app.sleep)
@@ -184,7 +184,10 @@ class DyingBackend(RunPodBackend):
 
 
 def faults(*kinds: str, most: int) -> st.SearchStrategy[tuple[str, ...]]:
-    """Half of the scripts have no fault of this kind, so that enough runs reach the later steps."""
+    """Return scripts of faults of these kinds.
+
+    Half of the scripts have no such fault, so that enough runs reach the later steps.
+    """
     return st.just(()) | st.lists(st.sampled_from(["ok", *kinds]), max_size=most).map(tuple)
 
 
@@ -257,7 +260,7 @@ def play(plan: Plan) -> None:
         app.clock.now_s += 2 * LONGEST_S
         assert not app.cloud.computing()
         assert [run.computed_until for run in app.cloud.runs.values()] == computed
-        app.backend.clean_up(app.handle)  # Once more, because the bucket may have been down the first time.
+        app.backend.clean_up(app.handle)  # Again, because the bucket may have been down the first time.
         assert app.bucket is None or app.bucket.objects() <= {BucketPlace(app.job.run).cancel}
         app.backend.close()
 

@@ -64,7 +64,7 @@ class Machine:
         return self.store.get(job.id)
 
     def copied(self) -> set[str]:
-        """What lies in the snapshot folder beside its manifest."""
+        """Return what is in the snapshot folder, without its manifest."""
         found = {
             path.relative_to(self.bucket).as_posix() for path in self.bucket.rglob("*") if path.is_file()
         }
@@ -86,7 +86,7 @@ def test_a_lost_disk_costs_nothing_that_was_in_the_snapshot(machine: Machine) ->
     (machine.root / "signing" / "key.pem").write_text("a key")
     assert machine.snapshots.take()
     for key in machine.bucket.rglob("*key*"):
-        key.chmod(0o644)  # As a mounted bucket shows it.
+        key.chmod(0o644)  # A mounted bucket shows this mode.
     machine.lose_the_disk()
     assert machine.restored
     assert (machine.root / "signing" / "key.pem").stat().st_mode & 0o077 == 0
@@ -144,7 +144,7 @@ def test_a_new_process_removes_what_an_old_one_left_there(machine: Machine) -> N
 
 
 def other_machine(machine: Machine, name: str) -> Machine:
-    """Another data folder over the same snapshot folder."""
+    """Make another machine, with a new data folder and the same snapshot folder."""
     return Machine(machine.root.with_name(name), machine.bucket)
 
 
@@ -344,7 +344,7 @@ def test_a_failing_folder_is_told_and_recovers(machine: Machine) -> None:
 
 
 def test_the_copy_is_always_whole_while_jobs_change(machine: Machine, tmp_path: Path) -> None:
-    """Two takers, as in two processes, make snapshots while a writer works. Each copy can be restored."""
+    """Two threads take snapshots, as two processes would, while a writer works. Each copy can be restored."""
     other = Snapshots(machine.store, machine.folders, machine.bucket)
     machine.snapshots.take()
     done = threading.Event()
@@ -395,7 +395,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_the_service_keeps_what_was_submitted_and_forgets_what_was_deleted(settings: Settings) -> None:
-    """After each step the disk is lost, without an orderly shutdown."""
+    """After each step the disk is lost, without a normal shutdown."""
     assert settings.snapshot_dir
     folders = Folders(settings.data_dir)
     machine = Machine(settings.data_dir, settings.snapshot_dir)

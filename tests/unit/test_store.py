@@ -334,7 +334,7 @@ def test_others_that_share_a_file_are_found_by_source_target_and_mapping(store: 
 
 
 def test_titles_and_names_of_what_was_forgotten_are_in_no_byte_of_the_store(tmp_path: Path) -> None:
-    """Rows grow, shrink and move between pages many times, and no copy of deleted text stays."""
+    """Rows grow, shrink and move between pages many times, but no copy of deleted text stays."""
     store, chance = JobStore(tmp_path / "jobs.sqlite3"), random.Random(1)
     kept: list[tuple[Job, Upload]] = []
     words: dict[str, set[str]] = {"kept": set(), "forgotten": set()}

@@ -52,13 +52,13 @@ def test_a_key_stands_in_one_group_only() -> None:
 
 
 def sources() -> str:
-    """All code and markup of the pages, as one text."""
+    """Return all code and markup of the pages, as one text."""
     files = [file for file in sorted(PAGES.rglob("*")) if file.suffix in {".py", ".js", ".html"}]
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def test_every_sentence_of_the_pages_is_used_and_none_is_missing() -> None:
-    """Whether the code uses the key: whole, or built from a prefix and a name."""
+    """The code may use a whole key, or build it from a prefix and a name."""
     code = sources()
     prefixes = tuple(re.findall(r"""["'`]([a-z_]+_)(?:\{|\$\{|["'] ~)""", code))
     said = set(CATALOGUES["en"].words())

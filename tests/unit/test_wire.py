@@ -126,7 +126,7 @@ def test_the_networks_lie_where_it_is_said_or_on_the_network_volume_or_in_the_im
 
 
 def test_an_order_without_marks_gets_the_usual_ones() -> None:
-    """A worker marks every result, whoever sent the request."""
+    """A worker marks every result, no matter who sent the request."""
     order = WorkerRequest.parse(
         {"process_type": "single-image", "source_file": URL, "target_file": URL, "job_id": "a-job"}
     )

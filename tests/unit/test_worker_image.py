@@ -1,6 +1,6 @@
-"""The worker's image and its files for RunPod, checked as far as possible without building it.
+"""The worker's image and its files for RunPod are checked as far as possible without building the image.
 
-Source: https://docs.runpod.io/hub/publishing-guide for the files that the Hub asks for, and for the fields of
+Source: https://docs.runpod.io/hub/publishing-guide for the files that the Hub needs, and for the fields of
 `hub.json` and `tests.json`.
 """
 
@@ -32,7 +32,7 @@ def image(request: pytest.FixtureRequest) -> Image:
 
 
 def modules_reached_from(*starts: str) -> dict[str, Path]:
-    """Every module of ours that these files import, directly or through other modules."""
+    """Return every module of ours that these files import, directly or through other modules."""
     found: dict[str, Path] = {}
     waiting = list(starts)
     while waiting:
@@ -46,7 +46,10 @@ def modules_reached_from(*starts: str) -> dict[str, Path]:
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Includes imports inside functions; leaves out those under TYPE_CHECKING, which never run."""
+    """Yield the imports of a file, including those inside functions.
+
+    Imports under TYPE_CHECKING are left out, because they never run.
+    """
     tree = ast.parse(path.read_text())
     typing_only = {
         id(node)
@@ -124,7 +127,7 @@ def test_the_image_of_the_hub_is_ours_for_a_gpu_without_weights_and_by_the_hubs_
 
 
 def test_the_hub_finds_what_it_asks_for() -> None:
-    """In `.runpod`, which the Hub prefers, or in the root. The Hub does not follow links."""
+    """The files are in `.runpod`, which the Hub prefers, or in the root. The Hub does not follow links."""
     places = [ROOT / ".runpod", ROOT]
     for name in ("handler.py", "Dockerfile", "README.md"):
         (found, *_) = [place / name for place in places if (place / name).exists()]
