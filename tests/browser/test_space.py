@@ -85,7 +85,8 @@ def test_a_script_does_the_main_job_on_a_space(
     space: App, portrait: Path, face_video: Path, tmp_path: Path
 ) -> None:
     token = sign_in(space)
-    with closing(Client(space.url, verbose=False, analytics_enabled=False)) as client:
+    headers = {"Authorization": f"Bearer {token}"}
+    with closing(Client(space.url, headers=headers, verbose=False, analytics_enabled=False)) as client:
         task = client.predict(
             source=handle_file(portrait),
             target=handle_file(face_video),

@@ -32,13 +32,14 @@ TIMES = 20
 KILLS = 10
 SLOW_RUN_S = 0.3
 SLOW_UPLOAD_S = 2.0
+WAIT_S, RUN_S = 15, 10
 DEADLINE_S = 240.0 * PATIENCE
 
 APP = """
 import threading
-from faceswap import service
+from faceswap import service, wiring
 from faceswap.backends import runpod
-service.REMOTE_AT_ONCE = 200
+wiring.REMOTE_AT_ONCE = 200
 runpod.SEND_FOR_S, runpod.MARGIN_S = 2.0, 2.0  # so that a run which nobody can name is over in seconds
 with service.Service():
     print("ready", flush=True)
@@ -143,7 +144,15 @@ def slow_uploads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cancels], None]:
 @pytest.fixture
 def service(emulator: Emulator, s3_server: S3Server, tmp_path: Path) -> Iterator[Service]:
     """Acts as a second process on the same data folder: it submits and cancels but runs no jobs."""
-    settings = settings_for(emulator, tmp_path / "data", s3_server, max_active=1000, max_queue=1000)
+    settings = settings_for(
+        emulator,
+        tmp_path / "data",
+        s3_server,
+        max_active=1000,
+        max_queue=1000,
+        runpod_wait_s=WAIT_S,  # a job keeps the limits that it was submitted with
+        engine_timeout_s=RUN_S,
+    )
     with Service(settings, dispatch=False) as service:
         yield service
 
@@ -179,8 +188,8 @@ def test_no_run_survives_a_cancel_in_any_phase_and_a_killed_app(
             "RUNPOD_API_KEY": KEY,
             "RUNPOD_ENDPOINT_ID": emulator.endpoint,
             "RUNPOD_BASE_URL": emulator.url,
-            "FACESWAP_RUNPOD_WAIT_S": "15",
-            "FACESWAP_ENGINE_TIMEOUT_S": "10",
+            "FACESWAP_RUNPOD_WAIT_S": str(WAIT_S),
+            "FACESWAP_ENGINE_TIMEOUT_S": str(RUN_S),
             "FACESWAP_S3_ENDPOINT": s3_server.url,
             "FACESWAP_S3_BUCKET": BUCKET,
             "FACESWAP_S3_ACCESS_KEY": ACCESS_KEY,

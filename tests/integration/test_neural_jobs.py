@@ -122,7 +122,7 @@ class TestInTheCloud:
         assert report.swap.engine == "neural:inswapper_128"
         assert [file["licence"] for file in report.swap.weights] == ["unknown", "unknown"]
         other, mesh = self.swapped(backend, image, "auto", portrait, other_portrait, tmp_path)
-        assert (other.engine, other.weights) == ("mesh", ()), "it has no GPU"
+        assert (other.swap.engine, other.swap.weights) == ("mesh", ()), "it has no GPU"
         one, two = (read_picture(path, Limits()) for path in (neural, mesh))
         assert (one != two).any()
         report, _ = self.swapped(backend, JobType.SINGLE_VIDEO, "neural", portrait, face_video, tmp_path)
