@@ -12,6 +12,8 @@ import os
 import signal
 import tempfile
 from collections import OrderedDict
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -39,33 +41,41 @@ _NETWORKS_FITNESS_S = 240.0
 
 
 class EarlyStops:
-    """Remembers stop signals for jobs that the SDK has fetched but not started. The SDK drops such a signal
-    and would then run the job.
+    """Remembers stop signals for jobs that the SDK has fetched but whose handler has not begun.
 
-    `watch` wraps the method that the SDK calls for each signal, and keeps the ids that the SDK did not find.
+    The SDK drops such a signal if it has no task for the job yet, and would then run the job. If it has a
+    task that has not run its first step, it cancels that task, which then never clears the job away: the
+    worker would wait for it forever. So a signal reaches the SDK only while the job's handler runs.
     """
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
+        self._running: set[str] = set()
 
     def watch(self) -> None:
+        """Wrap the method that the SDK calls for each signal."""
         original = JobScaler.stop_job
 
         async def stop_job(scaler: JobScaler, job_id: str) -> bool:
-            stopped = await original(scaler, job_id)
-            if not stopped:
-                self._ids[job_id] = None
-                if len(self._ids) > _KEPT_STOPS:
-                    self._ids.popitem(last=False)
-            return stopped
+            if job_id in self._running:
+                return await original(scaler, job_id)
+            self._ids[job_id] = None
+            if len(self._ids) > _KEPT_STOPS:
+                self._ids.popitem(last=False)
+            return False
 
         JobScaler.stop_job = stop_job
 
-    def take(self, job_id: str) -> bool:
-        """Whether the job was stopped before it began. Forgets the signal."""
+    @contextmanager
+    def running(self, job_id: str) -> Generator[bool]:
+        """The `with` block handles the job. Gives whether the job was stopped before, and forgets that."""
         early = job_id in self._ids
         self._ids.pop(job_id, None)
-        return early
+        self._running.add(job_id)
+        try:
+            yield early
+        finally:
+            self._running.discard(job_id)
 
 
 def watch_queue() -> None:
@@ -92,7 +102,8 @@ class Worker:
             runpod.serverless.progress_update(job, progress)
 
         run = WorkerRun(self._config, tell, self._shutdown_event())
-        return await run.answer(job.get("input"), stopped_early=self._early_stops.take(str(job["id"])))
+        with self._early_stops.running(str(job["id"])) as stopped_early:
+            return await run.answer(job.get("input"), stopped_early=stopped_early)
 
     def _shutdown_event(self) -> asyncio.Event:
         """An event that SIGTERM sets. This method installs the signal handler on the first call.
