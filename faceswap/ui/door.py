@@ -66,6 +66,7 @@ READ = (
     r"/assets/.+",
     r"/gradio_api/info/?",
     r"/gradio_api/startup-events",
+    r"/gradio_api/app_id/?",
     rf"/gradio_api/heartbeat/{_ID}",
     r"/gradio_api/upload_progress",
     r"/gradio_api/queue/data",
