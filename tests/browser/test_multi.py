@@ -95,7 +95,7 @@ def test_a_picture_that_cannot_be_a_source_is_refused_in_words_at_its_face(
     for wrong, sentence in (
         (no_face_picture, "这张图片里没有找到人脸"),
         (face_video, "这里需要图片"),
-        (Path(__file__), "不支持这种文件"),
+        (Path(__file__), "不支持这种图片或视频文件"),
     ):
         place.set_input_files(wrong)
         expect(state).to_contain_text(sentence)

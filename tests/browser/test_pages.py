@@ -137,7 +137,7 @@ def test_the_visible_label_is_left_out_only_where_somebody_asks_for_that(
     page.take(portrait, other_portrait)
     page.page.locator("button.label-wrap", has_text="选项").click()
     choice = page.page.locator("#fs-unlabelled")
-    expect(choice).to_contain_text("将无从看出它是合成的")
+    expect(choice).to_contain_text("无法看出它是合成的")
     expect(choice).to_contain_text("这一选择会写入日志和任务回执；元数据标识和签名仍会写入文件")
     expect(choice.locator("input")).not_to_be_checked()
     choice.locator("input").check()
