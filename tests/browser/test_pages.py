@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 PAGES = ("/", "/video", "/image", "/multi", "/tasks", "/verify", "/diagnostics")
 PHONE = {"width": 390, "height": 844}
-NAMES = "一个相当长的文件名|模拟 .（120 秒）"
+NAMES = "一个相当长的文件名|模拟 .（600 秒）"
 """Text that is Chinese on every page."""
 HOSTILE = '<img src=x onerror="window.hurt=1">${window.hurt=2}{{this}}.mp4'
 
@@ -257,7 +257,7 @@ def busy_pages(
     name = "一个相当长的文件名 from the family holiday in summer.jpg"
     done = finish(app, queue(app, portrait, other_portrait, name, kind="image"))
     page = many_visits("/diagnostics")
-    simulate(page, 120, 3)
+    simulate(page, 600, 3)
     page.context.close()
     return *PAGES, f"/receipt?job={done['id']}"
 
