@@ -101,7 +101,7 @@ def _documents(victims: Path, port: int, picture: Image.Image) -> Iterator[Hosti
     for kind in ("GIF", "BMP", "TIFF", "ICO", "PPM", "TGA"):
         out = io.BytesIO()
         picture.save(out, kind)
-        yield Hostile(f"{kind.lower()}.png", out.getvalue())
+        yield Hostile(f"{kind.lower()}.png", out.getvalue(), accepted=kind in ("GIF", "BMP", "TIFF"))
     yield Hostile("heic.jpg", _box(b"ftyp", b"heic\0\0\0\0mif1heic") + bytes(64))
     yield Hostile("sound.avi", b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + bytes(28))
     yield Hostile("sound.mp4", b"ID3\x04" + bytes(200))
@@ -192,7 +192,7 @@ def _png(width: int, height: int, pixels: bytes, *more: bytes) -> bytes:
 def _broken_pictures(picture: Image.Image) -> Iterator[Hostile]:
     png, jpeg, webp = (_saved(picture, kind) for kind in ("PNG", "JPEG", "WEBP"))
     for name, whole in (("png", png), ("jpg", jpeg), ("webp", webp)):
-        yield Hostile(f"cut.{name}", whole[: len(whole) // 2])
+        yield Hostile(f"cut.{name}", whole[: len(whole) // 2], accepted=name == "jpg")
         yield Hostile(f"head.{name}", whole[:24])
     yield Hostile("wrong-checksum.png", png.replace(png[33:45], bytes(12)))
     yield Hostile("no-size.png", _png(0, 0, b""))
