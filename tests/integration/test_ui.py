@@ -53,14 +53,15 @@ class Caller:
 
     def loaded(self, element: str, data: list[Any]) -> str:
         """Return what a page puts into an element when the page opens."""
-        return self._run(
+        answer = self._run(
             next(
                 each["id"]
                 for each in self._events
                 if [self._names.get(output) for output in each["outputs"]] == [element]
             ),
             data,
-        )[0]
+        )
+        return answer if answer == REFUSED_AT_THE_DOOR else answer[0]
 
     def _run(self, wanted: int, data: list[Any], event_data: Any = None) -> Any:
         session = secrets.token_hex(8)
@@ -244,4 +245,4 @@ def test_a_server_for_many_does_not_show_where_its_files_lie(public_app: App, ca
     said = caller.loaded("fs-models", [new_token(public_app)])
     assert "FACESWAP_MODELS_DIR 指定的文件夹" in said
     assert "/" not in said.replace("</", "").replace("<br>", "")
-    assert not caller.loaded("fs-models", [None]), "nobody is told anything"
+    assert caller.loaded("fs-models", [None]) == REFUSED_AT_THE_DOOR, "nobody is told anything"
