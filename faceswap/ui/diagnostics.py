@@ -31,7 +31,7 @@ def diagnostics_page(site: Site, frame: Frame) -> None:
     with gr.Column(elem_id="fs-simulate"):
         lead("simulate", "simulate_why", level=2)
         with gr.Row():
-            duration = gr.Slider(2, 120, 20, step=1, label=i18n("simulate_length"), min_width=240)
+            duration = gr.Slider(2, 600, 20, step=1, label=i18n("simulate_length"), min_width=240)
             count = gr.Slider(1, 5, 1, step=1, label=i18n("simulate_count"), min_width=200)
             outcome = gr.Radio(
                 choices=[
