@@ -19,7 +19,7 @@ from faceswap.api import docs_page
 from faceswap.api.access import dependencies
 from faceswap.api.answers import EnvelopeRoute, success
 from faceswap.api.documents import BYTES, MULTIPART, described, failures, links
-from faceswap.api.files import download_path, stored_file
+from faceswap.api.files import download_path, stored_file, thumbnail, thumbnail_path
 from faceswap.api.receiving import received_file
 from faceswap.api.schemas import (
     CancelView,
@@ -40,6 +40,7 @@ from faceswap.api.schemas import (
     Scope,
     SessionView,
     Success,
+    TitleRequest,
     UploadView,
 )
 from faceswap.api.tasks import TaskAnswers, shown_job
@@ -177,7 +178,8 @@ def router(service: Service, owners: Owners) -> APIRouter:
         summary="One task",
     )
     def status(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
-        return success(shown_job(service.get(jobId, owner=owner), owner, owners))
+        job = service.get(jobId, owner=owner)
+        return success(shown_job(job, owner, owners, service.files_of([job])))
 
     @api.get(
         "/tasks",
@@ -229,6 +231,16 @@ def router(service: Service, owners: Owners) -> APIRouter:
         others = service.revoke_consent(jobId, owner=owner)
         return success({"message": "Consent revoked", "still_used_by": others})
 
+    @api.post(
+        "/jobs/{jobId}/title",
+        response_model=Success[MessageView],
+        responses=closed | failures(400, 404),
+        summary="Give a task another title",
+    )
+    def title(jobId: JobId, body: TitleRequest, owner: str = Depends(signed_in)) -> Response:
+        service.retitle(jobId, body.title, owner=owner)
+        return success({"message": "Title changed"})
+
     @api.delete(
         "/jobs/{jobId}",
         response_model=Success[MessageView],
@@ -247,9 +259,18 @@ def router(service: Service, owners: Owners) -> APIRouter:
         responses=closed | failures(404) | BYTES,
         summary="A task's result, or an upload",
     )
-    def download(fileId: FileId, owner: str = Depends(linked_in)) -> Response:
+    def download(fileId: FileId, owner: str = Depends(linked_in(download_path))) -> Response:
         """Ranges are honoured."""
         return stored_file(service, fileId, owner)
+
+    @api.get(
+        "/thumbnail/{fileId}",
+        response_class=FileResponse,
+        responses=closed | failures(404) | BYTES,
+        summary="A small picture of an upload",
+    )
+    def small_picture(fileId: FileId, owner: str = Depends(linked_in(thumbnail_path))) -> Response:
+        return thumbnail(service, fileId, owner)
 
     @api.post(
         "/detect-faces",

@@ -12,6 +12,7 @@ from faceswap.errors import JobNotFound
 from faceswap.receipt import Receipt
 from faceswap.ui import texts
 from faceswap.ui.frame import PATHS, Frame
+from faceswap.ui.pictures import NO_PICTURES, Pictures, pictures_of
 from faceswap.ui.render import render
 from faceswap.ui.site import Site, in_words, language_of, markup, nothing
 from faceswap.ui.texts import Language
@@ -39,7 +40,7 @@ def receipt_page(site: Site, frame: Frame) -> None:
                 receipt = site.service.receipt(job_id if isinstance(job_id, str) else "", owner=owner)
             except JobNotFound:
                 return nothing(texts.words("receipt_missing", language))
-            return receipt_markup(receipt, language)
+            return receipt_markup(receipt, language, _pictures(site, receipt, owner))
         return ""
 
     frame.opened.then(show, [frame.token, asked], shown, js=ASKED_FOR, **_QUIET)
@@ -69,13 +70,22 @@ def _list(receipts: list[Receipt], language: Language) -> str:
     return render("receipts", language, receipts=receipts, page=PATHS["receipt"]) if receipts else ""
 
 
-def receipt_markup(receipt: Receipt, language: Language) -> str:
+def _pictures(site: Site, receipt: Receipt, owner: str) -> Pictures:
+    try:
+        job = site.service.get(receipt.job_id, owner=owner)
+    except JobNotFound:  # only the receipt is left
+        return NO_PICTURES
+    return pictures_of(site, job, site.service.files_of([job]), owner)
+
+
+def receipt_markup(receipt: Receipt, language: Language, pictures: Pictures = NO_PICTURES) -> str:
     said = texts.CATALOGUES[language]
     chosen = receipt.options.model_dump(mode="json", exclude_defaults=True)
     return render(
         "receipt",
         language,
         receipt=receipt,
+        pictures=pictures,
         licences=[_licence(file, language) for file in receipt.weights],
         options=[_option(name, value, language) for name, value in chosen.items()],
         remarks=[said.notes[note] for note in receipt.notes if note in said.notes],

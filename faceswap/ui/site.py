@@ -41,6 +41,10 @@ class Site:
         """For `src` and `href`, which cannot send the token: of a completed job's result or of an upload."""
         return self.owners.signed_url(f"/api/download/{file_id}", owner)
 
+    def thumbnail_url(self, upload_id: str, owner: str) -> str:
+        """For `src`: of a small picture of an upload."""
+        return self.owners.signed_url(f"/api/thumbnail/{upload_id}", owner)
+
 
 def language_of(request: gr.Request | None) -> Language:
     if request is None:

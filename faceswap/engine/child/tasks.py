@@ -97,7 +97,7 @@ def _inspect(spec: InspectSpec) -> InspectResult:
     from faceswap.engine.face.inspect import inspect
 
     model = (lambda: _landmark_model(spec.weights_dir)) if spec.detect_faces else None
-    info, faces = inspect(spec.path, spec.limits.media, spec.normalised, model, spec.clip)
+    info, faces = inspect(spec.path, spec.limits.media, spec.normalised, model, spec.clip, spec.thumbnail)
     return InspectResult(info, tuple(faces))
 
 

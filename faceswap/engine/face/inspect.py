@@ -12,6 +12,7 @@ from faceswap.engine.face.faces import detect_faces
 from faceswap.engine.face.found import Face
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.media import (
+    RGB,
     Limits,
     MediaInfo,
     VideoReader,
@@ -22,6 +23,7 @@ from faceswap.media import (
     sniff,
     write_animation,
     write_png,
+    write_thumbnail,
 )
 
 
@@ -31,6 +33,7 @@ def inspect(
     normalised: Path | None = None,
     model: Callable[[], Path] | None = None,
     clip: Path | None = None,
+    thumbnail: Path | None = None,
 ) -> tuple[MediaInfo, list[Face]]:
     """Find out what a picture or video is, from its content and not its name.
 
@@ -40,6 +43,8 @@ def inspect(
 
     An animated GIF, WebP or PNG counts as a picture if `clip` is None. Otherwise it is written to `clip` as
     MP4 and treated as a video.
+
+    If `thumbnail` is given, a small WebP of the picture or of the first frame is written there.
 
     If `model` is given, the faces of the picture or of the first frame are returned, largest first. Their
     boxes are in pixels of the picture or frame as shown.
@@ -59,13 +64,21 @@ def inspect(
         if normalised is not None:
             with whole_or_not_at_all(normalised) as part:
                 write_png(part, picture, notes=picture_notes(path, limits))
+        _write_small(thumbnail, picture)
         return info, detect_faces(picture, model()) if model else []
     with VideoReader(path, limits) as reader:
         info = reader.info()
-        if model is None:
+        if model is None and thumbnail is None:
             return info, []
         reader.seek(0)
         first = next(reader.frames())
         pixels = np.asarray(first.video.to_ndarray(format="rgb24"), np.uint8)
     shown = np.ascontiguousarray(np.rot90(pixels, round(info.rotation / 90)))
-    return info, detect_faces(shown, model())
+    _write_small(thumbnail, shown)
+    return info, detect_faces(shown, model()) if model else []
+
+
+def _write_small(path: Path | None, picture: RGB) -> None:
+    if path is not None:
+        with whole_or_not_at_all(path) as part:
+            write_thumbnail(part, picture)

@@ -1,6 +1,6 @@
 /* The actions of the buttons that have `data-do`. */
 
-import { ask } from "./ask.js";
+import { ask, askForText } from "./ask.js";
 import { inspect } from "./diagnostics.js";
 import { find, make, nearest } from "./dom.js";
 import { log } from "./journal.js";
@@ -21,6 +21,8 @@ const idOf = (button) => button.dataset.job ?? "";
 /** @param {HTMLElement} button */
 const encodedIdOf = (button) => encodeURIComponent(idOf(button));
 
+const TITLE_LENGTH = 120;
+
 const redrawList = () => find("fs-reload")?.click();
 
 const failed = () => toast(word("action_failed"), "bad");
@@ -34,6 +36,7 @@ const actions = {
   revoke,
   receipt,
   retry,
+  rename,
   print: () => window.print(),
   view: watch,
   inspect: (button) => inspect(idOf(button)),
@@ -95,6 +98,22 @@ async function revoke(button) {
     toast(word(count ? "revoked_shared" : "revoked", { count }), "good");
   } else failed();
   redrawList();
+}
+
+/** @param {HTMLElement} button */
+async function rename(button) {
+  const title = await askForText({
+    question: word("rename_ask"),
+    text: titleOf(button),
+    most: TITLE_LENGTH,
+    yes: word("rename_yes"),
+    no: word("dismiss"),
+  });
+  if (!title || title === titleOf(button)) return;
+  const answer = await call("POST", `/api/jobs/${encodedIdOf(button)}/title`, { body: { title } });
+  if (!answer.ok) return failed();
+  if (find("fs-reload")) redrawList();
+  else location.reload();
 }
 
 /**

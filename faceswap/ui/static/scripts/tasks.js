@@ -18,6 +18,8 @@ import { call } from "./server.js";
  * @property {number | null} eta_s
  * @property {number | null} position in the queue, from 1
  * @property {string} title typed by a user: put it into text nodes, never into markup
+ * @property {{name: string, thumbnail: string} | null} source names are typed by a user, too
+ * @property {{name: string, thumbnail: string} | null} target
  * @property {string | null} error_code
  * @property {Record<string, unknown>} error_details
  * @property {string | null} error_message in English
@@ -40,7 +42,7 @@ export const live = (job) => job.status === "pending" || job.status === "process
 export const jobOf = (id) => jobs.find((job) => job.id === id);
 
 /** A text that changes if, and only if, a list of tasks must be drawn again. */
-export const signature = () => jobs.map((job) => `${job.id}:${job.status}:${job.remote_stop}`).join(" ");
+export const signature = () => jobs.map((job) => `${job.id}:${job.status}:${job.remote_stop}:${job.title}`).join(" ");
 
 /** Ask for the tasks now instead of at the timer's next tick. */
 export const refresh = () => find("fs-refresh")?.click();
