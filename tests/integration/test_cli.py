@@ -216,7 +216,7 @@ def test_an_interrupted_swap_is_cancelled(
             if "processing" in line:
                 break
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=60 * PATIENCE)
     assert process.returncode == 130
     (job,) = jobs()
     assert (job["status"], job["error_message"]) == ("failed", CANCELLED_MESSAGE)
