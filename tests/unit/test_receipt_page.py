@@ -89,7 +89,7 @@ def test_a_receipt_is_told_in_ones_own_language(language: Language, words: list[
         assert word in shown, word
     assert "host:1:ab" not in shown
     assert "<img" not in shown
-    assert shown.count(escape(HOSTILE)) == 5
+    assert shown.count(escape(HOSTILE)) == 6
     assert (
         re.findall(
             r"<(?!/?(?:article|div|h1|h2|p|span|button|section|dl|dt|dd|ol|li|b|br|code|time)\b)", shown
