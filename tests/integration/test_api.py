@@ -43,8 +43,8 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
     job = serving.add_job(status=Status.PROCESSING)
     shown = data(http.get(f"/api/status/{job.id}"))
     files = {
-        role: {"name": name, "thumbnail": f"/api/thumbnail/{file}"}
-        for role, name, file in (("source", "me.png", job.source_file), ("target", "clip.mp4", job.target_file))
+        "source": {"name": "me.png", "thumbnail": f"/api/thumbnail/{job.source_file}"},
+        "target": {"name": "clip.mp4", "thumbnail": f"/api/thumbnail/{job.target_file}"},
     }
     assert shown == job.public() | files
     assert set(shown) == {
@@ -199,7 +199,8 @@ def test_a_title_that_a_person_gives_is_kept_and_names_the_download(
     assert data(answer) == {"message": "Title changed"}
     assert data(http.get(f"/api/status/{job.id}"))["title"] == "Holiday, second try"
     assert data(http.get(f"/api/receipt/{job.id}"))["title"] == "Holiday, second try"
-    assert json.loads((serving.folders.job(job.id) / "job.json").read_text())["title"] == "Holiday, second try"
+    summary = json.loads((serving.folders.job(job.id) / "job.json").read_text())
+    assert summary["title"] == "Holiday, second try"
     named = http.get(f"/api/download/{job.id}").headers["Content-Disposition"]
     assert "Holiday%2C%20second%20try-me-swap-" in named
     for wrong in ("", " \n ", "x" * 121):
