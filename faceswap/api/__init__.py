@@ -91,10 +91,17 @@ def router(service: Service, owners: Owners) -> APIRouter:
         summary="Take a picture or video in",
         openapi_extra=MULTIPART,
     )
-    async def upload(request: Request, owner: str = Depends(signed_in)) -> Response:
+    async def upload(
+        request: Request,
+        expected: Annotated[
+            Literal["image", "video"] | None,
+            Query(description="What the file must be. An animation becomes a video where one is expected."),
+        ] = None,
+        owner: str = Depends(signed_in),
+    ) -> Response:
         """Judged by its content, not by its name. Pictures are kept upright and without metadata."""
         async with received_file(request, service.settings.max_upload_mb) as received:
-            take = partial(service.upload, received.file, received.name, owner=owner)
+            take = partial(service.upload, received.file, received.name, expected=expected, owner=owner)
             taken = await to_thread.run_sync(take, limiter=engine_slots)
         return success(
             {

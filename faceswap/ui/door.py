@@ -33,6 +33,7 @@ from typing import Any, cast
 import gradio as gr
 from starlette._utils import get_route_path
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.formparsers import MultiPartException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from faceswap.api.answers import failure, refusal
@@ -237,7 +238,9 @@ class Door:
         """Let Gradio receive the files, move each into a folder for its owner, and answer the references."""
         owner = self._rules.owners.owner_of(_bearer(scope))
         answer = _Answer()
-        await self._app(scope, receive, answer.take)  # also waits for Gradio's tasks that move the files
+        await self._app(
+            scope, _refusing_half(receive), answer.take
+        )  # also waits for Gradio's tasks that move the files
         if answer.status == 200:
             references = [self._rules.incoming.keep(Path(path), owner) for path in json.loads(answer.body)]
             answer.replace(json.dumps(references).encode())
@@ -318,6 +321,24 @@ class _Answer:
     async def give(self, send: Send) -> None:
         await send(self._start)
         await send({"type": "http.response.body", "body": self.body})
+
+
+def _refusing_half(receive: Receive) -> Receive:
+    """A `receive` that raises MultiPartException when the client leaves before the end of the body.
+
+    Then Gradio deletes what it received. Otherwise it would keep that and log a traceback.
+    """
+    whole = False
+
+    async def checked() -> Message:
+        nonlocal whole
+        message = await receive()
+        if message["type"] == "http.disconnect" and not whole:
+            raise MultiPartException("The upload ended early.")
+        whole = whole or not message.get("more_body", False)
+        return message
+
+    return checked
 
 
 def _bearer(scope: Scope) -> str | None:

@@ -32,16 +32,16 @@ def example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
             face = site.service.example("source", owner=owner)
             goal = site.service.example(which, owner=owner)
             return [
-                *filled(site, source.kind, face, owner, language),
-                *filled(site, target.kind, goal, owner, language),
+                *filled(site, source.kind, "source", face, owner, language),
+                *filled(site, target.kind, "target", goal, owner, language),
             ]
-        return [UNCHANGED] * 8
+        return [UNCHANGED] * 4
 
     _button(frame).click(
         fill,
         frame.token,
         [*outputs_of(source), *outputs_of(target)],
-        show_progress_on=[source.file, target.file],
+        show_progress_on=[source.card, target.card],
         **_EVENT,
     )
 
@@ -66,11 +66,11 @@ def group_example(site: Site, frame: Frame, target: Slot) -> Dependency:
                 for face, other, source in ((left, right, portraits[1]), (right, left, portraits[0]))
             }
             faces = json.dumps({"target": group.id, "mapped": mapped})
-            return [*filled(site, target.kind, group, owner, language), faces]
-        return [UNCHANGED] * 5
+            return [*filled(site, target.kind, "target", group, owner, language), faces]
+        return [UNCHANGED] * 3
 
     pressed = _button(frame).click(
-        fill, frame.token, [*outputs_of(target), kept], show_progress_on=[target.file], **_EVENT
+        fill, frame.token, [*outputs_of(target), kept], show_progress_on=[target.card], **_EVENT
     )
     return pressed.then(
         None, kept, js="(faces) => window.faceswap.keepFaces(faces)", api_visibility="private"

@@ -94,7 +94,7 @@ def test_a_picture_that_cannot_be_a_source_is_refused_in_words_at_its_face(
     state = page.faces.first.locator(".fs-drop-state")
     for wrong, sentence in (
         (no_face_picture, "这张图片里没有找到人脸"),
-        (face_video, "这里需要图片"),
+        (face_video, "这里需要图片，而这个文件是视频"),
         (Path(__file__), "不支持这种图片或视频文件"),
     ):
         place.set_input_files(wrong)
@@ -107,7 +107,7 @@ def test_a_target_without_a_face_is_refused_and_another_one_takes_its_place(
 ) -> None:
     page.choose("target", no_face_video)
     expect(page.page.locator("#fs-people-part")).to_contain_text("在目标中没有找到人脸")
-    page.page.locator("#fs-target-replace").click()
+    page.page.locator("#fs-target-clear").click()
     expect(page.page.locator("#fs-people-part")).to_contain_text("选择目标后")
     page.choose("target", other_portrait)
     expect(page.faces).to_have_count(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from faceswap.errors import UploadNotFound
 from faceswap.owners import Owners
 from faceswap.ui.door import EVENT_BYTES, OURS, Incoming
 from tests.browser.app import App
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -242,7 +244,7 @@ def test_an_upload_answers_no_path_and_only_its_owner_can_name_it(running: Runni
     assert running.api.get(f"/gradio_api/file={reference}").status_code == 404
     owner = running.owners.owner_of(token)
     assert running.incoming.find(reference, owner).read_bytes() == b"not a picture"
-    event, other = running.event("fs-source-file"), running.token()
+    event, other = running.event("fs-verify-file"), running.token()
     sent = {"path": reference, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
     said = running.call({"fn_index": event, "data": [sent, other]}, other)
     assert "process_completed" in said
@@ -254,7 +256,7 @@ def test_an_upload_answers_no_path_and_only_its_owner_can_name_it(running: Runni
 
 @on_a_server
 def test_uploads_and_events_need_a_token(running: Running) -> None:
-    event = running.event("fs-source-file")
+    event = running.event("fs-verify-file")
     assert running.upload("", "b.png").status_code == 401
     assert running.upload("u" + "A" * 22 + "." + "B" * 43).status_code == 401
     assert running.call({"fn_index": event, "data": [None, ""]}) == "401"
@@ -284,11 +286,31 @@ def test_nothing_but_an_upload_passes_as_a_file(running: Running, path: object) 
         [reference] = running.upload(token).json()
         path = path.replace("FOLDER", reference.partition("/")[0])
     sent = {"path": path, "url": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
-    said = running.call({"fn_index": running.event("fs-source-file"), "data": [sent, token]}, token)
+    said = running.call({"fn_index": running.event("fs-verify-file"), "data": [sent, token]}, token)
     assert "process_completed" in said
     assert '"success": true' in said or '"success":true' in said
     assert "passwd" not in said
     assert "fs-media" not in said
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing_behind(running: Running) -> None:
+    """Neither in a folder for temporary files nor in the log, through our route and through Gradio's."""
+    before = sorted(running.app.temporary.rglob("*")), running.app.log.read_text().count("Traceback")
+    token = f"Authorization: Bearer {running.token()}\r\n" if running.owners.multi_user else ""
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"x" * 100_000
+    for path in ("/api/upload", "/gradio_api/upload"):
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n{token}"
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", running.app.port)) as connection:
+            connection.sendall(head.encode() + part)
+            if path != "/api/upload":  # the other route's file has no name
+                wait_until(lambda: sorted(running.app.temporary.rglob("*")) != before[0], "it has begun")
+    wait_until(lambda: sorted(running.app.temporary.rglob("*")) == before[0], "nothing is left of it")
+    assert running.api.get("/api/health").is_success
+    assert not list(running.app.data_dir.glob("uploads/*"))
+    assert running.app.log.read_text().count("Traceback") == before[1]
 
 
 def test_a_large_event_is_refused_before_it_is_parsed(running: Running) -> None:

@@ -8,6 +8,7 @@ import { unmap } from "./mapping.js";
 import { stepAside, toggle } from "./panel.js";
 import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
+import { abort, choose, clear } from "./slots.js";
 import { toast } from "./toasts.js";
 import { view } from "./viewer.js";
 import { errorText, refusalOf, word } from "./words.js";
@@ -37,6 +38,9 @@ const actions = {
   receipt,
   retry,
   rename,
+  choose,
+  abort,
+  clear,
   print: () => window.print(),
   view: watch,
   inspect: (button) => inspect(idOf(button)),

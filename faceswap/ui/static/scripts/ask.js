@@ -25,7 +25,9 @@ export function ask({ question, reason, ...answers }) {
 export async function askForText({ question, text, most, yes, no }) {
   const input = make("input", { type: "text", id: "fs-reason", value: text, maxLength: most, ariaLabel: question });
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.isComposing) input.closest("dialog")?.close("yes");
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault(); // or the key would press the button that gets the focus back
+    input.closest("dialog")?.close("yes");
   });
   const said = opened("dialog", question, input, { yes, no, mood: "good" });
   input.focus();

@@ -11,6 +11,7 @@
     "example",
     "keepFaces",
     "lendInspector",
+    "lendSlot",
     "lendViewer",
     "mapping",
     "moment",

@@ -70,6 +70,21 @@ export function onLostConnection({ title, text }, tell) {
 }
 
 /**
+ * Give a file to a File component, as if the user had chosen it.
+ *
+ * @param {string} id of the component
+ * @param {File} file
+ */
+export function giveFile(id, file) {
+  const input = document.querySelector(`#${id} input[type=file]`);
+  if (!(input instanceof HTMLInputElement)) return;
+  const given = new DataTransfer();
+  given.items.add(file);
+  input.files = given.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+/**
  * The box of a Dataframe's rows, or null when they are not shown.
  *
  * @param {string} id of the Dataframe

@@ -107,10 +107,9 @@ async function mapFace(item, file) {
  * @returns {Promise<Source>}
  */
 async function takeFace(file) {
-  const sent = await upload(file);
+  const sent = await upload(file, { expected: "image" });
   if (!sent.ok) throw new Refused(refusalOf(sent));
   const taken = sent.data;
-  if (!taken.type.startsWith("image/")) throw new Refused(word("need_picture"));
   const looked = await call("POST", "/api/detect-faces", { body: { fileId: taken.fileId } });
   if (!looked.ok) throw new Refused(refusalOf(looked));
   /** @type {{width: number, height: number, preview: string}[]} */

@@ -66,11 +66,39 @@ async function read(answer) {
 }
 
 /**
+ * Send a file. Unlike `fetch`, an XMLHttpRequest tells how much was sent.
+ *
  * @param {File} file
- * @returns {Promise<Answer>}
+ * @param {{expected?: string, progress?: (share: number) => void, signal?: AbortSignal}} [options] `expected` is
+ *     "image" or "video"; `progress` gets the share that was sent, 0 to 1; `signal` stops the upload
+ * @returns {Promise<Answer>} rejects if the connection was lost or the upload was stopped
  */
-export async function upload(file) {
+export function upload(file, { expected, progress, signal } = {}) {
   const body = new FormData();
   body.append("file", file);
-  return read(await fetch(address("/api/upload"), { method: "POST", body, headers: credentials() }));
+  const request = new XMLHttpRequest();
+  return new Promise((resolve, reject) => {
+    request.open("POST", address(expected ? `/api/upload?expected=${expected}` : "/api/upload"));
+    for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", ({ loaded, total }) => progress?.(loaded / total));
+    request.addEventListener("load", () => resolve(answerOf(request)));
+    for (const name of ["error", "abort"]) request.addEventListener(name, () => reject(new TypeError(name)));
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(body);
+  });
+}
+
+/**
+ * @param {XMLHttpRequest} request
+ * @returns {Answer}
+ */
+function answerOf(request) {
+  const { status } = request;
+  const ok = status >= 200 && status < 300;
+  const headers = new Headers();
+  for (const line of request.getAllResponseHeaders().trim().split(/[\r\n]+/)) {
+    const [name, ...value] = line.split(": ");
+    if (name) headers.append(name, value.join(": "));
+  }
+  return { ok, status, headers, data: ok ? JSON.parse(request.responseText).data : undefined };
 }
