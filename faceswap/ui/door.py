@@ -33,7 +33,6 @@ from typing import Any, cast
 import gradio as gr
 from starlette._utils import get_route_path
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.formparsers import MultiPartException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from faceswap.api.answers import failure, refusal
@@ -41,7 +40,9 @@ from faceswap.errors import FaceSwapError, InvalidRequest, NotFound, NotSignedIn
 from faceswap.folders import Folders
 from faceswap.owners import Owners
 from faceswap.settings import Settings
+from faceswap.ui.arrival import whole_or_refused
 from faceswap.ui.frame import FIRST_TOKEN, PATHS
+from faceswap.ui.missing import missing_page
 
 log = logging.getLogger(__name__)
 
@@ -223,6 +224,9 @@ class Door:
                 await self._app(scope, await _limited(scope, receive), send)
             else:
                 log.debug("no such route: %s", method)
+                if method == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
+                    await missing_page(scope)(scope, receive, send)
+                    return
                 raise NotFound()
         except FaceSwapError as error:
             await failure(error)(scope, receive, send)
@@ -239,7 +243,7 @@ class Door:
         owner = self._rules.owners.owner_of(_bearer(scope))
         answer = _Answer()
         await self._app(
-            scope, _refusing_half(receive), answer.take
+            scope, whole_or_refused(receive), answer.take
         )  # also waits for Gradio's tasks that move the files
         if answer.status == 200:
             references = [self._rules.incoming.keep(Path(path), owner) for path in json.loads(answer.body)]
@@ -321,24 +325,6 @@ class _Answer:
     async def give(self, send: Send) -> None:
         await send(self._start)
         await send({"type": "http.response.body", "body": self.body})
-
-
-def _refusing_half(receive: Receive) -> Receive:
-    """A `receive` that raises MultiPartException when the client leaves before the end of the body.
-
-    Then Gradio deletes what it received. Otherwise it would keep that and log a traceback.
-    """
-    whole = False
-
-    async def checked() -> Message:
-        nonlocal whole
-        message = await receive()
-        if message["type"] == "http.disconnect" and not whole:
-            raise MultiPartException("The upload ended early.")
-        whole = whole or not message.get("more_body", False)
-        return message
-
-    return checked
 
 
 def _bearer(scope: Scope) -> str | None:

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from faceswap.errors import InvalidRequest
 from faceswap.jobs import SwapOptions
 from faceswap.ui.engines import engine_choice
-from faceswap.ui.frame import Frame, i18n
-from faceswap.ui.site import Site
+from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
+from faceswap.ui.site import Site, lead
 
 _NAMES = (
     *("many_faces", "occlusion_mask", "mouth_mask", "keep_fps", "video_quality", "video_encoder"),
@@ -22,45 +22,69 @@ _NAMES = (
 
 
 def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) -> list[Component]:
-    """Render them, closed. What the components hold is what `chosen` takes."""
+    """Render them, closed. What the components hold is what `chosen` takes.
+
+    The browser keeps them, except whether to leave the label out: that is asked for each task.
+    """
     moving = kind != "image"
-    with gr.Accordion(i18n("options"), open=False):
-        many = gr.Checkbox(
-            label=i18n("many_faces"), info=i18n("many_faces_info"), visible=kind != "multi", elem_id="fs-many"
-        )
-        cover = gr.Checkbox(
-            True, label=i18n("occlusion_mask"), info=i18n("occlusion_mask_info"), elem_id="fs-occlusion"
-        )
-        mouth = gr.Checkbox(label=i18n("mouth_mask"), info=i18n("mouth_mask_info"), elem_id="fs-mouth")
-        frames = gr.Checkbox(
-            True, label=i18n("keep_fps"), info=i18n("keep_fps_info"), visible=moving, elem_id="fs-frames"
-        )
-        quality = gr.Slider(
-            1,
-            100,
-            80,
-            step=1,
-            label=i18n("video_quality"),
-            info=i18n("video_quality_info"),
-            visible=moving,
-            elem_id="fs-quality",
-        )
-        encoder = gr.Radio(
-            [("H.264", "libx264"), ("HEVC", "libx265"), ("VP9", "libvpx-vp9")],
-            value="libx264",
-            label=i18n("video_encoder"),
-            info=i18n("video_encoder_info"),
-            visible=moving,
-            elem_id="fs-encoder",
-        )
-        engine, enhance = engine_choice(site, frame)
-        unlabelled = gr.Checkbox(
-            label=i18n("unlabelled"),
-            info=i18n("unlabelled_info"),
-            visible=site.service.settings.allow_unlabelled,
-            elem_id="fs-unlabelled",
-        )
-    return [many, cover, mouth, frames, quality, encoder, engine, enhance, unlabelled]
+    with gr.Accordion(i18n("options"), open=False), gr.Row(elem_id="fs-options"):
+        with gr.Column(min_width=240):
+            lead("options_who", level=3)
+            many = gr.Checkbox(
+                label=i18n("many_faces"),
+                info=i18n("many_faces_info"),
+                visible=kind != "multi",
+                elem_id="fs-many",
+            )
+            cover = gr.Checkbox(
+                True, label=i18n("occlusion_mask"), info=i18n("occlusion_mask_info"), elem_id="fs-occlusion"
+            )
+            mouth = gr.Checkbox(label=i18n("mouth_mask"), info=i18n("mouth_mask_info"), elem_id="fs-mouth")
+        with gr.Column(min_width=240):
+            lead("options_look", level=3)
+            engine, enhance = engine_choice(site, frame)
+        with gr.Column(min_width=240):
+            lead("options_file", level=3)
+            frames = gr.Checkbox(
+                True, label=i18n("keep_fps"), info=i18n("keep_fps_info"), visible=moving, elem_id="fs-frames"
+            )
+            quality = gr.Slider(
+                1,
+                100,
+                80,
+                step=1,
+                label=i18n("video_quality"),
+                info=i18n("video_quality_info"),
+                visible=moving,
+                elem_id="fs-quality",
+            )
+            encoder = gr.Radio(
+                [("H.264", "libx264"), ("HEVC", "libx265"), ("VP9", "libvpx-vp9")],
+                value="libx264",
+                label=i18n("video_encoder"),
+                info=i18n("video_encoder_info"),
+                visible=moving,
+                elem_id="fs-encoder",
+            )
+            unlabelled = gr.Checkbox(
+                label=i18n("unlabelled"),
+                info=i18n("unlabelled_info"),
+                visible=site.service.settings.allow_unlabelled,
+                elem_id="fs-unlabelled",
+            )
+    kept: list[Any] = [many, cover, mouth, frames, quality, encoder, engine, enhance]
+    _keep(frame, kept, kind)
+    return [*kept, unlabelled]
+
+
+def _keep(frame: Frame, components: list[Any], place: str) -> None:
+    """Let the browser keep what these components hold, for the page `place`."""
+    state = gr.BrowserState(storage_key=f"faceswap-{place}-options", secret=PUBLIC_SECRET)
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    restore = f"(kept) => window.faceswap.keptOptions(kept, {len(components)})"
+    frame.opened.then(None, state, components, js=restore, **quiet)
+    for each in components:
+        each.input(None, components, state, js="(...values) => [values]", **quiet)
 
 
 def chosen(values: Sequence[object]) -> SwapOptions:

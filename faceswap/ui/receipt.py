@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from faceswap.errors import JobNotFound
+from faceswap.jobs import Job, isoformat
 from faceswap.receipt import Receipt
 from faceswap.ui import texts
 from faceswap.ui.frame import PATHS, Frame
@@ -35,7 +36,7 @@ def receipt_page(site: Site, frame: Frame) -> None:
         with in_words(language):
             owner = site.owner_of(token)
             if not job_id:
-                return _none_asked(language)
+                return _choice(site.service.history(limit=LISTED, owner=owner), language)
             try:
                 receipt = site.service.receipt(job_id if isinstance(job_id, str) else "", owner=owner)
             except JobNotFound:
@@ -61,9 +62,14 @@ def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]
         event(show, frame.token, shown, trigger_mode="always_last", **_QUIET)
 
 
-def _none_asked(language: Language) -> str:
-    text, link_text = (texts.words(key, language) for key in ("receipt_none_asked", "all_tasks"))
-    return nothing(text, link=PATHS["tasks"], link_text=link_text)
+def _choice(jobs: Sequence[Job], language: Language) -> str:
+    """The tasks that have a receipt, for somebody who named none."""
+    real = [job for job in jobs if job.target_file]
+    if not real:
+        text, link_text = (texts.words(key, language) for key in ("history_empty", "history_go"))
+        return nothing(text, link=PATHS["video"], link_text=link_text)
+    rows = [(job, isoformat(job.created_at)) for job in real]
+    return render("receipt_choice", language, rows=rows, page=PATHS["receipt"], tasks=PATHS["tasks"])
 
 
 def _list(receipts: list[Receipt], language: Language) -> str:

@@ -86,7 +86,7 @@ def nothing(text: str, *, busy: bool = False, link: str = "", link_text: str = "
     return render("nothing", text=text, busy=busy, link=link, link_text=link_text)
 
 
-def lead(title: str, text: str = "", level: Literal[1, 2] = 1) -> gr.HTML:
+def lead(title: str, text: str = "", level: Literal[1, 2, 3] = 1) -> gr.HTML:
     """A heading and a sentence below it, by their keys."""
     return markup(render("lead", title=title, text=text, level=level))
 

@@ -6,6 +6,7 @@ and then asks the slot's card to show the upload. Here only the upload's id is k
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,9 +15,10 @@ from gradio.events import Dependency
 
 from faceswap.errors import FaceSwapError, NoFaceFound
 from faceswap.store import Upload
+from faceswap.ui import texts
 from faceswap.ui.frame import PUBLIC_SECRET, Frame
 from faceswap.ui.render import render
-from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message, nothing
 from faceswap.ui.texts import Language
 
 Kind = Literal["image", "video", "any"]
@@ -73,12 +75,23 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
             js_on_load=f"window.faceswap.lendSlot('{role}', (upload) => trigger('select', {{upload}}))",
             elem_id=f"fs-{role}-card",
         )
+        seen = markup("", elem_id=f"fs-{role}-seen")
         chosen = gr.BrowserState("", storage_key=f"faceswap-{place}-{role}", secret=PUBLIC_SECRET)
     outputs = [card, chosen]
     events = _Events(site, kind, role)
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     changed = card.select(events.show, frame.token, outputs, concurrency_limit=None, **quiet)
     restored = frame.opened.then(events.restore, [chosen, frame.token], outputs, queue=False, **quiet)
+    if kind == "video":
+        chosen.change(
+            events.look_for_people,
+            [chosen, frame.token],
+            seen,
+            concurrency_limit=INTAKES_AT_ONCE,
+            concurrency_id="intake",
+            trigger_mode="always_last",
+            **quiet,
+        )
     return Slot(kind, role, card, chosen, (changed, restored))
 
 
@@ -112,3 +125,26 @@ class _Events:
         except FaceSwapError:
             return ["", ""]
         return filled(self._site, self._kind, self._role, upload, owner, language_of(request))
+
+    def look_for_people(self, chosen: object, token: object, request: gr.Request) -> Generator[str]:
+        """First a line that says it is looking, then how many people the video shows.
+
+        A video without a face is not refused: only some of its frames are looked at.
+        """
+        if not chosen or not isinstance(chosen, str):
+            yield ""
+            return
+        language = language_of(request)
+        yield nothing(texts.words("people_looking", language), busy=True)
+        with in_words(language):
+            owner = self._site.owner_of(token)
+            upload = self._site.service.find_upload(chosen, owner=owner)
+            count = upload.faces
+            if count is None:
+                count = len(self._site.service.detect_faces(chosen, owner=owner))
+            if count:
+                yield render("seen", text=texts.words("people_seen", language, count=count))
+            else:
+                yield message(texts.words("people_none", language), "bad")
+            return
+        yield ""

@@ -22,8 +22,8 @@ from faceswap.ui.example import example, group_example
 from faceswap.ui.frame import QUEUED, Frame, i18n
 from faceswap.ui.options import chosen, options
 from faceswap.ui.people import people
-from faceswap.ui.render import render
-from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, message
+from faceswap.ui.render import both, render
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, message, nothing
 from faceswap.ui.slot import INTAKES_AT_ONCE, slot
 from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
@@ -47,6 +47,8 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
             viewer(site, frame, offers=True)
     events = _Events(site, kind)
     events = _Events(site, kind)
+    busy = json.dumps(nothing(both("preview_busy"), busy=True))
+    form.look.click(None, None, preview, js=f"() => {busy}", show_progress="hidden", api_visibility="private")
     inputs = [frame.token, form.target, form.faces, form.moment, form.consent, *form.how]
     quiet: dict[str, Any] = {"api_visibility": "private", "js": _FROM_PAGE}
     for event in (form.go.click, form.look.click, form.consent.input, *form.changes):
@@ -67,7 +69,7 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
         [form.said, preview],
         concurrency_limit=INTAKES_AT_ONCE,
         concurrency_id="intake",
-        show_progress_on=[preview],
+        show_progress="hidden",
         **quiet,
     )
 
@@ -163,7 +165,7 @@ class _Events:
             picture = self._site.service.preview_order(order, at_s)
             return ["", _shown(picture, page.language)]
 
-        return self._answer(_Page(language_of(request), *sent), look, [UNCHANGED])
+        return self._answer(_Page(language_of(request), *sent), look, [""])
 
     def _answer(
         self, page: _Page, act: Callable[[_Page, SwapOrder], list[Any]], kept: list[Any]

@@ -409,6 +409,18 @@ def test_a_file_over_the_limit_is_refused_while_it_streams(serve: Callable[..., 
     assert not list((serving.folders.root).glob("uploads/*"))
 
 
+def test_an_error_is_told_in_the_language_of_the_client(http: httpx.Client) -> None:
+    for language, words in (
+        ("zh-CN,zh;q=0.9,en;q=0.8", "找不到这个任务，它可能已被删除。请刷新页面。"),
+        ("de-DE,zh;q=0.1", "Job not found"),
+        ("", "Job not found"),
+    ):
+        headers = {"Accept-Language": language}
+        refused(http.get("/api/status/nobody-knows-this-one", headers=headers), 404, words)
+    invalid = http.get("/api/tasks?limit=0", headers={"Accept-Language": "zh"})
+    refused(invalid, 400, "请求有误，请刷新页面后再试。")
+
+
 def test_a_body_that_is_no_upload_is_small(serving: Serving, http: httpx.Client) -> None:
     answer = http.post("/api/process/video", json={"source_file": "x" * 300_000})
     refused(answer, 413, "This request is larger than 256 KiB.")

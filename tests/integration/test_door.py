@@ -254,6 +254,15 @@ def test_an_upload_answers_no_path_and_only_its_owner_can_name_it(running: Runni
         running.incoming.find(reference, owner)
 
 
+def test_a_browser_at_a_wrong_address_gets_a_page(running: Running) -> None:
+    for language, words in (("zh-CN", "没有这个页面"), ("en", "There is no such page")):
+        headers = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": language}
+        answer = running.api.get("/vidoe", headers=headers)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+        assert words in answer.text
+        assert 'href="/"' in answer.text
+
+
 @on_a_server
 def test_uploads_and_events_need_a_token(running: Running) -> None:
     event = running.event("fs-verify-file")

@@ -8,6 +8,7 @@ import { unmap } from "./mapping.js";
 import { stepAside, toggle } from "./panel.js";
 import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
+import { openSettings } from "./settings.js";
 import { abort, choose, clear } from "./slots.js";
 import { toast } from "./toasts.js";
 import { view } from "./viewer.js";
@@ -42,6 +43,7 @@ const actions = {
   abort,
   clear,
   print: () => window.print(),
+  settings: openSettings,
   view: watch,
   inspect: (button) => inspect(idOf(button)),
 };

@@ -10,6 +10,7 @@
   const DOORS = [
     "example",
     "keepFaces",
+    "keptOptions",
     "lendInspector",
     "lendSlot",
     "lendViewer",

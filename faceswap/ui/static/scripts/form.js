@@ -1,6 +1,7 @@
 /* The form that starts a task. */
 
 import { find, make, nearest } from "./dom.js";
+import { UNCHANGED } from "./gradio.js";
 import { jobs } from "./tasks.js";
 import { word } from "./words.js";
 
@@ -15,6 +16,17 @@ export function example() {
   if (!new URLSearchParams(location.search).has("example")) return;
   history.replaceState(null, "", location.pathname);
   find("fs-example")?.click();
+}
+
+/**
+ * The options that the browser kept.
+ *
+ * @param {unknown} kept
+ * @param {number} count of the page's options. Another version of the page may have had other options.
+ * @returns {unknown[]} a value for each option
+ */
+export function keptOptions(kept, count) {
+  return Array.isArray(kept) && kept.length === count ? kept : Array(count).fill(UNCHANGED);
 }
 
 /** Time that the target's player shows, in seconds; 0 when there is no video or nobody moved it. */

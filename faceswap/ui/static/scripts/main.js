@@ -15,6 +15,7 @@ import { watchThumbnails } from "./pictures.js";
 import { render, startPanel, table } from "./panel.js";
 import { credentials, signIn } from "./server.js";
 import { watchSlots } from "./slots.js";
+import { applyTheme } from "./settings.js";
 import { stayInSight } from "./space.js";
 import { look, signature } from "./tasks.js";
 import { watchViewer } from "./viewer.js";
@@ -22,7 +23,7 @@ import { language, word } from "./words.js";
 
 export { queued } from "./announce.js";
 export { lendInspector } from "./diagnostics.js";
-export { example, moment } from "./form.js";
+export { example, keptOptions, moment } from "./form.js";
 export { keepFaces, mapping, restoreMapping } from "./mapping.js";
 export { lendSlot } from "./slots.js";
 export { lendViewer, view } from "./viewer.js";
@@ -49,6 +50,7 @@ export async function tick(token) {
 export function start() {
   const page = document.querySelector("[data-page]")?.getAttribute("data-page") || "start";
   document.title = page === "start" ? word("title_start") : `${word(`title_${page}`)} · ${word("title_start")}`;
+  applyTheme();
   startPanel();
   stayInSight();
 }

@@ -5,6 +5,7 @@
 
 import { make, part } from "./dom.js";
 import { dataframe, rowsOf } from "./gradio.js";
+import { showInTitle } from "./notify.js";
 import { namesOf, thumbnails } from "./pictures.js";
 import { address } from "./server.js";
 import { jobs, live } from "./tasks.js";
@@ -39,10 +40,14 @@ function bar(job) {
 }
 
 export function render() {
+  showInTitle(jobs);
   const active = jobs.filter(live);
   const counts = { running: active.filter((job) => job.status === "processing").length, live: active.length };
   const pill = part("fs-pill");
   part("fs-count").textContent = active.length ? word("tasks_count", counts) : word("tasks");
+  const running = active.find((job) => job.status === "processing");
+  part("fs-share").textContent = running ? `${Math.floor(running.progress)}%` : "";
+  part("fs-share").hidden = !running;
   pill.title = active.length ? word("tasks_hint", counts) : "";
   pill.dataset.running = String(counts.running > 0);
   part("fs-dock").dataset.active = String(active.length);

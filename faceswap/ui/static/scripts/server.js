@@ -1,6 +1,7 @@
 /* Sends requests to the server's /api routes. */
 
 import { rootPath } from "./gradio.js";
+import { preferences } from "./preferences.js";
 
 const ANSWER_MS = 10_000;
 
@@ -22,8 +23,15 @@ export function signIn(sent) {
  */
 export const address = (path) => rootPath() + path;
 
-/** @returns {Record<string, string>} */
-export const credentials = () => (token ? { Authorization: `Bearer ${token}` } : {});
+/**
+ * Headers of every request: who asks, and in which language if that is not the browser's.
+ *
+ * @returns {Record<string, string>}
+ */
+export const credentials = () => ({
+  ...(token ? { Authorization: `Bearer ${token}` } : {}),
+  ...(preferences.language === "auto" ? {} : { "Accept-Language": preferences.language }),
+});
 
 /**
  * @typedef {object} Answer

@@ -3,6 +3,7 @@
 import { connection } from "./connection.js";
 import { find } from "./dom.js";
 import { note } from "./journal.js";
+import { preferences } from "./preferences.js";
 import { call } from "./server.js";
 
 /**
@@ -48,12 +49,14 @@ export const signature = () => jobs.map((job) => `${job.id}:${job.status}:${job.
 export const refresh = () => find("fs-refresh")?.click();
 
 /**
- * Ask the server for the tasks. This sends no request in a hidden tab, or while another one waits for its answer.
+ * Ask the server for the tasks. This sends no request while another one waits for its answer, or in a hidden tab,
+ * unless the visitor asked to be notified of tasks that run.
  *
  * @returns {Promise<"changed" | "same" | "unknown">} whether the tasks changed; "unknown" when there was no answer
  */
 export async function look() {
-  if (busy || document.hidden) {
+  const unseen = document.hidden && !(preferences.notify && jobs.some(live));
+  if (busy || unseen) {
     wanted ||= busy;
     return "unknown";
   }
