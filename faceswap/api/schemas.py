@@ -52,6 +52,7 @@ _JOB: dict[str, Any] = {
     "engine": None,
     "weights": [],
     "marks": None,
+    "report": None,
     "created_at": _TIME,
     "updated_at": _TIME,
     "started_at": _TIME,
@@ -175,6 +176,16 @@ class JobFileView(BaseModel):
     )
 
 
+class ReportView(BaseModel):
+    """What was counted while a result was made. Null where the backend did not count."""
+
+    frames: int | None
+    swapped_frames: int | None = Field(description="Frames in which a face was swapped.")
+    size_bytes: int
+    took_s: float | None = Field(description="Seconds from the start of the first run to the end.")
+    frames_per_s: float | None
+
+
 class JobView(BaseModel):
     """A task. Times are ISO 8601 in UTC."""
 
@@ -207,6 +218,7 @@ class JobView(BaseModel):
         description="Of a completed task: the marks that were read back from its result before it was handed "
         "out: visible label, metadata label, manifest, signer, SHA-256."
     )
+    report: ReportView | None = Field(description="Of a completed task.")
     created_at: str
     updated_at: str
     started_at: str | None
@@ -276,6 +288,8 @@ _RECEIPT: dict[str, Any] = {
         "frames": 72,
         "swapped_frames": 72,
         "audio": "converted",
+        "took_s": 6.0,
+        "frames_per_s": 12.0,
     },
     "marks": None,
     "forgotten": None,

@@ -122,9 +122,6 @@ class _Row:
 
 def _row(site: Site, job: Job, pictures: Pictures, owner: str) -> _Row:
     done = job.status is Status.COMPLETED
-    took_s = None
-    if done and job.started_at and job.completed_at:
-        took_s = (job.completed_at - job.started_at).total_seconds()
     return _Row(
         job=job,
         simulated=not job.target_file,
@@ -132,7 +129,7 @@ def _row(site: Site, job: Job, pictures: Pictures, owner: str) -> _Row:
         created_at=isoformat(job.created_at) or "",
         url=site.media_url(job.id, owner) if done else "",
         consent=_consent(site, job, owner),
-        took_s=took_s,
+        took_s=job.took_s if done else None,
     )
 
 

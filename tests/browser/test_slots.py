@@ -60,7 +60,7 @@ def test_an_upload_tells_its_share_and_can_be_stopped(
     page.choose("source", portrait)
     expect(page.card("source").locator(".fs-media")).to_be_visible()
     held: list[Route] = []
-    page.page.route("**/api/upload*", held.append)
+    page.page.route("**/api/upload*", lambda route: held.append(route))
     page.choose("source", other_portrait)
     sending = page.card("source").locator(".fs-sending")
     expect(sending).to_contain_text("Uploading")

@@ -1,7 +1,7 @@
 import math
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from statistics import median
 
@@ -12,6 +12,7 @@ from faceswap.jobs import (
     EtaEstimator,
     Job,
     JobType,
+    Result,
     Stage,
     Status,
     SwapOptions,
@@ -19,6 +20,7 @@ from faceswap.jobs import (
     rising,
     sources_of,
 )
+from tests.factories import make_job
 
 
 def test_only_these_moves_between_states_exist() -> None:
@@ -141,6 +143,20 @@ def test_public_job_is_plain_json_and_keeps_owner_and_worker_to_itself() -> None
     assert "somebody" not in str(public)
     assert "host" not in str(public)
     assert job.evolve(status=Status.FAILED).public()["result_url"] is None
+
+
+def test_a_finished_job_reports_what_was_counted() -> None:
+    start = datetime(2026, 1, 2, tzinfo=UTC)
+    job = make_job(
+        started_at=start,
+        completed_at=start + timedelta(seconds=6),
+        result=Result("c" * 64, 2_600_000, frames=72, swapped_frames=70),
+    )
+    counted = {"frames": 72, "swapped_frames": 70, "size_bytes": 2_600_000}
+    assert job.public()["report"] == counted | {"took_s": 6.0, "frames_per_s": 12.0}
+    uncounted = job.evolve(result=Result("c" * 64, 5), started_at=None).public()["report"]
+    assert [uncounted[name] for name in ("frames", "took_s", "frames_per_s")] == [None] * 3
+    assert make_job().public()["report"] is None
 
 
 def test_a_missing_time_stays_missing() -> None:

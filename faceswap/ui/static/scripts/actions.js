@@ -4,7 +4,7 @@ import { ask, askForText } from "./ask.js";
 import { inspect } from "./diagnostics.js";
 import { find, make, nearest } from "./dom.js";
 import { log } from "./journal.js";
-import { unmap } from "./mapping.js";
+import { mapAll, seek, unmap } from "./mapping.js";
 import { stepAside, toggle } from "./panel.js";
 import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
@@ -33,6 +33,8 @@ const failed = () => toast(word("action_failed"), "bad");
 const actions = {
   toggle,
   unmap,
+  mapAll,
+  seek,
   cancel,
   delete: remove,
   revoke,

@@ -2,6 +2,7 @@
 
 import { find, make, nearest } from "./dom.js";
 import { UNCHANGED } from "./gradio.js";
+import { momentOfFaces } from "./mapping.js";
 import { jobs } from "./tasks.js";
 import { word } from "./words.js";
 
@@ -29,10 +30,13 @@ export function keptOptions(kept, count) {
   return Array.isArray(kept) && kept.length === count ? kept : Array(count).fill(UNCHANGED);
 }
 
-/** Time that the target's player shows, in seconds; 0 when there is no video or nobody moved it. */
+/**
+ * Time of the frame to preview, in seconds: that which the target's player shows or, when nobody moved it, one at which
+ * a chosen face is seen. 0 leaves the choice to the server.
+ */
 export function moment() {
   const video = document.querySelector("#fs-target-card video");
-  return video instanceof HTMLVideoElement ? video.currentTime : 0;
+  return video instanceof HTMLVideoElement ? video.currentTime || momentOfFaces() : 0;
 }
 
 /** Remember each press of the start button until the server answers. */

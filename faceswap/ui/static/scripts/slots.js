@@ -45,8 +45,15 @@ export const abort = (button) => sending.get(button.dataset.role ?? "")?.abort()
 /** @param {HTMLElement} button */
 export function clear(button) {
   const role = button.dataset.role ?? "";
+  const zone = zoneOf(role);
+  if (!zone) return;
   shows.get(role)?.("");
-  inside(zoneOf(role) ?? document, "[data-do=choose]").focus();
+  const focus = (/** @type {unknown} */ _, /** @type {MutationObserver} */ watch) => {
+    if (isFilled(zone)) return;
+    watch.disconnect();
+    inside(zone, "[data-do=choose]").focus(); // it cannot be seen before
+  };
+  new MutationObserver(focus).observe(zone.closest(".fs-slot") ?? zone, { childList: true, subtree: true });
 }
 
 /**
