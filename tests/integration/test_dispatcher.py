@@ -622,6 +622,25 @@ def test_a_run_whose_end_could_not_be_written_is_taken_up_while_others_go_on(
     assert house.store.get(doomed.id).attempt == 2
 
 
+def test_a_thread_that_dies_frees_its_slot_and_its_run_and_shows_until_another_ends_well(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = ScriptedBackend()
+    backend.poll = lambda handle: 1 / 0
+    dispatcher = house.dispatch(backend)
+    monkeypatch.setattr(dispatcher._driver, "fail", lambda *_, **__: 1 / 0)
+    assert dispatcher.threads_state == "ok"
+    job = house.add_job()
+    wait_until(lambda: dispatcher.threads_state == "failing", "the thread died")
+    wait_until(lambda: not dispatcher._runs, "its slot is free")
+    monkeypatch.undo()
+    del backend.poll
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    house.store.end_lease(house.store.get(job.id))
+    house.until(job, Status.COMPLETED)
+    wait_until(lambda: dispatcher.threads_state == "ok", "another one ended well")
+
+
 def test_what_cannot_be_removed_after_a_run_does_not_cost_its_slot(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
