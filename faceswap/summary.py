@@ -12,6 +12,14 @@ from faceswap.jobs import isoformat
 from faceswap.store import JobStore
 
 
+SUMMARY = "job.json"
+
+
+def is_draft(path: Path) -> bool:
+    """Whether it is a summary that is being written, or that a killed process did not finish."""
+    return path.stem == "job" and path.name != SUMMARY
+
+
 def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
     """Write `job.json` of a finished job. A live job gets none.
 
@@ -27,7 +35,7 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
         {"at": isoformat(event.at), "status": event.status.value, "reason": event.reason}
         for event in store.events(job_id)
     ]
-    path = folders.job(job_id) / "job.json"
+    path = folders.job(job_id) / SUMMARY
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{secrets.token_hex(4)}")
     draft.write_text(

@@ -378,6 +378,18 @@ def test_what_was_deleted_stays_in_the_log_while_somebody_reads_there(
     assert (tmp_path / "jobs.sqlite3-wal").stat().st_size == 0
 
 
+def test_events_are_in_the_order_in_which_they_happened_even_if_the_clock_is_set_back(
+    store: JobStore, clock: Clock
+) -> None:
+    add_job(store)
+    clock.now_s -= 3600
+    job = store.claim("worker", "local", 60)
+    assert job is not None
+    clock.now_s -= 3600
+    store.complete(job)
+    assert [event.status for event in store.events(job.id)] == ["pending", "processing", "completed"]
+
+
 def test_history_filters_searches_and_pages(store: JobStore) -> None:
     for minute in range(4):
         add_job(store, title=f"Clip {minute}.mp4", created_at=NOON + timedelta(minutes=minute))

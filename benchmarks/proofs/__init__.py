@@ -1,0 +1,5 @@
+"""Proofs: scripts that try the promises of the tasks until they break.
+
+Each script prints what it tried and how often a promise was broken. It exits with 1 if one was.
+`tests/crash/test_proofs.py` runs each with a small count.
+"""
