@@ -140,7 +140,7 @@ class Dispatcher:
 
     @property
     def threads_state(self) -> State:
-        """`failing` after the thread of a run or of a stop was ended by an error, until another one ends well.
+        """`failing` after an error ended the thread of a run or of a stop, until another one ends well.
 
         No such error is expected. The run's lease expires, so that a dispatcher takes the run over.
         """

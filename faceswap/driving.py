@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import EngineOutOfMemory, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
+from faceswap.errors import (
+    EngineOutOfMemory,
+    FaceSwapError,
+    JobNotFound,
+    JobStopped,
+    StoreUnavailable,
+    SubmissionUnknown,
+)
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
@@ -111,12 +118,7 @@ class Driver:
             if report.error:
                 run.remote = report.stop_needed
                 raise report.error
-            job = self._store.report(
-                run.job,
-                progress=min(report.progress, 99.9),
-                stage=report.stage,
-                eta_s=eta.update(self._monotonic(), report.progress),
-            )
+            job = self._report(run.job, report, eta)
             if job is None:  # cancelled, or taken over while this machine slept
                 log.debug("job %s: not ours any more", run.job.id)
                 return
@@ -130,6 +132,17 @@ class Driver:
                 return
             run.look.wait(HEARTBEAT_S)
             run.look.clear()
+
+    def _report(self, job: Job, report: Report, eta: EtaEstimator) -> Job | None:
+        """Write the progress. Returns None when the run does not belong to this driver any more."""
+        eta_s = eta.update(self._monotonic(), report.progress)
+        try:
+            return self._store.report(
+                job, progress=min(report.progress, 99.9), stage=report.stage, eta_s=eta_s
+            )
+        except StoreUnavailable:  # such as a lock that lasts: one missing report must not end the run
+            log.warning("job %s: its progress could not be written", job.id)
+            return job
 
     def _submit(self, run: DrivenRun) -> Handle:
         """Start a run, or continue one that was taken over.

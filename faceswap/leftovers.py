@@ -2,8 +2,8 @@
 
 A run normally deletes its own work folder. A run whose process was killed cannot do that. If its job is
 cancelled meanwhile, no dispatcher takes the run over. So every process that dispatches jobs looks for work
-folders, result files and unfinished summaries whose run has ended. It writes the summary that a killed process
-did not write.
+folders, result files and unfinished summaries whose run has ended. It writes the summary that a killed
+process did not write.
 """
 
 from __future__ import annotations

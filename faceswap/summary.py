@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from pathlib import Path
 
 from faceswap.errors import JobNotFound
 from faceswap.folders import Folders
 from faceswap.jobs import isoformat
 from faceswap.store import JobStore
-
 
 SUMMARY = "job.json"
 

@@ -9,6 +9,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 from faceswap.errors import JobNotFound
@@ -43,7 +44,7 @@ def chain_faults(job: Job, events: Sequence[Event]) -> Iterator[str]:
     if not events or events[0].status is not Status.PENDING:
         yield f"job {job.id}: it does not begin as pending: {events}"
         return
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in pairwise(events):
         same = before.status is after.status and after.reason.startswith(_WITHOUT_A_CHANGE)
         if not same and after.status not in TRANSITIONS[before.status]:
             yield f"job {job.id}: {before.status} was followed by {after.status} ({after.reason})"
@@ -79,8 +80,8 @@ def folder_faults(store: JobStore, folders: Folders) -> Iterator[str]:
         names = {path.name for path in folder.iterdir()}
         if job is None:
             yield f"job {folder.name}: it is deleted, but its folder holds {sorted(names)}"
-        elif names - {"job.json", job.result_file}:
-            yield f"job {job.id}: its folder holds {sorted(names - {'job.json', job.result_file})} ({job.status})"
+        elif extra := names - {"job.json", job.result_file}:
+            yield f"job {job.id}: its folder holds {sorted(extra)} ({job.status})"
     for job in jobs.values():
         if job.status.live:
             yield f"job {job.id}: it is still {job.status} (attempt {job.attempt})"
@@ -103,7 +104,7 @@ def _result_faults(job: Job, path: Path) -> Iterator[str]:
 
 
 def snapshot_faults(folders: Folders, target: Path) -> Iterator[str]:
-    """Check, once the last snapshot is taken, that it has every file of the jobs and uploads, and no other."""
+    """Check, once the last snapshot is taken, that it has the files of the jobs and uploads, and no other."""
     there = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     here = {
         path.relative_to(folders.root).as_posix()

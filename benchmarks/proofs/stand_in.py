@@ -1,7 +1,7 @@
 """A stand-in for the engine that costs 20 ms instead of a second, and a seal that signs nothing.
 
-The stand-in keeps to the contract of the engine's child process: it reads a spec, reports progress, writes the
-result under its own name in one step, and ends when its parent has ended.
+The stand-in keeps to the contract of the engine's child process: it reads a spec, reports progress, writes
+the result under its own name in one step, and ends when its parent has ended.
 """
 
 from __future__ import annotations

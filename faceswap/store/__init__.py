@@ -32,8 +32,8 @@ class JobStore(JobLives, JobDeletion, UploadRows):
         Source: sqlite.org, PRAGMA data_version: it changes with the commits of other connections only. So
         this connection's own changes are added.
         """
-        db = self._database.connection()
-        return db.execute("PRAGMA data_version").fetchone()[0], db.total_changes
+        version = self._database.read("PRAGMA data_version")[0][0]
+        return version, self._database.connection().total_changes
 
     def compact(self) -> bool:
         """Remove deleted data from the store's files. Returns False when it must be tried again later."""

@@ -103,7 +103,7 @@ class StoreAccess:
             return db.execute(statement, values).fetchall()
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        return self._database.connection().execute(query, values).fetchall()
+        return self._database.read(query, values)
 
     def _one(self, query: str, values: Sequence[Any]) -> sqlite3.Row | None:
         rows = self._all(query, values)

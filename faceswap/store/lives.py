@@ -35,6 +35,13 @@ from faceswap.store.rows import (
     row_of,
 )
 
+LONGEST_LEASE_S = 3600.0
+_LAPSED = "NOT lease_until BETWEEN ? AND ?"
+_COUNTS = (
+    "SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
+    f"FROM jobs WHERE {LIVE}"
+)
+
 
 class JobLives(JobReads):
     """Every method that changes a status uses `_transition`.
@@ -45,7 +52,7 @@ class JobLives(JobReads):
 
     def require_room(self, owner: str, *, max_active: int, max_queue: int) -> None:
         """Check that `add` would accept a job of this owner now. Raises: TooManyJobs, QueueFull."""
-        _require_room(self._database.connection(), owner, max_active, max_queue)
+        _require_room(self._database.read(_COUNTS, (owner,)), max_active, max_queue)
 
     def add(
         self,
@@ -69,7 +76,7 @@ class JobLives(JobReads):
         if consent is None and job.backend != "simulated":
             raise ConsentRequired()
         with self._write() as db:
-            _require_room(db, job.owner, max_active, max_queue)
+            _require_room(db.execute(_COUNTS, (job.owner,)).fetchall(), max_active, max_queue)
             for upload_id in needs:
                 if not db.execute("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)).fetchall():
                     raise UploadNotFound()
@@ -269,14 +276,18 @@ class JobLives(JobReads):
         )
 
     def with_lapsed_lease(self) -> list[Job]:
-        """Return the processing jobs whose lease has expired."""
+        """Return the processing jobs whose lease has expired.
+
+        A lease that ends later than any lease can end counts as expired, too. The clock was set back.
+        """
+        now = self._clock()
         return self._jobs(
-            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND lease_until < ?",
-            (self._clock(),),
+            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND {_LAPSED}",
+            (now, now + LONGEST_LEASE_S),
         )
 
     def adopt(self, job: Job, worker: str, lease_s: float) -> Job | None:
-        """Take over a run whose lease has expired.
+        """Take over a run whose lease has expired, see `with_lapsed_lease`.
 
         Returns None when another worker took it over first, or its own worker renewed the lease.
         """
@@ -284,8 +295,11 @@ class JobLives(JobReads):
         with self._write() as db:
             rows = db.execute(
                 "UPDATE jobs SET worker = ?, lease_until = ?, updated_at = ? WHERE id = ? "
-                "AND status = 'processing' AND worker IS ? AND attempt = ? AND lease_until < ? RETURNING *",
-                (worker, now + lease_s, now, job.id, job.worker, job.attempt, now),
+                f"AND status = 'processing' AND worker IS ? AND attempt = ? AND {_LAPSED} RETURNING *",
+                (
+                    *(worker, now + lease_s, now, job.id, job.worker, job.attempt),
+                    *(now, now + LONGEST_LEASE_S),
+                ),
             ).fetchall()
             if rows:
                 self._record(db, job.id, Status.PROCESSING, f"adopted by {worker}")
@@ -345,13 +359,9 @@ class JobLives(JobReads):
             db.execute("DELETE FROM jobs WHERE id = ? AND owner = '' AND remote_stop <> 'pending'", (job_id,))
 
 
-def _require_room(db: sqlite3.Connection, owner: str, max_active: int, max_queue: int) -> None:
-    counts = db.execute(
-        "SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
-        f"FROM jobs WHERE {LIVE}",
-        (owner,),
-    ).fetchone()
-    if counts[0] >= max_active:
+def _require_room(counts: Sequence[sqlite3.Row], max_active: int, max_queue: int) -> None:
+    of_owner, waiting = counts[0]
+    if of_owner >= max_active:
         raise TooManyJobs(limit=max_active)
-    if counts[1] >= max_queue:
+    if waiting >= max_queue:
         raise QueueFull(limit=max_queue)

@@ -390,6 +390,20 @@ def test_events_are_in_the_order_in_which_they_happened_even_if_the_clock_is_set
     assert [event.status for event in store.events(job.id)] == ["pending", "processing", "completed"]
 
 
+def test_a_dead_run_is_taken_over_although_the_clock_was_set_back_by_a_day(
+    store: JobStore, clock: Clock
+) -> None:
+    add_job(store)
+    job = store.claim("dead", "local", 5)
+    assert job is not None
+    clock.now_s -= 86_400
+    assert [found.id for found in store.with_lapsed_lease()] == [job.id]
+    adopted = store.adopt(job, "alive", 5)
+    assert adopted is not None
+    assert store.with_lapsed_lease() == []
+    assert store.adopt(adopted, "third", 5) is None
+
+
 def test_history_filters_searches_and_pages(store: JobStore) -> None:
     for minute in range(4):
         add_job(store, title=f"Clip {minute}.mp4", created_at=NOON + timedelta(minutes=minute))
