@@ -110,7 +110,7 @@ def snapshot_faults(folders: Folders, target: Path) -> Iterator[str]:
         path.relative_to(folders.root).as_posix()
         for folder in (folders.jobs, folders.uploads, folders.signing)
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and not path.parent.name.startswith("attempt-")
     }
     extra = there - here - {MANIFEST, "jobs.sqlite3", "server.key", "unlabelled.jsonl"}
     if extra or here - there:
