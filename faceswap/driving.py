@@ -6,6 +6,7 @@ its own run has made.
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import threading
@@ -17,6 +18,7 @@ from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
 from faceswap.errors import (
+    DiskFull,
     EngineOutOfMemory,
     FaceSwapError,
     JobNotFound,
@@ -96,11 +98,8 @@ class Driver:
         """
         try:
             self._run_to_end(run)
-        except FaceSwapError as error:
-            self._give_up(run, error)
-        except Exception:
-            log.exception("job %s: unexpected error", run.job.id)
-            self._give_up(run, FaceSwapError())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run ends and the user is told
+            self._give_up(run, in_words(run.job, error))
         finally:
             try:
                 if not run.backend.survives_restart:
@@ -293,6 +292,16 @@ class Driver:
             shutil.rmtree(self._folders.job(job.id), ignore_errors=True)
         except OSError:
             log.exception("job %s: job.json could not be written", job.id)
+
+
+def in_words(job: Job, error: Exception) -> FaceSwapError:
+    """Return what to tell the user about an error that ended a run."""
+    if isinstance(error, FaceSwapError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull()
+    log.error("job %s: unexpected error", job.id, exc_info=error)
+    return FaceSwapError()
 
 
 def handle_of(job: Job) -> Handle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import threading
@@ -18,7 +19,14 @@ from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.dispatcher import LEASE_S, Dispatcher
 from faceswap.driving import Seal
 from faceswap.engine.marks.marking import Marking
-from faceswap.errors import DiskFull, EngineCrashed, EngineOutOfMemory, FaceSwapError, SubmissionUnknown
+from faceswap.errors import (
+    DiskFull,
+    EngineCrashed,
+    EngineOutOfMemory,
+    FaceSwapError,
+    StoreUnavailable,
+    SubmissionUnknown,
+)
 from faceswap.folders import Folders
 from faceswap.jobs import Job, JobType, RemoteStop, Stage, Status
 from faceswap.media import aigc_text
@@ -675,6 +683,37 @@ def test_a_bug_in_a_backend_costs_one_job_and_tells_nobody_where_it_is(house: Ho
     failed = house.until(job, Status.FAILED)
     assert (failed.error_code, failed.error_message) == ("internal", str(FaceSwapError()))
     house.until(other, Status.FAILED)
+
+
+def test_a_full_disk_during_a_run_is_told_as_that(house: House) -> None:
+    def fetch_on_a_full_disk(handle: Handle, report: Report, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    backend.fetch = fetch_on_a_full_disk
+    job = house.add_job()
+    house.dispatch(backend)
+    assert house.until(job, Status.FAILED).error_code == "disk_full"
+
+
+def test_a_report_that_cannot_be_written_does_not_end_the_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, refusals = house.store.report, iter([StoreUnavailable(reason="it is locked")])
+
+    def report_when_unlocked(*arguments: Any, **changes: Any) -> Job | None:
+        if refusal := next(refusals, None):
+            raise refusal
+        return report(*arguments, **changes)
+
+    monkeypatch.setattr(house.store, "report", report_when_unlocked)
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.RUNNING, 42)
+    job = house.add_job()
+    house.dispatch(backend)
+    wait_until(lambda: house.store.get(job.id).progress == 42, "the next report is written")
+    assert house.store.get(job.id).attempt == 1
 
 
 def test_two_dispatchers_share_the_work_and_run_each_job_once(house: House) -> None:

@@ -3,6 +3,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -489,6 +490,61 @@ def test_what_is_no_store_is_refused_in_words(tmp_path: Path) -> None:
         JobStore(path)
     assert str(tmp_path) not in str(caught.value)
     assert path.read_bytes().startswith(b"not a database")
+
+
+class FailingConnection(sqlite3.Connection):
+    """Fails each statement with `code`, while that is set."""
+
+    code: int | None = None
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if FailingConnection.code is not None:
+            error = sqlite3.OperationalError("injected")
+            error.sqlite_errorcode = FailingConnection.code
+            raise error
+        return super().execute(sql, *values)
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_CORRUPT]
+)
+def test_a_failure_of_the_file_is_said_in_words_and_the_file_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    connect, opened = sqlite3.connect, list[object]()
+
+    def counting(*arguments: Any, **named: Any) -> sqlite3.Connection:
+        opened.append(arguments)
+        return connect(*arguments, factory=FailingConnection, **named)
+
+    monkeypatch.setattr(sqlite3, "connect", counting)
+    store = JobStore(tmp_path / "jobs.sqlite3")
+    job = add_job(store)
+    for action in (lambda: store.cancel(job.id), lambda: store.get(job.id), store.version):
+        monkeypatch.setattr(FailingConnection, "code", code)
+        before = len(opened)
+        with pytest.raises(StoreUnavailable):
+            action()
+        monkeypatch.setattr(FailingConnection, "code", None)
+        assert store.get(job.id).status is Status.PENDING
+        assert len(opened) == before + 1
+    store.close()
+
+
+def test_a_store_that_vanished_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "jobs.sqlite3"
+    store = JobStore(path)
+    job = add_job(store)
+    store.close()
+    path.parent.rename(tmp_path / "elsewhere")
+    path.parent.mkdir()  # as the place where a disk was mounted
+    with pytest.raises(StoreUnavailable, match="not there"):
+        store.get(job.id)
+    assert list(path.parent.iterdir()) == []
+    path.parent.rmdir()
+    (tmp_path / "elsewhere").rename(path.parent)
+    assert store.get(job.id) == job
+    store.close()
 
 
 def test_a_full_disk_is_said_in_words_and_loses_nothing(store: JobStore) -> None:
