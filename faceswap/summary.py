@@ -38,11 +38,14 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
     path = folders.job(job_id) / SUMMARY
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{secrets.token_hex(4)}")
-    draft.write_text(
-        json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-    )
-    draft.chmod(0o444)
-    draft.replace(path)
+    content = json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2)
+    try:
+        draft.write_text(content + "\n", encoding="utf-8")
+        draft.chmod(0o444)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     if not store.has_job(job_id):  # deleted while this file was written: the deletion may have missed it
         shutil.rmtree(path.parent, ignore_errors=True)
         raise JobNotFound()

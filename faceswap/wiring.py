@@ -170,7 +170,7 @@ class Parts:
         }
 
     def _threads_health(self) -> dict[str, State]:
-        states = {loop.name: loop.state for loop in self._loops if loop.started}
+        states: dict[str, State] = {loop.name: loop.state for loop in self._loops if loop.started}
         return {**states, "runs": self.dispatcher.threads_state} if states else {}
 
     def _wake_snapshots(self) -> None:

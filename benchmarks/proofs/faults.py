@@ -30,7 +30,7 @@ from typing import Any
 
 from benchmarks.proofs import checks
 from benchmarks.proofs.stepped import Cloud, SteppedDispatcher
-from faceswap import Service, Settings, Status
+from faceswap import Service, Settings, Status, SwapOptions
 from faceswap.errors import FaceSwapError
 from faceswap.folders import Folders
 from faceswap.leftovers import Leftovers
@@ -123,12 +123,15 @@ class Scenario:
             multi_user=False,
         )
 
-    def do(self, name: str, action: Callable[[], Any]) -> Any:
+    def do(self, name: str, action: Callable[[], Any], undone: Callable[[], bool] = lambda: True) -> Any:
+        """Do an action. `undone` tells, after an error, whether nothing was changed."""
         with injected(self.fault):
             try:
                 return action()
             except FaceSwapError:
-                pass
+                with injected(None):
+                    if not undone():
+                        self.broken.append(f"{self.where(name)}: it was refused, and yet done")
             except Exception as error:  # noqa: BLE001 - this is what the proof looks for
                 self.broken.append(f"{self.where(name)}: {type(error).__name__}: {error}")
         try:
@@ -150,22 +153,27 @@ class Scenario:
     def _open(self) -> Service:
         return Service(self.settings, clock=self.clock, dispatch=False)
 
-    def _submit(self, service: Service) -> str:
+    def _submit(self, service: Service, *, labelled: bool) -> str:
         uploads = [make_upload(), make_upload()]
         for upload in uploads:
             self.folders.media(upload).parent.mkdir(parents=True)
             self.folders.media(upload).write_bytes(b"picture")
             service._store.add_upload(upload)
         with injected(self.fault):
-            return service.submit("single-image", *uploads, consent=True).id
+            options = SwapOptions(visible_label=labelled)
+            return service.submit("single-image", *uploads, consent=True, options=options).id
 
     def _tasks(self, service: Service) -> None:
         store = service._store
-        for _ in range(3):
-            self.do("submit", lambda: self._undisturbed(lambda: self._submit(service)))
+        for number in range(3):
+            self.do(
+                "submit",
+                lambda n=number: self._undisturbed(lambda: self._submit(service, labelled=n > 0)),
+                lambda n=number: len(store.active()) == n,
+            )
         done, dropped, waiting = (job.id for job in store.active())
         dispatcher = SteppedDispatcher(self.folders, self.settings, self.clock, self.monotonic, self.cloud)
-        self.do("cancel one that waits", lambda: store.get(waiting).status.live and service.cancel(waiting))
+        self.do("cancel", lambda: service.cancel(waiting), lambda: store.get(waiting).status.live)
         for _ in range(8):
             self.clock.now_s += 6
             self.monotonic.now_s += 6
@@ -176,7 +184,7 @@ class Scenario:
         dispatcher.store.close()
         self.do("list", lambda: service.history() and service.active() is not None)
         self.do("health", service.health)
-        self.do("delete", lambda: self._delete(service, dropped))
+        self.do("delete", lambda: service.delete(dropped), lambda: store.has_job(dropped))
         assert service._parts.snapshots
         self.do("snapshot", service._parts.snapshots.take)
         self._check(service, done)
@@ -186,11 +194,6 @@ class Scenario:
         global _fault
         _fault = None
         return action()
-
-    @staticmethod
-    def _delete(service: Service, job_id: str) -> None:
-        if any(job.id == job_id for job in service.history()):
-            service.delete(job_id)
 
     def _check(self, service: Service, done: str) -> None:
         store = service._store

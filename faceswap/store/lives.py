@@ -26,7 +26,7 @@ from faceswap.jobs import (
     Status,
     rising,
 )
-from faceswap.store.access import LIVE, urgent
+from faceswap.store.access import LIVE, POSITION, urgent
 from faceswap.store.reading import JobReads
 from faceswap.store.rows import (
     job_of,
@@ -99,7 +99,8 @@ class JobLives(JobReads):
                 )
             label = "" if job.options.visible_label else ", asked for no visible label"
             self._record(db, job.id, Status.PENDING, f"submitted{label}")
-        return self.get(job.id)
+            # Read here: an error after the commit would tell the caller that the job was not queued.
+            return job_of(db.execute(f"SELECT *, {POSITION} FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
     def claim(self, worker: str, backend: str, lease_s: float) -> Job | None:
         """Take the oldest pending job of a backend and start its next attempt. None when no job waits."""
