@@ -18,7 +18,7 @@ from faceswap.engine.face.topology import (
     RIGHT_EYE,
     RIGHT_IRIS,
 )
-from faceswap.engine.mesh.light import Tone
+from faceswap.engine.mesh.light import Tone, smooth_step
 from faceswap.engine.mesh.paste import (
     BARELY,
     FINE_GRID,
@@ -36,7 +36,7 @@ from faceswap.engine.mesh.paste import (
 )
 from faceswap.engine.mesh.photo import skin_weights
 from faceswap.engine.mesh.shape import eye_openness, gaze_apart, shape_offsets
-from faceswap.engine.mesh.source import SourceFace, Texture, smooth_step
+from faceswap.engine.mesh.source import SourceFace, Texture
 from faceswap.engine.planes import F32, Planes, as_f32
 
 _DISPLACED_RINGS = 3
@@ -137,7 +137,7 @@ class Blender:
         rows, columns = texture.luma.shape
         np.multiply(source.texture_points, np.array([columns, rows], np.float32), out=values[:, :2])
         values[:, :2] -= 0.5
-        seen = np.minimum(source.facing, smooth_step(facing, 0.02, 0.30))
+        seen = smooth_step(facing, 0.02, 0.30)
         values[:MESH_POINTS, 2] = self._rim * seen * visible
         for part, lids, now, then in zip(
             (mesh.right_eye, mesh.left_eye),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import overload
 
 import cv2
 import numpy as np
@@ -24,6 +25,19 @@ _SHINE_FLOOR = 1.5
 _LEAST_SHINE = 0.3
 _PLAIN = 0.5
 _FEWEST_CELLS = 40
+
+
+@overload
+def smooth_step(value: float, low: float, high: float) -> float: ...
+@overload
+def smooth_step(value: F32, low: float, high: float) -> F32: ...
+def smooth_step(value: float | F32, low: float, high: float) -> float | F32:
+    """0 below `low`, 1 above `high`, and smooth between. If `low` > `high`, it falls from 1 to 0."""
+    if isinstance(value, float):
+        share = min(1.0, max(0.0, (value - low) / (high - low)))
+        return share * share * (3 - 2 * share)
+    shares = as_f32(np.clip((value - low) / (high - low), 0, 1))
+    return shares * shares * (3 - 2 * shares)
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from cv2.typing import MatLike
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.topology import OVAL
 from faceswap.engine.mesh.detail import match_detail
-from faceswap.engine.mesh.light import Light, Tone, match_light
-from faceswap.engine.mesh.source import Texture, smooth_step
+from faceswap.engine.mesh.light import Light, Tone, match_light, smooth_step
+from faceswap.engine.mesh.source import Texture
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
 
 FINE_GRID = 128
