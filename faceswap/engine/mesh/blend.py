@@ -18,6 +18,7 @@ from faceswap.engine.face.topology import (
     RIGHT_EYE,
     RIGHT_IRIS,
 )
+from faceswap.engine.mesh.eyes import OwnEyes
 from faceswap.engine.mesh.light import Tone, smooth_step
 from faceswap.engine.mesh.paste import (
     BARELY,
@@ -164,7 +165,16 @@ class Blender:
         usable = cv2.resize(usable, coarse, interpolation=cv2.INTER_AREA)
         skin = cv2.multiply(drawn[..., 2], usable, scale=1 / 255, dtype=cv2.CV_32F)
         parts = tuple(opening.rectangle(vertices, box) for opening in self._openings)
-        return Maps(as_f32(x), as_f32(y), soft, drawn[..., :2], parts, as_f32(skin))
+        eyes = self._own_eyes(box, own, vertices, state) if eyes_shown < 1 else None
+        return Maps(as_f32(x), as_f32(y), soft, drawn[..., :2], parts, as_f32(skin), eyes)
+
+    def _own_eyes(self, box: Box, own: F32, vertices: F32, state: _TrackState) -> OwnEyes:
+        places = [as_f32(points[:, :2] - np.array([box.x, box.y])) for points in (own, vertices)]
+        seen, shown, source = (
+            [points[part] for part in (self._mesh.right_eye, self._mesh.left_eye)]
+            for points in (*places, self._source.texture_points)
+        )
+        return OwnEyes((state.own_eyes or 0.0) * (state.visible or 0.0), seen, shown, source)
 
 
 def _near(mesh: FaceMesh, ring: Sequence[int], steps: int) -> F32:

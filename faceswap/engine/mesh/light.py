@@ -52,6 +52,8 @@ class Tone:
     """Strength of the finest details of the target's skin, divided by that of the lit source's skin."""
     grain: float | None = None
     """Strength of the finest details of the target's skin, in levels of luma."""
+    eyes: tuple[float, ...] = ()
+    """Ratio and shift of Y, of U and of V that give the target's own eyes the tone of the source's."""
 
 
 @dataclass(frozen=True, slots=True)

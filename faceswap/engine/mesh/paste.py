@@ -12,6 +12,7 @@ from cv2.typing import MatLike
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.topology import OVAL
 from faceswap.engine.mesh.detail import match_detail
+from faceswap.engine.mesh.eyes import OwnEyes, tone_eyes
 from faceswap.engine.mesh.light import Light, Tone, match_light, smooth_step
 from faceswap.engine.mesh.source import Texture
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
@@ -78,6 +79,8 @@ class Maps:
     """In pixels of the box. Outside of these rectangles nothing is displaced."""
     skin: F32
     """Coarse (h, w) 0..1: how much weight a cell has when the light is measured."""
+    own_eyes: OwnEyes | None = None
+    """The target's eyes, if they show through."""
 
 
 def box_around(planes: Planes, *outlines: F32) -> Box | None:
@@ -155,6 +158,9 @@ def write(target: Planes, maps: Maps, light: Light, texture: Texture, tone: Tone
     luma = [maps.alpha * _resized(part, fine) for part in (light.gain, constant)]
     chroma = [maps.alpha * _resized(part, fine) for part in (light.chroma_gain, light.lift_u, light.lift_v)]
     displaced = _displaced(target, maps)
+    if tone is not None and maps.own_eyes is not None:
+        colours = texture.luma, texture.chroma
+        tone_eyes(target, displaced, maps.own_eyes, colours, light, tone, black)
 
     size = (target.width, target.height)
     x, y, gain, constant, kept_y = (
