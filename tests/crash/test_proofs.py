@@ -13,7 +13,7 @@ from tests.waiting import PATIENCE
 SMALL = {
     "kills": ["--points", "12", "--seed", "3"],
     "races": ["--races", "60"],
-    "faults": ["--every", "40"],
+    "faults": ["--every", "60"],
 }
 
 
