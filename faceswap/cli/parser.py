@@ -160,6 +160,12 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--enhance", action="store_true", help="sharpen the face; needs the model of an enhancer"
     )
+    command.add_argument(
+        "--start",
+        metavar="TIME",
+        help="swap a video from here on: seconds, m:ss or h:mm:ss",
+    )
+    command.add_argument("--end", metavar="TIME", help="swap a video up to here; default: its end")
     command.add_argument("--mouth-mask", action="store_true", help="keep the target's own mouth")
     command.add_argument(
         "--quality", type=int, default=80, metavar="1..100", help="quality of a video; default: 80"
