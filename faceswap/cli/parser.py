@@ -166,6 +166,9 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         help="swap a video from here on: seconds, m:ss or h:mm:ss",
     )
     command.add_argument("--end", metavar="TIME", help="swap a video up to here; default: its end")
+    command.add_argument(
+        "--no-occlusion-mask", action="store_true", help="swap over hands, hair and glasses before the face"
+    )
     command.add_argument("--mouth-mask", action="store_true", help="keep the target's own mouth")
     command.add_argument(
         "--quality", type=int, default=80, metavar="1..100", help="quality of a video; default: 80"

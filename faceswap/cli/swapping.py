@@ -163,6 +163,7 @@ def _options(given: argparse.Namespace) -> SwapOptions:
     try:
         return SwapOptions(
             many_faces=given.many_faces,
+            occlusion_mask=not given.no_occlusion_mask,
             mouth_mask=given.mouth_mask,
             start_s=given.start or 0.0,
             end_s=given.end,

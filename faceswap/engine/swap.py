@@ -21,6 +21,7 @@ from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.mesh.mouth import OwnMouth
 from faceswap.engine.mesh.source import find_source_photo
+from faceswap.engine.occlusion import KeepingOccluders, find_occluders
 from faceswap.engine.options import Options
 from faceswap.engine.planes import F32, U8, Planes, even, to_rgb
 from faceswap.engine.swapper import EachItsOwn, FaceInFrame, FaceSwapper, swap_together
@@ -58,8 +59,10 @@ class Sources:
         limits: Limits,
         options: Options,
         engine: Engine | None = None,
+        hand_model: Path | None = None,
     ) -> None:
         """`sources` maps the id of a target face, or `ONLY`, to a photo. `engine` is the mesh engine if None.
+        Without `hand_model`, hands are not found.
 
         Raises:
             NoFaceFound: a photo shows no face; role "source".
@@ -69,6 +72,7 @@ class Sources:
         self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
         self.appearance = Appearance(self.mesh)
         self.notes: list[str] = []
+        self._occluders = find_occluders(hand_model) if options.occlusion_mask else []
         self._swappers: dict[str, FaceSwapper] = {}
         made: dict[Path, FaceSwapper] = {}
         for face, path in sources.items():
@@ -87,9 +91,8 @@ class Sources:
 
     def swapper(self, face_of: Callable[[int], str]) -> FaceSwapper:
         """The swapper for all sources. `face_of` returns the key of the source that a track gets."""
-        if not self.mapped:
-            return self._swappers[ONLY]
-        return EachItsOwn(self._swappers, face_of)
+        swapper = EachItsOwn(self._swappers, face_of) if self.mapped else self._swappers[ONLY]
+        return KeepingOccluders(swapper, self._occluders) if self._occluders else swapper
 
     def swap_picture(self, picture: U8, options: Options) -> None:
         """Change a (H, W, 3) RGB picture in place.
@@ -130,6 +133,7 @@ def swap_image(
     engine: Engine | None = None,
     *,
     marking: Marking | None = None,
+    hand_model: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the picture `target`. `result` is a PNG with the marks of `marking`.
 
@@ -143,7 +147,7 @@ def swap_image(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options, engine)
+    ready = Sources(sources, model, limits, options, engine, hand_model)
     picture = read_picture(target, limits)
     ready.swap_picture(picture, options)
     if marking and marking.label:
@@ -165,6 +169,7 @@ def swap_video(
     engine: Engine | None = None,
     *,
     marking: Marking | None = None,
+    hand_model: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the video `target`. `result` is an MP4 with the target's frame times, size, rotation and
     sound, and the marks of `marking`. It has only the part that `options` names.
@@ -182,7 +187,7 @@ def swap_video(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options, engine)
+    ready = Sources(sources, model, limits, options, engine, hand_model)
     landmarker = ready.landmarker
     most = MANY if options.many_faces or ready.mapped else 1
     shapes = RestingShapes(ready.mesh)

@@ -38,6 +38,7 @@ from faceswap.engine.mesh.photo import skin_weights
 from faceswap.engine.mesh.shape import eye_openness, gaze_apart, shape_offsets
 from faceswap.engine.mesh.source import SourceFace, Texture, smooth_step
 from faceswap.engine.planes import F32, Planes, as_f32
+from faceswap.engine.swapper import Cover, FaceInFrame
 
 _DISPLACED_RINGS = 3
 """The displacement of the mouth or of an eye fades over so many edges of the mesh around it."""
@@ -68,6 +69,8 @@ class _TrackState:
 class Blender:
     """Swaps one source face onto any number of tracked faces. Not for use by two threads at once."""
 
+    at_once = 1
+
     def __init__(self, source: SourceFace, mesh: FaceMesh) -> None:
         self._source = source
         self._mesh = mesh
@@ -96,11 +99,15 @@ class Blender:
         for track in tracks:
             self._tracks.pop(track, None)
 
-    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
+    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
+        return [self.swap(face.planes, face.track, face.landmarks, face.cover) for face in faces]
+
+    def swap(self, planes: Planes, track: int, landmarks: F32, cover: Cover | None = None) -> bool:
         """Write the source face over a face for which `meet` was called before.
 
         `planes` must be writable. Pixels outside the box around the face's oval stay as they are. Returns
-        False if nothing was drawn because the face is turned away or tiny.
+        False if nothing was drawn because the face is turned away or tiny. The light is not measured where
+        the face is covered.
         """
         state = self._tracks[track]
         pose = self._mesh.pose(landmarks)
@@ -115,7 +122,7 @@ class Blender:
         state.own_eyes = (
             own_eyes if state.own_eyes is None else state.own_eyes + _EYES_TURN * (own_eyes - state.own_eyes)
         )
-        maps = self._maps(box, landmarks, shaped, facing, state, texture)
+        maps = self._maps(box, landmarks, shaped, facing, state, texture).uncovered(box, cover)
         target = planes.cut(box.x, box.y, box.width, box.height)
         coarse = self._source.coarse_texture(float(maps.skin.shape[0]), target.colour)
         write(target, maps, light_of(target, maps, texture, coarse, state.tone), texture, state.tone)

@@ -115,7 +115,7 @@ class Repainter:
         box = view.box
         target = face.planes.cut(box.x, box.y, box.width, box.height)
         texture = self._texture(picture, view.region.side * _DENSER, target.colour)
-        maps = self._maps(face.landmarks, view, texture)
+        maps = self._maps(face.landmarks, view, texture).uncovered(box, face.cover)
         density = maps.skin.shape[1] / box.width
         coarse = self._texture(picture, view.region.side * density, target.colour)
         tone = self._tracks[face.track].tone
