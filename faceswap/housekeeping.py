@@ -19,6 +19,12 @@ ORPHAN_AGE_S = 24 * 3600.0
 """How long an upload that no job uses is kept."""
 PERIOD_S = 3600.0
 LEFTOVERS_PERIOD_S = 30.0
+STEADY_S = 24 * 3600.0
+"""How long the clock must have run steadily before jobs expire. A clock that is set wrong is usually put
+right sooner."""
+EXPIRED_SHARE = 0.05
+"""The largest fraction of all finished jobs that expires in one round. If the clock is wrong for longer than
+`STEADY_S`, there is still time to notice it."""
 
 
 class Housekeeping:
@@ -50,13 +56,19 @@ class Housekeeping:
         now_s = time.monotonic()
         if now_s >= self._next_round_s:
             try:
-                self._keep_house()
+                self.keep_house()
             finally:
                 self._next_round_s = now_s + PERIOD_S
                 self.rounds += 1
 
-    def _keep_house(self) -> None:
+    def keep_house(self) -> None:
+        """Do one hourly round."""
         removed = self._intake.remove_unused(ORPHAN_AGE_S)
-        days = self._retention_days
-        expired = 0 if days is None else self._eraser.delete_older_than(days)
-        log.debug("housekeeping: %d unused uploads and %d expired jobs removed", removed, expired)
+        log.debug("housekeeping: %d unused uploads and %d expired jobs removed", removed, self._expire())
+
+    def _expire(self) -> int:
+        """Delete expired jobs, if the clock can be trusted. Returns how many were deleted."""
+        steady_s = self._store.note_time()
+        if self._retention_days is None or steady_s < STEADY_S:
+            return 0
+        return self._eraser.delete_older_than(self._retention_days, EXPIRED_SHARE)

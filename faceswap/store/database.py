@@ -77,6 +77,9 @@ MIGRATIONS = (
     ALTER TABLE jobs ADD COLUMN result_file TEXT;
     ALTER TABLE erasures ADD COLUMN limit_s REAL;
     """,
+    """
+    CREATE TABLE clock (seen_at REAL NOT NULL, steady_s REAL NOT NULL) STRICT;
+    """,
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)
