@@ -7,7 +7,9 @@ FaceSwapError
 │   └── ResultNotReady
 ├── JobAlreadyFinished
 ├── TooManyJobs
-│   └── QueueFull
+│   ├── QueueFull
+│   └── TooManyFromAddress
+├── TooManyUploads
 ├── ConsentRequired
 ├── NotSignedIn
 ├── LabelRequired
@@ -129,6 +131,19 @@ class QueueFull(TooManyJobs):
     """{limit} tasks are already waiting on this server. Try again in a few minutes."""
 
     code = "queue_full"
+
+
+class TooManyFromAddress(TooManyJobs):
+    """{limit} tasks from your network are already waiting or running. Wait for one to finish."""
+
+    code = "too_many_from_address"
+
+
+class TooManyUploads(FaceSwapError):
+    """Too many of your files are here without a task that uses them (limits: {limit} files, {limit_mb:.0f}
+    MB). Start a task with them, or wait: they are deleted after an hour."""
+
+    code = "too_many_uploads"
 
 
 class ConsentRequired(FaceSwapError):

@@ -29,10 +29,11 @@ from faceswap.leftovers import Leftovers
 from faceswap.orders import File, SwapOrder
 from faceswap.provenance import Verification
 from faceswap.queries import JobQueries
-from faceswap.settings import Settings
+from faceswap.quota import Amount
+from faceswap.settings import MEGABYTE, Settings
 from faceswap.store import Upload
 from faceswap.summary import write_summary
-from faceswap.uploads import MEGABYTE, DetectedFace
+from faceswap.uploads import DetectedFace
 from faceswap.wiring import Parts
 
 log = logging.getLogger(__name__)
@@ -88,16 +89,29 @@ class Service(JobQueries):
         *,
         expected: Literal["image", "video"] | None = None,
         owner: str = LOCAL_OWNER,
+        sender: str = "",
     ) -> Upload:
-        """Check a file and store it as an upload. Raises: BadMedia, DiskFull."""
+        """Check a file and store it as an upload. `sender` stands for the network address that it came from,
+        see `Owners.sender`.
+
+        Raises: BadMedia, DiskFull, TooManyUploads.
+        """
         if isinstance(file, (str, Path)):
             file = Path(file)
             name = name or file.name
-        return self._parts.intake.accept(file, name or "file", owner, expected)
+        return self._parts.intake.accept(file, name or "file", owner, expected, sender)
 
-    def example(self, which: Example, *, owner: str = LOCAL_OWNER) -> Upload:
+    def require_upload_room(
+        self, owner: str, sender: str, waiting: tuple[Amount, Amount] | None = None
+    ) -> None:
+        """Check, before a file arrives, that one more may be kept. `waiting`: what is to be taken in for this
+        owner, and from this sender. Raises: TooManyUploads, DiskFull."""
+        self._parts.intake.require_quota(owner, sender, waiting)
+        self._parts.intake.require_room()
+
+    def example(self, which: Example, *, owner: str = LOCAL_OWNER, sender: str = "") -> Upload:
         """Upload an example file, which is a source or a target. Raises: ExampleMissing, DiskFull."""
-        return self.upload(example_path(self._folders.examples, which), owner=owner)
+        return self.upload(example_path(self._folders.examples, which), owner=owner, sender=sender)
 
     def find_upload(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> Upload:
         """Return one upload. Raises: UploadNotFound."""
@@ -154,6 +168,7 @@ class Service(JobQueries):
         options: SwapOptions | None = None,
         title: str | None = None,
         owner: str = LOCAL_OWNER,
+        sender: str = "",
     ) -> Job:
         """Queue a swap and return at once. A path is uploaded first, which takes a second or two.
 
@@ -169,7 +184,8 @@ class Service(JobQueries):
                 `ContentRefused`.
             TooManyJobs, DiskFull, BackendUnavailable: try later.
         """
-        order = SwapOrder(type, source, target, consent, face_mappings, options or SwapOptions(), owner)
+        options = options or SwapOptions()
+        order = SwapOrder(type, source, target, consent, face_mappings, options, owner, sender)
         return self.submit_order(order, title)
 
     def submit_order(self, order: SwapOrder, title: str | None = None) -> Job:

@@ -13,6 +13,7 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -44,7 +45,8 @@ from faceswap.errors import (
 from faceswap.folders import Folders
 from faceswap.media import Limits, sniff
 from faceswap.media.kinds import Kind
-from faceswap.settings import Settings
+from faceswap.quota import Amount, Quota
+from faceswap.settings import MEGABYTE, Settings
 from faceswap.store import JobStore, Upload
 from faceswap.terms import Terms
 
@@ -58,7 +60,6 @@ INSPECTION_CPU_S = 30
 GATE_CPU_S = 110
 """Limit of processor time for the content gate. It is needed because a JPEG of a few hundred kB can hold
 thousands of scans of the same large picture."""
-MEGABYTE = 10**6
 
 FACES_CPU_S: Mapping[Kind, float] = {"image": INSPECTION_CPU_S, "video": 90}
 """Limit of processor time for finding faces. A video gets more, because detection decodes it from a key frame
@@ -78,18 +79,29 @@ class Intake:
         self._folders = folders
         self._settings = settings
         self._now = now
+        self._quota = Quota.of(settings)
         self._slots = threading.BoundedSemaphore(inspections_at_once(settings))
 
-    def accept(self, file: Path | BinaryIO, name: str, owner: str, expected: Kind | None = None) -> Upload:
+    def accept(
+        self,
+        file: Path | BinaryIO,
+        name: str,
+        owner: str,
+        expected: Kind | None = None,
+        sender: str = "",
+    ) -> Upload:
         """Copy a file into its own folder, inspect it in a child process and add it to the store.
 
         A picture is stored upright and without metadata, and its faces are counted. An animation is stored as
-        a video if a video is `expected`. `name` is stored for display only.
+        a video if a video is `expected`. `name` is stored for display only. `sender` stands for the network
+        address that it came from, see `Owners.sender`.
 
         Raises:
             BadMedia: empty, too large, too long, too many pixels, broken, or not the `expected` kind.
             DiskFull: the disk has no space for it.
+            TooManyUploads: the owner or the sender has too many files here already.
         """
+        self.require_quota(owner, sender)
         upload_id = secrets.token_urlsafe(16)
         folder = self._folders.upload(upload_id)
         try:
@@ -101,9 +113,10 @@ class Intake:
             upload = self._inspect(
                 raw, upload_id, Path(name).name[-120:] or "file", owner, size, digest, clip
             )
+            upload = replace(upload, sender=sender)
             if expected and upload.kind != expected:
                 raise WrongKind(expected=expected, found=upload.kind)
-            self._store.add_upload(upload)
+            self._store.add_upload(upload, self._quota)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -114,6 +127,19 @@ class Intake:
             raise
         log.debug("upload %s: %s, %d bytes, %s faces", upload_id, upload.kind, size, upload.faces)
         return upload
+
+    def require_quota(self, owner: str, sender: str, waiting: tuple[Amount, Amount] | None = None) -> None:
+        """Check that one more file may be kept. `waiting`: what is to be taken in for this owner, and from
+        this sender.
+
+        Raises: TooManyUploads.
+        """
+        if self._quota is None:
+            return
+        own, sent = self._store.unused_amounts(owner, sender)
+        more_own, more_sent = waiting or (Amount(), Amount())
+        one = Amount(files=1)
+        self._quota.require(own + more_own + one, sent + more_sent + one if sender else Amount())
 
     def find_faces(self, upload: Upload) -> list[DetectedFace]:
         """Find the faces of an uploaded picture, or the people of a whole video, in a child process.
@@ -277,18 +303,18 @@ class Intake:
         media = found.media
         if media.kind == "image":
             raw.unlink()
-            file = normalised
+            file_path = normalised
         elif clip is not None and clip.exists():
             raw.unlink()
-            file = clip
+            file_path = clip
         else:
             normalised.unlink(missing_ok=True)
-            file = raw.rename(raw.with_name(f"media.{media.format}"))
+            file_path = raw.rename(raw.with_name(f"media.{media.format}"))
         return Upload(
             id=upload_id,
             owner=owner,
             name=name,
-            file=file.name,
+            file=file_path.name,
             kind=media.kind,
             size_bytes=size,
             sha256=digest,
@@ -299,6 +325,7 @@ class Intake:
             has_audio=media.has_audio,
             faces=len(found.faces) if media.kind == "image" else None,
             created_at=self._now(),
+            kept_bytes=file_path.stat().st_size,
         )
 
     def _ask_engine(self, spec: Spec[R]) -> R:

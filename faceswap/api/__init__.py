@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from faceswap.api import docs_page
-from faceswap.api.access import dependencies
+from faceswap.api.access import dependencies, sender_finder
 from faceswap.api.answers import EnvelopeRoute, success
 from faceswap.api.documents import BYTES, MULTIPART, described, failures, links
 from faceswap.api.files import download_path, stored_file
@@ -63,6 +63,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
     """Make a router with all /api routes."""
     api = APIRouter(prefix="/api", route_class=EnvelopeRoute, generate_unique_id_function=_name)
     signed_in, linked_in = dependencies(owners)
+    sender_of = sender_finder(owners, service.settings.behind_proxy)
     closed: dict[int | str, dict[str, Any]] = failures(401) if owners.multi_user else {}
 
     answers = TaskAnswers(service, owners)
@@ -86,14 +87,16 @@ def router(service: Service, owners: Owners) -> APIRouter:
     @api.post(
         "/upload",
         response_model=Success[UploadView],
-        responses=closed | failures(400, 413, 415, 503, 507) | links("fileId", "download"),
+        responses=closed | failures(400, 413, 415, 429, 503, 507) | links("fileId", "download"),
         summary="Take a picture or video in",
         openapi_extra=MULTIPART,
     )
     async def upload(request: Request, owner: str = Depends(signed_in)) -> Response:
         """Judged by its content, not by its name. Pictures are kept upright and without metadata."""
+        sender = sender_of(request)
+        await to_thread.run_sync(service.require_upload_room, owner, sender)
         async with received_file(request, service.settings.max_upload_mb) as received:
-            take = partial(service.upload, received.file, received.name, owner=owner)
+            take = partial(service.upload, received.file, received.name, owner=owner, sender=sender)
             taken = await to_thread.run_sync(take, limiter=engine_slots)
         return success(
             {
@@ -138,6 +141,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
             consent=_consent(service.settings.api_consent, body, request),
             options=body.swap_options(),
             owner=owner,
+            sender=sender_of(request),
         )
         # A content gate takes seconds for each file, so it must not block the threads for the other routes.
         limiter = engine_slots if service.settings.content_gate else None

@@ -23,9 +23,10 @@ class ClockNotes(StoreAccess):
         now = self._clock()
         with self._write() as db:
             row = db.execute("SELECT seen_at, steady_s FROM clock").fetchone()
-            gap_s = now - row["seen_at"] if row else 0.0
-            jumped = row is None or not -_SET_BACK_S <= gap_s <= LARGEST_GAP_S
-            steady_s = 0.0 if jumped else row["steady_s"] + min(max(gap_s, 0.0), LARGEST_STEP_S)
+            seen_at, steady_s = (float(row[0]), float(row[1])) if row else (now, 0.0)
+            gap_s = now - seen_at
+            jumped = not -_SET_BACK_S <= gap_s <= LARGEST_GAP_S
+            steady_s = 0.0 if jumped else steady_s + min(max(gap_s, 0.0), LARGEST_STEP_S)
             db.execute("DELETE FROM clock")
             db.execute("INSERT INTO clock VALUES (?, ?)", (now, steady_s))
         return steady_s

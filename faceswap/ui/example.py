@@ -27,10 +27,10 @@ def example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
     def fill(token: object, request: gr.Request) -> list[Any]:
         language = language_of(request)
         with in_words(language):
-            owner = site.owner_of(token)
+            owner, sender = site.owner_of(token), site.sender_of(request)
             which: Example = "video" if target.kind == "video" else "image"
-            face = site.service.example("source", owner=owner)
-            goal = site.service.example(which, owner=owner)
+            face = site.service.example("source", owner=owner, sender=sender)
+            goal = site.service.example(which, owner=owner, sender=sender)
             return [
                 *filled(site, source.kind, face, owner, language),
                 *filled(site, target.kind, goal, owner, language),
@@ -57,9 +57,11 @@ def group_example(site: Site, frame: Frame, target: Slot) -> Dependency:
     def fill(token: object, request: gr.Request) -> list[Any]:
         language = language_of(request)
         with in_words(language):
-            owner = site.owner_of(token)
-            group = site.service.example("group", owner=owner)
-            portraits = [site.service.example(which, owner=owner) for which in ("source", "image")]
+            owner, sender = site.owner_of(token), site.sender_of(request)
+            group = site.service.example("group", owner=owner, sender=sender)
+            portraits = [
+                site.service.example(which, owner=owner, sender=sender) for which in ("source", "image")
+            ]
             left, right = site.service.detect_faces(group.id, owner=owner)
             mapped = {
                 face.id: {"file": source.id, "name": source.name, "preview": other.preview}

@@ -9,13 +9,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is i
 
 import gradio as gr
 
+from faceswap.folders import Folders
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.ui import texts
 from faceswap.ui.assets import assets
 from faceswap.ui.diagnostics import diagnostics_page
 from faceswap.ui.frame import frame, i18n
-from faceswap.ui.gradio_internals import launch_on
+from faceswap.ui.gradio_internals import launch_on, use_upload_folder
 from faceswap.ui.history import history_page
 from faceswap.ui.look import theme
 from faceswap.ui.receipt import receipt_page
@@ -72,6 +73,7 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
         "max_file_size": settings.max_upload_mb * 10**6,
         "quiet": True,
     } | options
+    use_upload_folder(Folders(settings.data_dir).incoming)
     return launch_on(
         Server.for_app(service, owners, settings, demo),
         demo,

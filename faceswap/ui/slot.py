@@ -103,7 +103,9 @@ class _Events:
             path, name = arrived(sent)
             expected = None if self._kind == "any" else self._kind
             try:
-                upload = self._site.service.upload(path, name, expected=expected, owner=owner)
+                upload = self._site.service.upload(
+                    path, name, expected=expected, owner=owner, sender=self._site.sender_of(request)
+                )
             except FileNotFoundError as error:  # somebody sent the same file at the same moment
                 raise UploadNotFound() from error
             finally:
