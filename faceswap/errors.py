@@ -10,6 +10,7 @@ FaceSwapError
 │   ├── QueueFull
 │   └── TooManyFromAddress
 ├── TooManyUploads
+├── TooBusy
 ├── ConsentRequired
 ├── NotSignedIn
 ├── LabelRequired
@@ -144,6 +145,12 @@ class TooManyUploads(FaceSwapError):
     MB). Start a task with them, or wait: they are deleted after an hour."""
 
     code = "too_many_uploads"
+
+
+class TooBusy(FaceSwapError):
+    """This server is busy with other files. Try again in a few seconds."""
+
+    code = "too_busy"
 
 
 class ConsentRequired(FaceSwapError):

@@ -118,6 +118,7 @@ class OrderChecks:
             options.for_engine(),
             label_of(self._settings),
             at_s,
+            order.sender,
         )
 
     def _taken_in(self, file: File, order: SwapOrder, expected: Literal["video"] | None = None) -> Upload:

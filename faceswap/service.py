@@ -120,15 +120,17 @@ class Service(JobQueries):
     def media_path(self, upload: Upload) -> Path:
         return self._folders.media(upload)
 
-    def detect_faces(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> list[DetectedFace]:
+    def detect_faces(
+        self, upload_id: str, *, owner: str = LOCAL_OWNER, sender: str = ""
+    ) -> list[DetectedFace]:
         """Return the faces in an uploaded picture, or the people in a video.
 
         Takes about a second for a picture and a few seconds for a video. `face_mappings` of `submit` and
         `preview` name faces by these ids.
 
-        Raises: UploadNotFound, BadMedia, BackendUnavailable.
+        Raises: UploadNotFound, BadMedia, BackendUnavailable, TooBusy.
         """
-        return self._parts.intake.find_faces(self._store.upload(upload_id, owner))
+        return self._parts.intake.find_faces(self._store.upload(upload_id, owner), sender)
 
     def models(self) -> Inventory:
         """Return the user's weights files for the neural engine. Takes a second for each new file."""
@@ -143,17 +145,20 @@ class Service(JobQueries):
         """Download the face landmark model if it is not there yet. Raises: WeightsMissing."""
         landmarker_path(self._folders.weights)
 
-    def verify(self, file: Path) -> Verification:
+    def verify(self, file: Path, *, owner: str = LOCAL_OWNER, sender: str = "") -> Verification:
         """Read the marks of any file. Takes about a second. The file is not kept.
 
-        Raises: BadMedia: the file is neither a picture nor a video, or is over the limits of an upload.
+        Raises:
+            BadMedia: the file is neither a picture nor a video, or is over the limits of an upload.
+            TooBusy: too many others wait.
         """
         size = file.stat().st_size
         if size > self.settings.max_upload_mb * MEGABYTE:
             raise TooLarge(limit_mb=self.settings.max_upload_mb)
         if size == 0:
             raise EmptyFile()
-        return self._parts.provenance.verify(file)
+        with self._parts.intake.looks.taken(owner, sender):
+            return self._parts.provenance.verify(file)
 
     # -- jobs --------------------------------------------------------------------------------------------
 
@@ -224,6 +229,7 @@ class Service(JobQueries):
         options: SwapOptions | None = None,
         at_s: float | None = None,
         owner: str = LOCAL_OWNER,
+        sender: str = "",
     ) -> bytes:
         """Return one frame, as JPEG, of the result that `submit` would make. Takes about a second.
 
@@ -233,8 +239,10 @@ class Service(JobQueries):
         Raises:
             ConsentRequired, LabelRequired, InvalidRequest, BadMedia, DiskFull: as for `submit`.
             BackendUnavailable: the engine could not make the frame.
+            TooBusy: too many others wait.
         """
-        order = SwapOrder(type, source, target, consent, face_mappings, options or SwapOptions(), owner)
+        options = options or SwapOptions()
+        order = SwapOrder(type, source, target, consent, face_mappings, options, owner, sender)
         return self.preview_order(order, at_s)
 
     def preview_order(self, order: SwapOrder, at_s: float | None = None) -> bytes:

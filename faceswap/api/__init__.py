@@ -51,7 +51,7 @@ from faceswap.jobs import JobType
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.store import Upload
-from faceswap.uploads import DetectedFace, inspections_at_once
+from faceswap.uploads import DetectedFace, most_callers
 
 __all__ = ["router"]
 
@@ -67,7 +67,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
     closed: dict[int | str, dict[str, Any]] = failures(401) if owners.multi_user else {}
 
     answers = TaskAnswers(service, owners)
-    engine_slots = CapacityLimiter(inspections_at_once(service.settings))
+    engine_slots = CapacityLimiter(most_callers(service.settings))
     """Requests that wait for the engine use these slots, so that they do not block the threads for the other
     routes."""
 
@@ -151,7 +151,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
     @api.post(
         "/preview",
         response_model=Success[PreviewView],
-        responses=closed | failures(400, 403, 404, 413, 503, 507),
+        responses=closed | failures(400, 403, 404, 413, 429, 503, 507),
         summary="One swapped frame",
     )
     async def preview(body: PreviewRequest, request: Request, owner: str = Depends(signed_in)) -> Response:
@@ -170,6 +170,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
             options=body.swap_options(),
             at_s=body.at_s,
             owner=owner,
+            sender=sender_of(request),
         )
         jpeg = await to_thread.run_sync(make, limiter=engine_slots)
         return success({"image": f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"})
@@ -258,15 +259,17 @@ def router(service: Service, owners: Owners) -> APIRouter:
     @api.post(
         "/detect-faces",
         response_model=Success[FacesView],
-        responses=closed | failures(400, 404, 413, 503),
+        responses=closed | failures(400, 404, 413, 429, 503),
         summary="Faces in an uploaded picture or video",
     )
-    async def detect_faces(body: DetectRequest, owner: str = Depends(signed_in)) -> Response:
+    async def detect_faces(
+        body: DetectRequest, request: Request, owner: str = Depends(signed_in)
+    ) -> Response:
         """Numbered `face_0`, `face_1`… from top to bottom, in each row from left to right.
 
         A video is looked at over its whole length; each of its people is shown where they are seen best.
         """
-        detect = partial(service.detect_faces, body.fileId, owner=owner)
+        detect = partial(service.detect_faces, body.fileId, owner=owner, sender=sender_of(request))
         faces = await to_thread.run_sync(detect, limiter=engine_slots)
         return success(
             {

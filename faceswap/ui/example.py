@@ -12,11 +12,10 @@ from faceswap.examples import Example
 from faceswap.ui.frame import Frame, i18n
 from faceswap.ui.render import render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup
-from faceswap.ui.slot import INTAKES_AT_ONCE, Slot, filled, outputs_of
+from faceswap.ui.slot import Slot, filled, outputs_of
 
 _EVENT: dict[str, Any] = {
-    "concurrency_limit": INTAKES_AT_ONCE,
-    "concurrency_id": "intake",
+    "concurrency_limit": None,
     "api_visibility": "private",
 }
 
@@ -62,7 +61,7 @@ def group_example(site: Site, frame: Frame, target: Slot) -> Dependency:
             portraits = [
                 site.service.example(which, owner=owner, sender=sender) for which in ("source", "image")
             ]
-            left, right = site.service.detect_faces(group.id, owner=owner)
+            left, right = site.service.detect_faces(group.id, owner=owner, sender=sender)
             mapped = {
                 face.id: {"file": source.id, "name": source.name, "preview": other.preview}
                 for face, other, source in ((left, right, portraits[1]), (right, left, portraits[0]))

@@ -39,7 +39,8 @@ def is_port_in_use(error: OSError) -> bool:
 
 
 def use_upload_folder(folder: Path) -> None:
-    """Make Gradio put what it receives into `folder`. It reads this variable when a server is made."""
+    """Make Gradio put what it receives into `folder`. It reads this variable when a component or a server is
+    made."""
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
 
 

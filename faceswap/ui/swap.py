@@ -22,7 +22,7 @@ from faceswap.ui.options import chosen, options
 from faceswap.ui.people import people
 from faceswap.ui.render import render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, message
-from faceswap.ui.slot import INTAKES_AT_ONCE, slot
+from faceswap.ui.slot import slot
 from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
 
@@ -75,8 +75,7 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
         events.preview,
         inputs,
         [said, preview],
-        concurrency_limit=INTAKES_AT_ONCE,
-        concurrency_id="intake",
+        concurrency_limit=None,
         show_progress_on=[preview],
         **quiet,
     )

@@ -255,7 +255,8 @@ def test_an_upload_answers_no_path_and_only_its_owner_can_name_it(running: Runni
     said = running.call({"fn_index": event, "data": [sent, other]}, other)
     assert "process_completed" in said
     assert running.incoming.find(reference, owner).exists(), "another's call takes nothing"
-    assert "fs-message" in running.call({"fn_index": event, "data": [sent, token]}, token)
+    said = running.call({"fn_index": event, "data": [sent, token]}, token)
+    assert "fs-message" in said
     with pytest.raises(UploadNotFound):  # it reached the intake, and is not a picture
         running.incoming.find(reference, owner)
 
