@@ -3,7 +3,7 @@ engine pastes its faces with this module."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,9 +12,11 @@ from cv2.typing import MatLike
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.topology import OVAL
 from faceswap.engine.mesh.detail import match_detail
-from faceswap.engine.mesh.light import Light, Tone, match_light
-from faceswap.engine.mesh.source import Texture, smooth_step
+from faceswap.engine.mesh.eyes import OwnEyes, tone_eyes
+from faceswap.engine.mesh.light import Light, Tone, match_light, smooth_step
+from faceswap.engine.mesh.source import Texture
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
+from faceswap.engine.swapper import Cover
 
 FINE_GRID = 128
 """Cells along the longer side of the box in the grid on which maps and alpha are drawn."""
@@ -78,6 +80,16 @@ class Maps:
     """In pixels of the box. Outside of these rectangles nothing is displaced."""
     skin: F32
     """Coarse (h, w) 0..1: how much weight a cell has when the light is measured."""
+    own_eyes: OwnEyes | None = None
+    """The target's eyes, if they show through."""
+
+    def uncovered(self, box: Box, cover: Cover | None) -> Maps:
+        """The maps with which the light is measured only where nothing covers the face."""
+        if cover is None:
+            return self
+        rows, columns = self.skin.shape
+        covered = cover.on(box.x, box.y, box.width, box.height, (columns, rows))
+        return replace(self, skin=as_f32(self.skin * (1 - covered)))
 
 
 def box_around(planes: Planes, *outlines: F32) -> Box | None:
@@ -155,6 +167,9 @@ def write(target: Planes, maps: Maps, light: Light, texture: Texture, tone: Tone
     luma = [maps.alpha * _resized(part, fine) for part in (light.gain, constant)]
     chroma = [maps.alpha * _resized(part, fine) for part in (light.chroma_gain, light.lift_u, light.lift_v)]
     displaced = _displaced(target, maps)
+    if tone is not None and maps.own_eyes is not None:
+        colours = texture.luma, texture.chroma
+        tone_eyes(target, displaced, maps.own_eyes, colours, light, tone, black)
 
     size = (target.width, target.height)
     x, y, gain, constant, kept_y = (
