@@ -6,8 +6,6 @@ before a green background. So the background is known by its colour.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -21,17 +19,9 @@ from faceswap.engine.face.topology import MESH_POINTS, NOSE
 from faceswap.engine.mesh.frontal import FaceTexture, bake
 from faceswap.engine.mesh.photo import find_validity
 from faceswap.engine.mesh.source import find_source_photo
-from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
+from faceswap.engine.planes import U8, Planes
 from faceswap.media import Limits, read_picture
-
-GREEN = (0, 255, 0)
-SIDE = 512
-
-
-@dataclass(frozen=True)
-class Face:
-    picture: U8
-    landmarks: F32
+from tests.turned import Face, turned
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +38,6 @@ def landmarker(landmark_model: Path) -> Landmarker:
 def face(portrait: Path, landmarker: Landmarker) -> Face:
     photo = find_source_photo(read_picture(portrait, Limits()), landmarker)
     return Face(photo.picture, photo.found.landmarks)
-
-
-def turned(face: Face, mesh: FaceMesh, degrees: float) -> U8:
-    """A photo of the face on green, turned to its side by some degrees."""
-    pose = mesh.pose(face.landmarks)
-    flip = np.array([1, -1, -1], np.float32)
-    straight = (face.landmarks * flip - pose.translation) @ pose.rotation / pose.scale
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    rotation = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
-    vertices = mesh.extend(as_f32((straight * (SIDE / 26)) @ rotation.T * flip + [SIDE / 2, SIDE / 2, 0]))
-    values = mesh.extend(face.landmarks)
-    values[:, 2] = 1
-    x, y, inside = cv2.split(draw(vertices[:, :2], vertices[:, 2], mesh.drawn, values, (SIDE, SIDE)))
-    picture = as_u8(cv2.remap(face.picture, x, y, cv2.INTER_LINEAR))
-    picture[inside == 0] = GREEN
-    return picture
 
 
 def baked(picture: U8, mesh: FaceMesh, landmarker: Landmarker) -> FaceTexture:
@@ -87,7 +61,7 @@ def shown(texture: FaceTexture, mesh: FaceMesh) -> npt.NDArray[np.bool_]:
 def test_a_turned_photo_shows_no_background(
     face: Face, mesh: FaceMesh, landmarker: Landmarker, degrees: float
 ) -> None:
-    texture = baked(turned(face, mesh, degrees), mesh, landmarker)
+    texture = baked(turned(face, mesh, degrees).picture, mesh, landmarker)
     red, green, blue = (texture.picture[..., plane].astype(int) for plane in range(3))
     seen = shown(texture, mesh)
     greenish = green > np.maximum(red, blue) + 20
@@ -100,7 +74,7 @@ def test_a_turned_photo_gives_the_face_one_nose(
     face: Face, mesh: FaceMesh, landmarker: Landmarker, degrees: float
 ) -> None:
     """The far half of the nose mirrors the near half. It has no nostril or edge of its own beside it."""
-    texture = baked(turned(face, mesh, degrees), mesh, landmarker)
+    texture = baked(turned(face, mesh, degrees).picture, mesh, landmarker)
     side = texture.picture.shape[0]
     points = texture.points[list(NOSE)] * side
     (left, top), (right, bottom) = points.min(0).astype(int), points.max(0).astype(int)

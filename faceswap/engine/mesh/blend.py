@@ -45,9 +45,9 @@ _DISPLACED_RINGS = 3
 """The displacement of the mouth or of an eye fades over so many edges of the mesh around it."""
 _LID_RINGS = 2
 """When an eye is closed, its lids come from the target, up to so many edges of the mesh away from the eye."""
-_TURNED_AWAY = (48.0, 68.0)
-"""The swap fades out between these degrees of yaw, where the far half of the texture is only a guess."""
-
+_TURNED_AWAY = (78.0, 90.0)
+"""The swap fades out between these degrees of yaw. The landmark model mostly loses a head before, at about 70
+degrees. With smaller angles, the original's face would come back while the head still shows it."""
 
 _GAZES_APART = (0.045, 0.11)
 """The target's own eyes replace those of the photo as the difference of gaze between source and target rises

@@ -10,7 +10,7 @@ import numpy as np
 from cv2.typing import MatLike
 
 from faceswap.engine.face.mesh import FaceMesh
-from faceswap.engine.face.topology import OVAL
+from faceswap.engine.face.topology import MESH_POINTS
 from faceswap.engine.mesh.detail import match_detail
 from faceswap.engine.mesh.eyes import OwnEyes, tone_eyes
 from faceswap.engine.mesh.light import Light, Tone, match_light, smooth_step
@@ -31,7 +31,6 @@ _FADE = 0.35
 """Share of the remaining change of visibility that is made in each frame."""
 BARELY = 0.02
 """A swap that is less visible than this is not drawn."""
-_OVAL = list(OVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +92,11 @@ class Maps:
 
 
 def box_around(planes: Planes, *outlines: F32) -> Box | None:
-    """The box around the ovals of all given (N, 3) landmarks, inside the frame; None if it is tiny."""
-    ovals = np.concatenate([points[_OVAL, :2] for points in outlines])
-    (x0, y0), (x1, y1) = ovals.min(0).tolist(), ovals.max(0).tolist()
+    """The box around all given (N, 3) landmarks, inside the frame; None if it is tiny. It is more than the
+    box around the ovals, because the nose of a head that is turned away reaches beyond its oval.
+    """
+    faces = np.concatenate([points[:MESH_POINTS, :2] for points in outlines])
+    (x0, y0), (x1, y1) = faces.min(0).tolist(), faces.max(0).tolist()
     margin = _MARGIN * max(x1 - x0, y1 - y0) + 2
     left, top = max(0, int(x0 - margin)) & ~1, max(0, int(y0 - margin)) & ~1
     right = min(planes.width, (int(x1 + margin) + 2) & ~1)
