@@ -7,10 +7,9 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from faceswap.errors import DiskFull, StoreUnavailable
 
@@ -89,6 +88,19 @@ MIGRATIONS = (
     ALTER TABLE jobs ADD COLUMN sent_by TEXT;
     ALTER TABLE jobs ADD COLUMN result_file TEXT;
     ALTER TABLE erasures ADD COLUMN limit_s REAL;
+    """,
+    """
+    CREATE TABLE clock (seen_at REAL NOT NULL, steady_s REAL NOT NULL) STRICT;
+    """,
+    """
+    ALTER TABLE uploads ADD COLUMN kept_bytes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE uploads ADD COLUMN sender TEXT NOT NULL DEFAULT '';
+    CREATE INDEX uploads_of_owner ON uploads (owner);
+    CREATE INDEX uploads_of_sender ON uploads (sender);
+    CREATE TABLE senders (
+        job_id TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, sender TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX jobs_of_sender ON senders (sender);
     """,
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
@@ -196,9 +208,10 @@ class Database:
         except OSError:
             draft.unlink(missing_ok=True)
 
-    def read(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+    @contextmanager
+    def reading(self) -> Generator[sqlite3.Connection, None, None]:
         with self._told_in_words():
-            return self.connection().execute(query, values).fetchall()
+            yield self.connection()
 
     @contextmanager
     def write(self) -> Generator[sqlite3.Connection, None, None]:
