@@ -7,12 +7,16 @@ FaceSwapError
 │   └── ResultNotReady
 ├── JobAlreadyFinished
 ├── TooManyJobs
-│   └── QueueFull
+│   ├── QueueFull
+│   └── TooManyFromAddress
+├── TooManyUploads
+├── TooBusy
 ├── ConsentRequired
 ├── NotSignedIn
 ├── LabelRequired
 ├── InvalidRequest
 │   ├── NoFaceChosen
+│   ├── WrongPart
 │   └── UnknownFace
 ├── BadMedia
 │   ├── EmptyFile
@@ -24,6 +28,7 @@ FaceSwapError
 │   │   └── ResultTooLarge
 │   ├── TooManyPixels
 │   ├── TooLong
+│   ├── OutsideVideo
 │   ├── TooManyFrames
 │   ├── UnsafeAddress
 │   ├── ContentRefused
@@ -131,6 +136,25 @@ class QueueFull(TooManyJobs):
     code = "queue_full"
 
 
+class TooManyFromAddress(TooManyJobs):
+    """{limit} tasks from your network are already waiting or running. Wait for one to finish."""
+
+    code = "too_many_from_address"
+
+
+class TooManyUploads(FaceSwapError):
+    """Too many of your files are here without a task that uses them (limits: {limit} files, {limit_mb:.0f}
+    MB). Start a task with them, or wait: they are deleted after an hour."""
+
+    code = "too_many_uploads"
+
+
+class TooBusy(FaceSwapError):
+    """This server is busy with other files. Try again in a few seconds."""
+
+    code = "too_busy"
+
+
 class ConsentRequired(FaceSwapError):
     """State that everyone shown in the source and the target agreed to this swap."""
 
@@ -159,6 +183,12 @@ class UnknownFace(InvalidRequest):
     """The target shows no face called {face}. Detect its faces again and choose among those."""
 
     code = "unknown_face"
+
+
+class WrongPart(InvalidRequest):
+    """The part of the video is not valid. Write its times as seconds or m:ss, the end after the start."""
+
+    code = "wrong_part"
 
 
 class BadMedia(FaceSwapError):
@@ -224,6 +254,13 @@ class TooLong(BadMedia):
     """This video lasts {duration_s:.0f} s; the limit is {limit_s:.0f} s. Cut it first."""
 
     code = "too_long"
+
+
+class OutsideVideo(BadMedia):
+    """The chosen part begins after the end of this video, which lasts {duration_s:.1f} s. Choose an earlier
+    start."""
+
+    code = "outside_video"
 
 
 class TooManyFrames(BadMedia):

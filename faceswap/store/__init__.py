@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from faceswap.store.clock import ClockNotes
 from faceswap.store.database import Database, is_whole
 from faceswap.store.deletion import JobDeletion
 from faceswap.store.lives import JobLives
@@ -15,7 +16,7 @@ from faceswap.store.uploads import UploadRows
 __all__ = ["Erasure", "Event", "JobStore", "Upload", "is_whole"]
 
 
-class JobStore(JobLives, JobDeletion, UploadRows):
+class JobStore(JobLives, JobDeletion, UploadRows, ClockNotes):
     """Every operation on jobs, events, uploads and consents. Safe to use from any thread and process.
 
     Raises:
@@ -32,8 +33,8 @@ class JobStore(JobLives, JobDeletion, UploadRows):
         Source: sqlite.org, PRAGMA data_version: it changes with the commits of other connections only. So
         this connection's own changes are added.
         """
-        db = self._database.connection()
-        return db.execute("PRAGMA data_version").fetchone()[0], db.total_changes
+        with self._database.reading() as db:
+            return db.execute("PRAGMA data_version").fetchone()[0], db.total_changes
 
     def compact(self) -> bool:
         """Remove deleted data from the store's files. Returns False when it must be tried again later."""

@@ -13,6 +13,7 @@ from faceswap.errors import (
     JobAlreadyFinished,
     JobNotFound,
     QueueFull,
+    TooManyFromAddress,
     TooManyJobs,
     UploadNotFound,
 )
@@ -26,7 +27,8 @@ from faceswap.jobs import (
     Status,
     rising,
 )
-from faceswap.store.access import LIVE, urgent
+from faceswap.settings import ADDRESS_SHARE
+from faceswap.store.access import LIVE, POSITION, urgent
 from faceswap.store.reading import JobReads
 from faceswap.store.rows import (
     job_of,
@@ -34,6 +36,9 @@ from faceswap.store.rows import (
     json_of_details,
     row_of,
 )
+
+LONGEST_LEASE_S = 3600.0
+_LAPSED = "NOT lease_until BETWEEN ? AND ?"
 
 
 class JobLives(JobReads):
@@ -43,9 +48,10 @@ class JobLives(JobReads):
     run.
     """
 
-    def require_room(self, owner: str, *, max_active: int, max_queue: int) -> None:
+    def require_room(self, owner: str, sender: str = "", *, max_active: int, max_queue: int) -> None:
         """Check that `add` would accept a job of this owner now. Raises: TooManyJobs, QueueFull."""
-        _require_room(self._database.connection(), owner, max_active, max_queue)
+        with self._database.reading() as db:
+            _require_room(db, owner, sender, max_active, max_queue)
 
     def add(
         self,
@@ -55,21 +61,25 @@ class JobLives(JobReads):
         max_active: int,
         max_queue: int,
         needs: Collection[str] = (),
+        sender: str = "",
     ) -> Job:
         """Insert a pending job with its consent, unless a limit is reached. A simulated job needs no consent.
 
-        `needs` are ids of uploads that must still exist.
+        `needs` are ids of uploads that must still exist. `sender` stands for the network address that the
+        job came from, see `Owners.sender`. It is kept until the job has ended and another one is added.
 
         Raises:
             ConsentRequired: there is no consent, and the job is not simulated.
             TooManyJobs: the owner already has `max_active` live jobs.
-            QueueFull: `max_queue` jobs of all owners are waiting.
+            TooManyFromAddress: the sender already has `ADDRESS_SHARE` times as many.
+            QueueFull: `max_queue` jobs of all owners are waiting. A sender with live jobs may not use the
+                last quarter of these places.
             UploadNotFound: one of `needs` was deleted meanwhile.
         """
         if consent is None and job.backend != "simulated":
             raise ConsentRequired()
         with self._write() as db:
-            _require_room(db, job.owner, max_active, max_queue)
+            _require_room(db, job.owner, sender, max_active, max_queue)
             for upload_id in needs:
                 if not db.execute("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)).fetchall():
                     raise UploadNotFound()
@@ -90,9 +100,15 @@ class JobLives(JobReads):
                         consent.stated_at.timestamp(),
                     ),
                 )
+            db.execute(f"DELETE FROM senders WHERE job_id NOT IN (SELECT id FROM jobs WHERE {LIVE})")
+            if sender:
+                db.execute("INSERT INTO senders VALUES (?, ?)", (job.id, sender))
+                for upload_id in needs:
+                    db.execute("UPDATE uploads SET sender = '' WHERE id = ?", (upload_id,))
             label = "" if job.options.visible_label else ", asked for no visible label"
             self._record(db, job.id, Status.PENDING, f"submitted{label}")
-        return self.get(job.id)
+            # Read here: an error after the commit would tell the caller that the job was not queued.
+            return job_of(db.execute(f"SELECT *, {POSITION} FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
     def claim(self, worker: str, backend: str, lease_s: float) -> Job | None:
         """Take the oldest pending job of a backend and start its next attempt. None when no job waits."""
@@ -269,14 +285,18 @@ class JobLives(JobReads):
         )
 
     def with_lapsed_lease(self) -> list[Job]:
-        """Return the processing jobs whose lease has expired."""
+        """Return the processing jobs whose lease has expired.
+
+        A lease that ends later than any lease can end counts as expired, too. The clock was set back.
+        """
+        now = self._clock()
         return self._jobs(
-            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND lease_until < ?",
-            (self._clock(),),
+            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND {_LAPSED}",
+            (now, now + LONGEST_LEASE_S),
         )
 
     def adopt(self, job: Job, worker: str, lease_s: float) -> Job | None:
-        """Take over a run whose lease has expired.
+        """Take over a run whose lease has expired, see `with_lapsed_lease`.
 
         Returns None when another worker took it over first, or its own worker renewed the lease.
         """
@@ -284,8 +304,11 @@ class JobLives(JobReads):
         with self._write() as db:
             rows = db.execute(
                 "UPDATE jobs SET worker = ?, lease_until = ?, updated_at = ? WHERE id = ? "
-                "AND status = 'processing' AND worker IS ? AND attempt = ? AND lease_until < ? RETURNING *",
-                (worker, now + lease_s, now, job.id, job.worker, job.attempt, now),
+                f"AND status = 'processing' AND worker IS ? AND attempt = ? AND {_LAPSED} RETURNING *",
+                (
+                    *(worker, now + lease_s, now, job.id, job.worker, job.attempt),
+                    *(now, now + LONGEST_LEASE_S),
+                ),
             ).fetchall()
             if rows:
                 self._record(db, job.id, Status.PROCESSING, f"adopted by {worker}")
@@ -356,7 +379,7 @@ class JobLives(JobReads):
             db.execute("DELETE FROM jobs WHERE id = ? AND owner = '' AND remote_stop <> 'pending'", (job_id,))
 
 
-def _require_room(db: sqlite3.Connection, owner: str, max_active: int, max_queue: int) -> None:
+def _require_room(db: sqlite3.Connection, owner: str, sender: str, max_active: int, max_queue: int) -> None:
     counts = db.execute(
         "SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
         f"FROM jobs WHERE {LIVE}",
@@ -364,5 +387,14 @@ def _require_room(db: sqlite3.Connection, owner: str, max_active: int, max_queue
     ).fetchone()
     if counts[0] >= max_active:
         raise TooManyJobs(limit=max_active)
-    if counts[1] >= max_queue:
-        raise QueueFull(limit=max_queue)
+    places = max_queue
+    if sender:
+        live = db.execute(
+            f"SELECT count(*) FROM senders JOIN jobs ON id = job_id WHERE sender = ? AND {LIVE}", (sender,)
+        ).fetchone()[0]
+        if live >= ADDRESS_SHARE * max_active:
+            raise TooManyFromAddress(limit=ADDRESS_SHARE * max_active)
+        if live:  # the rest is for those who have none
+            places -= max_queue // 4
+    if counts[1] >= places:
+        raise QueueFull(limit=places)

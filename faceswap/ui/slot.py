@@ -24,7 +24,6 @@ from faceswap.ui.texts import Language
 Kind = Literal["image", "video", "any"]
 Role = Literal["source", "target"]
 
-INTAKES_AT_ONCE = 4
 _FORMATS: dict[Kind, tuple[str, ...]] = {
     "image": ("formats_image",),
     "video": ("formats_video",),
@@ -87,8 +86,7 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
             events.look_for_people,
             [chosen, frame.token],
             seen,
-            concurrency_limit=INTAKES_AT_ONCE,
-            concurrency_id="intake",
+            concurrency_limit=None,
             trigger_mode="always_last",
             **quiet,
         )
@@ -141,7 +139,8 @@ class _Events:
             upload = self._site.service.find_upload(chosen, owner=owner)
             count = upload.faces
             if count is None:
-                count = len(self._site.service.detect_faces(chosen, owner=owner))
+                sender = self._site.sender_of(request)
+                count = len(self._site.service.detect_faces(chosen, owner=owner, sender=sender))
             if count:
                 yield render("seen", text=texts.words("people_seen", language, count=count))
             else:
