@@ -71,4 +71,4 @@ def test_an_upload_tells_its_share_and_can_be_stopped(
     page.choose("source", other_portrait)
     expect(page.card("source").locator(".fs-name")).to_have_text(other_portrait.name)
     page.page.locator("#fs-source-clear").click()
-    expect(page.card("source").locator("[data-do=choose]")).to_be_focused()
+    expect(page.card("source").locator(".fs-zone > [data-do=choose]")).to_be_focused()
