@@ -52,4 +52,12 @@ async def received_file(request: Request, limit_mb: int) -> AsyncGenerator[Recei
         part = form.get("file")
         if not isinstance(part, UploadFile):
             raise InvalidRequest(reason="send the file as multipart/form-data in a part named 'file'")
-        yield ReceivedFile(part.file, part.filename or "file")
+        yield ReceivedFile(part.file, _name(part.filename or "file"))
+
+
+def _name(sent: str) -> str:
+    """Undo the encoding of quotation marks in the name of a file.
+
+    Source: WHATWG HTML, multipart/form-data encoding algorithm.
+    """
+    return sent.replace("%22", '"')
