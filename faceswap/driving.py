@@ -16,10 +16,18 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import EngineOutOfMemory, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
+from faceswap.errors import (
+    EngineOutOfMemory,
+    FaceSwapError,
+    JobNotFound,
+    JobStopped,
+    OutOfResources,
+    SubmissionUnknown,
+)
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
+from faceswap.shortage import is_shortage
 from faceswap.store import JobStore
 from faceswap.summary import write_summary
 from faceswap.uploads import people_path
@@ -28,6 +36,10 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.5
 """How often leases are renewed, progress is written, and the writes of other processes are looked for."""
+
+
+SHORTAGE_PAUSE_S = 5.0
+"""How long a run for which this machine had no memory or descriptors waits before it is given back."""
 
 
 class Seal(Protocol):
@@ -91,9 +103,9 @@ class Driver:
             self._run_to_end(run)
         except FaceSwapError as error:
             self._give_up(run, error)
-        except Exception:
+        except Exception as error:
             log.exception("job %s: unexpected error", run.job.id)
-            self._give_up(run, FaceSwapError())
+            self._give_up(run, OutOfResources() if is_shortage(error) else FaceSwapError())
         finally:
             try:
                 if not run.backend.survives_restart:
@@ -241,12 +253,18 @@ class Driver:
             return False
         return now.status is Status.PROCESSING and now.run == job.run
 
-    def give_back(self, run: DrivenRun) -> None:
+    def give_back(self, run: DrivenRun, reason: str = "given back: the app was stopped") -> None:
         """Let another dispatcher continue the run. If nothing was sent yet, put the job back in the queue."""
-        if self._store.release(run.job, "given back: the app was stopped", spent=False) is None:
+        if self._store.release(run.job, reason, spent=False) is None:
             self._store.end_lease(run.job)  # refused: the run was submitted, perhaps just now
 
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
+        if is_shortage(error) or isinstance(error, OutOfResources):
+            # This says nothing about the job, so no attempt is spent. A submitted run is taken over again.
+            log.warning("job %s: this machine has run short of something; it is tried again", run.job.id)
+            self._closing.wait(SHORTAGE_PAUSE_S)
+            self.give_back(run, "given back: this machine has run short of something")
+            return
         if isinstance(error, EngineOutOfMemory) and run.job.attempt == 1 and not run.backend.survives_restart:
             # Another program may have used the memory, and may be gone at the next attempt.
             self._store.release(run.job, "restarted: out of memory", spent=True)
