@@ -33,7 +33,7 @@ _SEARCHED, _LOWER = 2.2, 0.25
 _SEARCH_WITHIN = 15
 """A hand is searched for at least once in so many frames."""
 _SEARCH_APART = 3
-"""Frames between two searches while the surroundings of the face change."""
+"""The surroundings of the face are looked at in one of so many frames. A change starts a search."""
 _NEAR = 0.3
 """A hand is followed while a point of it is this close to the box around the face, in sides of the box."""
 _SAME_HAND = 0.35
@@ -114,7 +114,7 @@ class Hands:
 
     def _time_to_search(self, view: FaceView, face: Region, state: _State) -> bool:
         state.since += 1
-        if state.searched is not None and state.since < _SEARCH_APART:
+        if state.searched is not None and state.since % _SEARCH_APART:
             return False
         now = as_u8(view.planes.crop_rgb(_around(face), 2 * _THUMBNAIL)[::2, ::2, 1])
         if state.searched is not None and state.since < _SEARCH_WITHIN:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +24,25 @@ _BRIGHTER = 0.5
 _TOLERANCE = (2.4, 3.6, 5.0)
 """Largest distances from the colour of the skin, in standard deviations: on the forehead, where fringes are;
 between brows and nose; and below the nose, where beards are."""
-_EASE = 0.35
-"""Share of the remaining change of the mask that is made in each frame."""
+_EVERY = 2
+"""The colours are looked at in one of so many frames. The mask moves with the face in between."""
+_EASE = 0.5
+"""Share of the remaining change of the mask that is made each time."""
 _FEATURE = 0.15
 _INSIDE = 7
 """Side of the square by which the face is eroded: a feature inside it may have any colour."""
 _SQUARE = np.ones((3, 3), np.uint8)
 _SOFTNESS = 1.5
 _SHOWN = (0.25, 0.75)
+
+
+@dataclass(slots=True)
+class _State:
+    frame: int = 0
+    mask: F32 | None = None
+    """(h, w) averaged over the frames."""
+    shown: F32 | None = None
+    """The same with soft edges; None if nothing covers the face."""
 
 
 class OtherThanSkin:
@@ -42,25 +55,31 @@ class OtherThanSkin:
         self._values = np.zeros((len(mesh.extended), 3), np.float32)
         self._values[: mesh.skirt.start, 0] = 1
         self._values[:MESH_POINTS, 1] = self._skin
-        self._tracks: dict[int, F32] = {}
+        self._tracks: dict[int, _State] = {}
 
     def drop_tracks(self, tracks: set[int]) -> None:
         for track in tracks:
             self._tracks.pop(track, None)
 
     def cover(self, view: FaceView) -> F32 | None:
+        state = self._tracks.setdefault(view.track, _State())
+        if state.frame % _EVERY == 0:
+            self._look(view, state)
+        state.frame += 1
+        if state.shown is None:
+            return None
+        return as_f32(cv2.resize(state.shown, view.grid, interpolation=cv2.INTER_LINEAR))
+
+    def _look(self, view: FaceView, state: _State) -> None:
         grid = view.box.grid(_GRID)
         now = self._different(view, grid)
-        before = self._tracks.get(view.track)
-        if before is not None:
-            before = as_f32(cv2.resize(before, grid, interpolation=cv2.INTER_LINEAR))
+        if state.mask is not None:
+            before = as_f32(cv2.resize(state.mask, grid, interpolation=cv2.INTER_LINEAR))
             now = as_f32(before + _EASE * (now - before))
-        self._tracks[view.track] = now
-        if float(now.max(initial=0)) < _SHOWN[0]:
-            return None
-        soft = cv2.GaussianBlur(now, (0, 0), _SOFTNESS)
-        shown = np.clip((soft - _SHOWN[0]) / (_SHOWN[1] - _SHOWN[0]), 0, 1)
-        return as_f32(cv2.resize(as_f32(shown), view.grid, interpolation=cv2.INTER_LINEAR))
+        state.mask, state.shown = now, None
+        if float(now.max(initial=0)) > _SHOWN[0]:
+            soft = cv2.GaussianBlur(now, (0, 0), _SOFTNESS)
+            state.shown = as_f32(np.clip((soft - _SHOWN[0]) / (_SHOWN[1] - _SHOWN[0]), 0, 1))
 
     def _different(self, view: FaceView, grid: tuple[int, int]) -> F32:
         """(h, w) 1 where something that is not skin reaches in from outside, else 0."""
