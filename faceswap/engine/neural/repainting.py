@@ -16,7 +16,7 @@ import numpy as np
 from faceswap.engine.face.align import aligned
 from faceswap.engine.face.mesh import FaceMesh, Pose, draw
 from faceswap.engine.face.topology import MESH_POINTS
-from faceswap.engine.mesh.light import Tone
+from faceswap.engine.mesh.light import Tone, smooth_step
 from faceswap.engine.mesh.paste import (
     BARELY,
     FINE_GRID,
@@ -32,7 +32,7 @@ from faceswap.engine.mesh.paste import (
     write,
 )
 from faceswap.engine.mesh.photo import skin_weights
-from faceswap.engine.mesh.source import Texture, smooth_step
+from faceswap.engine.mesh.source import Texture
 from faceswap.engine.neural.networks import Network
 from faceswap.engine.planes import F32, U8, Planes, Region, as_f32, as_u8, to_yuv
 from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
