@@ -41,8 +41,10 @@ _BRIDGE_LINE, _BRIDGE_LEVELS = 0.09, 9.0
 """How much darker than its surroundings a line is, as a share of the skin's luma, and at least in levels."""
 _SEEN, _UNSEEN = 0.72, 0.6
 """Glasses are there once a line crosses so much of the bridge, and gone when it crosses less than so much."""
-_EASE = 0.15
-"""Share of a new value that the average takes in each frame."""
+_EASE = 0.25
+"""Share of a new value that the average takes."""
+_BARE_EVERY = 3
+"""A face without glasses is looked at in one of so many frames."""
 _BELOW_EYES, _CHEEKS = (230, 450, 119, 348), (50, 280, 205, 425)
 """Points that the lower half of a lens covers, and points that no lens covers."""
 _DARK_LENS = 0.5
@@ -53,11 +55,13 @@ _LENS = 0.68
 
 @dataclass(slots=True)
 class _State:
-    bridge: float
+    frame: int = 0
+    bridge: float = 0.0
     """Share of the bridge that a line crosses, averaged over the frames."""
-    lenses: float
+    lenses: float = 0.0
     """1 if the lenses are dark, 0 if not, averaged over the frames."""
     worn: bool = False
+    dark: bool = False
 
 
 class Glasses:
@@ -71,22 +75,24 @@ class Glasses:
             self._tracks.pop(track, None)
 
     def cover(self, view: FaceView) -> F32 | None:
+        state = self._tracks.setdefault(view.track, _State())
+        state.frame += 1
+        if state.frame > 1 and not (state.worn or state.dark) and state.frame % _BARE_EVERY:
+            return None
         box, points = view.box, view.cells(view.landmarks[:, :2])
         place = view.planes.cut(box.x, box.y, box.width, box.height)
         luma = as_u8(cv2.resize(place.y, view.grid, interpolation=cv2.INTER_AREA))
         cheeks = _level(luma, points, _CHEEKS)
         dark = float(_level(luma, points, _BELOW_EYES) < _DARK_LENS * cheeks)
         bridge, lines = _frame(luma, points, cheeks)
-        state = self._tracks.get(view.track)
-        if state is None:
-            state = self._tracks[view.track] = _State(bridge, dark)
-        state.bridge += _EASE * (bridge - state.bridge)
-        state.lenses += _EASE * (dark - state.lenses)
+        state.bridge = bridge if state.frame == 1 else state.bridge + _EASE * (bridge - state.bridge)
+        state.lenses = dark if state.frame == 1 else state.lenses + _EASE * (dark - state.lenses)
         state.worn = state.bridge > (_UNSEEN if state.worn else _SEEN)
+        state.dark = state.lenses > 0.5
         masks: list[F32] = []
         if state.worn and lines is not None:
             masks.append(lines)
-        if state.lenses > 0.5:
+        if state.dark:
             masks.append(_lenses(luma, points, cheeks))
         return as_f32(np.max(masks, 0)) if masks else None
 
