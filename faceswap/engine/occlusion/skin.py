@@ -22,7 +22,7 @@ _LEAST_SPREAD = (20.0, 4.5, 4.5)
 """Smallest standard deviations of the skin's Y, U and V. With less, a shadow on even skin would be hair."""
 _BRIGHTER = 0.5
 """What is brighter than the skin counts for less than what is darker, because skin shines."""
-_TOLERANCE = (2.4, 3.6, 5.0)
+_TOLERANCE = (2.4, 3.6, 5.5)
 """Largest distances from the colour of the skin, in standard deviations: on the forehead, where fringes are;
 between brows and nose; and below the nose, where beards are."""
 _EVERY = 2
