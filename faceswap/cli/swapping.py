@@ -163,7 +163,7 @@ def _options(given: argparse.Namespace) -> SwapOptions:
             mouth_mask=given.mouth_mask,
             keep_fps=not given.reduce_fps,
             video_encoder=given.encoder,
-            video_quality=given.quality,
+            quality_percent=given.quality,
             engine=given.engine,
             use_face_enhancer=given.enhance,
             visible_label=not given.no_label,

@@ -77,6 +77,16 @@ MIGRATIONS = (
     ALTER TABLE jobs ADD COLUMN result_file TEXT;
     ALTER TABLE erasures ADD COLUMN limit_s REAL;
     """,
+    # The percentage was called `video_quality`, which is a rate factor now.
+    """
+    UPDATE jobs SET options = json_set(
+        json_remove(options, '$.video_quality'), '$.quality_percent', json_extract(options, '$.video_quality')
+    ) WHERE json_extract(options, '$.video_quality') IS NOT NULL;
+    UPDATE receipts SET body = json_set(
+        json_remove(body, '$.options.video_quality'),
+        '$.options.quality_percent', json_extract(body, '$.options.video_quality')
+    ) WHERE json_extract(body, '$.options.video_quality') IS NOT NULL;
+    """,
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)

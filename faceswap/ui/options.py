@@ -16,7 +16,7 @@ from faceswap.ui.frame import Frame, i18n
 from faceswap.ui.site import Site
 
 _NAMES = (
-    *("many_faces", "mouth_mask", "keep_fps", "video_quality", "video_encoder"),
+    *("many_faces", "mouth_mask", "keep_fps", "quality_percent", "video_encoder"),
     *("engine", "use_face_enhancer", "unlabelled"),
 )
 
@@ -37,8 +37,8 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
             100,
             80,
             step=1,
-            label=i18n("video_quality"),
-            info=i18n("video_quality_info"),
+            label=i18n("quality_percent"),
+            info=i18n("quality_percent_info"),
             visible=moving,
             elem_id="fs-quality",
         )

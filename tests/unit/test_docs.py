@@ -90,7 +90,7 @@ def test_the_table_lists_every_option_with_its_default() -> None:
     listed = {name.strip(" `"): default.strip(" `") for _, name, default, *_ in rows}
     assert set(listed) == set(SwapOptions.model_fields)
     for name, field in SwapOptions.model_fields.items():
-        if field.default != "":
+        if field.default not in ("", None):
             shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
             assert listed[name] == shown
 

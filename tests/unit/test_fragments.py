@@ -106,7 +106,7 @@ def record() -> Receipt:
             visible_label=False,
             mouth_mask=True,
             keep_fps=False,
-            video_quality=55,
+            quality_percent=55,
             video_encoder="libx265",
             engine="neural",
             use_face_enhancer=True,
