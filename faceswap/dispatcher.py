@@ -38,12 +38,18 @@ LEASE_S = 5.0
 """How long a run belongs to its dispatcher after the last heartbeat."""
 ADOPT_AFTER_S = 2 * HEARTBEAT_S
 """A dispatcher takes a run over when it has seen the run's lease expired for this long."""
+UNRENEWED_S = 2 * LEASE_S
+"""It also does so when it has seen for this long that nobody renews the lease. After the clock was set back,
+the lease of a dead dispatcher would expire late, by as much as the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lapse:
     lease_until: datetime | None
+    expired: bool
+    """By the clock of the store, which may jump."""
     since_s: float
+    """By a clock that never jumps."""
 
 
 class Dispatcher:
@@ -74,7 +80,7 @@ class Dispatcher:
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._runs: dict[RunKey, DrivenRun] = {}
         self._lapsed: dict[RunKey, _Lapse] = {}
-        """Other workers' runs whose lease has expired, and since when this dispatcher has seen that."""
+        """The runs whose lease this dispatcher does not renew, and since when their lease is as it is."""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
@@ -168,21 +174,22 @@ class Dispatcher:
                 self._begin(job, backend)
 
     def _long_lapsed(self) -> list[Job]:
-        """Return the runs whose lease this dispatcher has seen expired for `ADOPT_AFTER_S`.
+        """Return the runs whose lease this dispatcher has seen expired for `ADOPT_AFTER_S`, or unrenewed for
+        `UNRENEWED_S`.
 
-        When the machine was suspended or the clock jumped, every lease looks expired. During the wait, each
-        dispatcher that is alive renews its leases.
+        When the machine was suspended or the clock jumped, every lease looks expired, or none does. During
+        the wait, each dispatcher that is alive renews its leases.
         """
         now, before = self._monotonic(), self._lapsed
         self._lapsed = {}
         due: list[Job] = []
-        for job in self._store.with_lapsed_lease():
+        for job, expired in self._store.not_renewed_by(self._worker):
             seen = before.get(job.run)
-            if seen is None or seen.lease_until != job.lease_until:
-                seen = _Lapse(job.lease_until, now)
+            if seen is None or (seen.lease_until, seen.expired) != (job.lease_until, expired):
+                seen = _Lapse(job.lease_until, expired, now)
             self._lapsed[job.run] = seen
             given_back = job.lease_until is not None and job.lease_until.timestamp() == 0
-            if given_back or now - seen.since_s >= ADOPT_AFTER_S:
+            if given_back or now - seen.since_s >= (ADOPT_AFTER_S if expired else UNRENEWED_S):
                 due.append(job)
         return due
 

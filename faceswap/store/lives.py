@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from faceswap.consent import Consent
@@ -268,15 +269,21 @@ class JobLives(JobReads):
             (job.id, job.worker, job.attempt),
         )
 
-    def with_lapsed_lease(self) -> list[Job]:
-        """Return the processing jobs whose lease has expired."""
-        return self._jobs(
-            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND lease_until < ?",
-            (self._clock(),),
+    def not_renewed_by(self, worker: str) -> list[tuple[Job, bool]]:
+        """Return the processing jobs of other workers, and those of `worker` whose lease has expired.
+
+        With each comes whether its lease has expired by the clock. The clock may have been set back.
+        """
+        now = self._clock()
+        jobs = self._jobs(
+            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' "
+            "AND (worker IS NOT ? OR lease_until < ?)",
+            (worker, now),
         )
+        return [(job, job.lease_until is None or job.lease_until.timestamp() < now) for job in jobs]
 
     def adopt(self, job: Job, worker: str, lease_s: float) -> Job | None:
-        """Take over a run whose lease has expired.
+        """Take over a run whose lease has expired, or was not renewed since the caller read `job`.
 
         Returns None when another worker took it over first, or its own worker renewed the lease.
         """
@@ -284,8 +291,9 @@ class JobLives(JobReads):
         with self._write() as db:
             rows = db.execute(
                 "UPDATE jobs SET worker = ?, lease_until = ?, updated_at = ? WHERE id = ? "
-                "AND status = 'processing' AND worker IS ? AND attempt = ? AND lease_until < ? RETURNING *",
-                (worker, now + lease_s, now, job.id, job.worker, job.attempt, now),
+                "AND status = 'processing' AND worker IS ? AND attempt = ? "
+                "AND (lease_until < ? OR lease_until IS ?) RETURNING *",
+                (worker, now + lease_s, now, job.id, job.worker, job.attempt, now, _seconds(job.lease_until)),
             ).fetchall()
             if rows:
                 self._record(db, job.id, Status.PROCESSING, f"adopted by {worker}")
@@ -355,3 +363,7 @@ def _require_room(db: sqlite3.Connection, owner: str, max_active: int, max_queue
         raise TooManyJobs(limit=max_active)
     if counts[1] >= max_queue:
         raise QueueFull(limit=max_queue)
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()

@@ -1,3 +1,4 @@
+import json
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from faceswap.errors import (
     UploadNotFound,
     from_code,
 )
-from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, RunKey, Stage, Status
+from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, RunKey, Stage, Status, SwapOptions
 from faceswap.settings import Settings
 from faceswap.store import Erasure, JobStore, Upload
 from faceswap.store.database import MIGRATIONS, SCHEMA_VERSION
@@ -198,9 +199,10 @@ def test_a_run_that_lost_its_job_to_a_cancel_can_change_nothing(store: JobStore)
 
 def test_a_run_taken_over_by_another_worker_can_change_nothing(store: JobStore, clock: Clock) -> None:
     job = claimed(store)
-    assert store.with_lapsed_lease() == []
+    assert store.not_renewed_by("worker") == []
+    assert store.not_renewed_by("another") == [(job, False)]
     clock.now_s += 6
-    assert [found.id for found in store.with_lapsed_lease()] == [job.id]
+    assert store.not_renewed_by("worker") == store.not_renewed_by("another") == [(job, True)]
     adopted = store.adopt(job, "another", 5)
     assert adopted is not None
     assert store.adopt(job, "third", 5) is None
@@ -213,9 +215,10 @@ def test_keeping_a_lease_keeps_a_run(store: JobStore, clock: Clock) -> None:
     clock.now_s += 4
     store.keep_leases("worker", 5, [job.run])
     clock.now_s += 4
-    assert store.with_lapsed_lease() == []
+    assert store.not_renewed_by("worker") == []
+    assert store.adopt(job, "another", 5) is None
     store.end_lease(job)
-    assert [found.id for found in store.with_lapsed_lease()] == [job.id]
+    assert [found.id for found, _ in store.not_renewed_by("worker")] == [job.id]
 
 
 def test_a_run_that_its_worker_lost_sight_of_is_not_kept(store: JobStore, clock: Clock) -> None:
@@ -223,7 +226,7 @@ def test_a_run_that_its_worker_lost_sight_of_is_not_kept(store: JobStore, clock:
     clock.now_s += 4
     store.keep_leases("worker", 5, [driven.run])
     clock.now_s += 4
-    assert [found.id for found in store.with_lapsed_lease()] == [lost.id]
+    assert [found.id for found, _ in store.not_renewed_by("worker")] == [lost.id]
 
 
 def test_cancel_after_a_submission_asks_for_a_remote_stop(store: JobStore) -> None:
@@ -423,6 +426,23 @@ def test_how_many_people_a_video_shows_is_noted_once_it_is_known(store: JobStore
     store.note_faces(video.id, 2)
     store.note_faces("deleted-meanwhile", 2)
     assert (store.upload(video.id).faces, store.upload(other.id).faces) == (2, None)
+
+
+def test_a_percentage_of_an_older_store_is_not_taken_for_a_rate_factor(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite3"
+    store = JobStore(path)
+    job = add_job(store)
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("""UPDATE jobs SET options = '{"video_quality": 40, "many_faces": true}'""")
+        kept = '{"options": {"video_quality": 30, "mouth_mask": true}}'
+        db.execute("INSERT INTO receipts VALUES ('deleted', 'local', 0, ?)", (kept,))
+        db.execute("PRAGMA user_version = 3")
+    db.close()
+    store = JobStore(path)
+    assert store.get(job.id).options == SwapOptions(quality_percent=40, many_faces=True)
+    assert json.loads(store.receipt("deleted"))["options"] == {"quality_percent": 30, "mouth_mask": True}
+    store.close()
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
