@@ -158,7 +158,7 @@ class Tools:
             created_at=isoformat(job.created_at) or "",
             error_code=job.error_code,
             error_message=job.error_message,
-            result_url=self._site.media_url(job.id, owner) if job.result_url else None,
+            result_url=self._site.owners.signed_url(job.result_url, owner) if job.result_url else None,
         )
 
 
