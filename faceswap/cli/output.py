@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import locale
 import os
 import shutil
 import sys
@@ -38,6 +39,12 @@ def say_failure(given: argparse.Namespace, sentence: str, code: int = FAILED) ->
     else:
         print(sentence, file=sys.stderr)
     return code
+
+
+def speaks_chinese() -> bool:
+    """Whether the language of the terminal is Chinese. As in POSIX, the first of the variables decides."""
+    said = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), None)
+    return (said or locale.getlocale()[0] or "").lower().startswith(("zh", "chinese"))
 
 
 def local_time(time: datetime) -> str:

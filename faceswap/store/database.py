@@ -11,7 +11,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faceswap.errors import DiskFull, StoreUnavailable
+from faceswap.disks import why_unusable
+from faceswap.errors import DataFolderUnusable, DiskFull, StoreUnavailable
+from faceswap.private import private_file
 
 log = logging.getLogger(__name__)
 
@@ -108,10 +110,11 @@ class Database:
         self._local = threading.local()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # only its user may read it
+            private_file(path)  # SQLite gives the files beside it the same mode
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
             if not self.release_reserve():  # on a full disk SQLite cannot make the log's index
-                raise StoreUnavailable(reason=type(error).__name__) from error
+                raise _unavailable(error) from error
             self._open_again()
         self.keep_reserve()
 
@@ -119,7 +122,7 @@ class Database:
         try:
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
-            raise StoreUnavailable(reason=type(error).__name__) from error
+            raise _unavailable(error) from error
 
     def close(self) -> None:
         """Close this thread's connection. Other threads' connections close when those threads end."""
@@ -246,6 +249,14 @@ class Database:
             raise StoreUnavailable(reason=type(error).__name__) from error
         finally:
             target.close()
+
+
+def _unavailable(error: OSError | sqlite3.DatabaseError) -> StoreUnavailable:
+    if isinstance(error, OSError):
+        return DataFolderUnusable(reason=why_unusable(error))
+    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return DataFolderUnusable(reason="this user may not write there")
+    return StoreUnavailable(reason=type(error).__name__)
 
 
 def is_whole(path: Path) -> bool:
