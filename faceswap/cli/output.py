@@ -102,7 +102,7 @@ class ProgressLine:
 def require_files(*paths: Path) -> None:
     for path in paths:
         if not path.is_file():
-            raise Refused(f"There is no file {path}.")
+            raise Refused(f"The file {path} does not exist.")
 
 
 def require_output(output: Path, *, overwrite: bool) -> None:
@@ -110,9 +110,9 @@ def require_output(output: Path, *, overwrite: bool) -> None:
     if output.is_dir():
         raise Refused(f"{output} is a folder. Name a file in it.")
     if output.exists() and not overwrite:
-        raise Refused(f"{output} exists. Give another name, or --overwrite.")
+        raise Refused(f"{output} exists. Give another name, or add --overwrite.")
     if not output.parent.is_dir():
-        raise Refused(f"There is no folder {output.parent}. Make it first.")
+        raise Refused(f"The folder {output.parent} does not exist. Make it first.")
     if not os.access(output.parent, os.W_OK):
         raise Refused(f"The folder {output.parent} cannot be written.")
 
@@ -120,7 +120,7 @@ def require_output(output: Path, *, overwrite: bool) -> None:
 def require_suffix(output: Path, *suffixes: str) -> None:
     if output.suffix.lower() not in suffixes:
         kinds = " or ".join(suffixes)
-        raise Refused(f"The result of this target is a {kinds} file: name OUTPUT so.")
+        raise Refused(f"The result of this target is a {kinds} file. Give OUTPUT that ending.")
 
 
 def copied_to(output: Path, result: Path) -> None:

@@ -60,9 +60,8 @@ def _add_serve(command: argparse.ArgumentParser) -> None:
 
 
 def _serve(given: argparse.Namespace, settings: Settings) -> int:
-    from faceswap.ui.serving import (
-        serve,
-    )  # Gradio takes seconds to import; the other commands need none of it
+    # Gradio takes seconds to import, and no other command needs it.
+    from faceswap.ui.serving import serve
 
     return serve(settings)
 
@@ -84,7 +83,7 @@ def _add_multi(command: argparse.ArgumentParser) -> None:
         required=True,
         type=_face,
         metavar="ID=SOURCE",
-        help="the face for the person ID of `faces`; once for each, others stay as they are",
+        help="a face and the person who gets it, by the ID that `faces` prints; may be repeated",
     )
     _add_options(command)
     _add_output(command, required=True)
@@ -96,7 +95,7 @@ def _add_multi(command: argparse.ArgumentParser) -> None:
 def _add_preview(command: argparse.ArgumentParser) -> None:
     _add_pair(command)
     command.add_argument(
-        "--at", type=float, metavar="SECONDS", help="of a video; a frame near its middle if not given"
+        "--at", type=float, metavar="SECONDS", help="position in a video; default: a frame near its middle"
     )
     _add_options(command)
     _add_output(command, required=True)
@@ -107,13 +106,13 @@ def _add_preview(command: argparse.ArgumentParser) -> None:
 def _add_faces(command: argparse.ArgumentParser) -> None:
     command.add_argument("target", type=Path, help="picture or video")
     command.add_argument(
-        "--pictures", type=Path, metavar="DIR", help="write a picture of each there, as ID.jpg"
+        "--pictures", type=Path, metavar="DIR", help="write a picture of each face to DIR, as ID.jpg"
     )
     command.set_defaults(run=swapping.faces)
 
 
 def _add_jobs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--live", action="store_true", help="only those that wait or run")
+    command.add_argument("--live", action="store_true", help="only tasks that wait or run")
     command.add_argument("--limit", type=int, default=20)
     command.set_defaults(run=tasks.jobs)
 
@@ -124,7 +123,7 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
         "--ca",
         type=Path,
         metavar="PEM",
-        help="certificate of an installation to vouch for: its signing/ca.pem",
+        help="certificate of an installation that you trust (its signing/ca.pem)",
     )
     command.set_defaults(run=verify)
 
@@ -132,13 +131,13 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
 def _face(text: str) -> tuple[str, Path]:
     face, equals, source = text.partition("=")
     if not (equals and face and source):
-        raise argparse.ArgumentTypeError("is to be written as face_0=me.jpg")
+        raise argparse.ArgumentTypeError("write it as face_0=me.jpg")
     return face, Path(source)
 
 
 def _add_pair(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", type=Path, help="picture of the face to put in")
-    command.add_argument("target", type=Path, help="picture or video it goes into")
+    command.add_argument("target", type=Path, help="picture or video to put it into")
     command.add_argument("--many-faces", action="store_true", help="swap every face, not only the largest")
 
 
@@ -157,25 +156,23 @@ def _add_consent(command: argparse.ArgumentParser) -> None:
 
 def _add_options(command: argparse.ArgumentParser) -> None:
     """Add the arguments that say how to swap."""
+    command.add_argument("--engine", choices=("auto", "mesh", "neural"), default="auto", help="default: auto")
     command.add_argument(
-        "--engine", choices=("auto", "mesh", "neural"), default="auto", help="auto if not given"
-    )
-    command.add_argument(
-        "--enhance", action="store_true", help="sharpen the face, with an enhancer's weights"
+        "--enhance", action="store_true", help="sharpen the face; needs the model of an enhancer"
     )
     command.add_argument("--mouth-mask", action="store_true", help="keep the target's own mouth")
     command.add_argument(
-        "--quality", type=int, default=80, metavar="1..100", help="of a video; 80 if not given"
+        "--quality", type=int, default=80, metavar="1..100", help="quality of a video; default: 80"
     )
     command.add_argument(
         "--encoder",
         choices=("libx264", "libx265", "libvpx-vp9"),
         default="libx264",
-        help="of a video; libx264 if not given, which plays everywhere",
+        help="codec of a video; default: libx264, which plays everywhere",
     )
-    command.add_argument("--reduce-fps", action="store_true", help="30 frames a second at most")
+    command.add_argument("--reduce-fps", action="store_true", help="at most 30 frames a second")
     command.add_argument(
         "--no-label",
         action="store_true",
-        help="leave the visible label out; this is logged, other marks stay",
+        help="leave the visible label out; this is logged, and the other marks stay",
     )

@@ -10,11 +10,11 @@ from faceswap.settings import Settings
 
 _VERDICTS = {
     Verdict.GENUINE: "Made by this installation or one that you named, and unchanged.",
-    Verdict.SIGNED: "Made by another installation of faceswap, and unchanged. Nobody here vouches for it.",
+    Verdict.SIGNED: "Made by another faceswap installation, and unchanged. Its signer cannot be confirmed.",
     Verdict.OTHER: "Signed by another program, and unchanged. It was not made with faceswap.",
-    Verdict.CHANGED: "CHANGED after it was signed, or damaged. What follows cannot be relied on.",
+    Verdict.CHANGED: "CHANGED after it was signed, or damaged. Do not rely on what follows.",
     Verdict.STRIPPED: "STRIPPED: labelled as synthetic, but its signature is missing or destroyed.",
-    Verdict.UNMARKED: "UNMARKED: none of the marks was found. That does not prove it a recording.",
+    Verdict.UNMARKED: "UNMARKED: none of the marks was found. That does not prove that it is a recording.",
 }
 
 

@@ -17,6 +17,11 @@ from starlette.middleware import Middleware
 CORS_MIDDLEWARE = "CustomCORSMiddleware"
 """The class of Gradio's own CORS rules, by name: there is no public place to import it from."""
 
+_EVENT_PAUSE_S = 0.02
+"""Pause between two looks for new events."""
+_PROGRESS_PAUSE_S = 0.1
+"""Pause between two looks for the progress of events."""
+
 
 def without_cors(middleware: list[Middleware]) -> list[Middleware]:
     """`middleware` without Gradio's CORS rules. On a public host they answer any origin, with credentials,
@@ -29,6 +34,10 @@ def launch_on(server: gr.Server, demo: gr.Blocks, **options: Any) -> Any:
 
     `_app` has no public name. Server-side rendering would answer our /api routes with pages.
     """
+    # Gradio looks for new events a thousand times a second, which costs most of what an idle app takes.
+    queue: Any = demo._queue  # pyright: ignore[reportPrivateUsage]
+    queue.sleep_when_free = _EVENT_PAUSE_S
+    queue.progress_update_sleep_when_free = _PROGRESS_PAUSE_S
     return demo.launch(_app=server, ssr_mode=False, **options)
 
 

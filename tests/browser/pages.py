@@ -7,6 +7,11 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
+from tests.waiting import PATIENCE
+
+TASK_MS = 60_000 * PATIENCE
+"""A short task is over after at most so many milliseconds."""
+
 
 class Panel:
     """The docked panel of any page."""

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import Panel, VideoPage
+from tests.browser.pages import TASK_MS, Panel, VideoPage
 from tests.browser.tasks import finish, queue
 from tests.waiting import PATIENCE, wait_until
 
@@ -139,7 +139,7 @@ def test_take_the_picture_of_the_readme(
     page = VideoPage(visit(finished, locale="en-US", viewport=size).open("/video?example"))
     expect(page.card("target").locator("video")).to_be_visible(timeout=120_000 * PATIENCE)
     page.start()
-    expect(page.result.locator("video[data-lead]")).to_be_visible(timeout=60_000)
+    expect(page.result.locator("video[data-lead]")).to_be_visible(timeout=TASK_MS)
     for video in page.page.locator("video").all():
         wait_until(lambda video=video: video.evaluate("v => v.readyState >= 2"), "it has a frame")
     page.page.evaluate("document.querySelectorAll('.fs-compare video').forEach(v => v.currentTime = 3.6)")

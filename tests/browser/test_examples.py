@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import VideoPage
+from tests.browser.pages import TASK_MS, VideoPage
 from tests.waiting import PATIENCE
 
 
@@ -20,7 +20,7 @@ def test_the_start_page_leads_to_a_swapped_example_by_clicks_alone(visitor: Visi
     assert "example" not in page.page.url
     expect(page.page.locator(".fs-credit")).to_contain_text("公有领域")
     page.start()
-    expect(page.result.locator("video[data-lead]")).to_be_visible(timeout=60_000)
+    expect(page.result.locator("video[data-lead]")).to_be_visible(timeout=TASK_MS)
 
 
 def test_a_picture_has_its_example_too(visitor: Visitor) -> None:
@@ -43,5 +43,5 @@ def test_several_faces_have_an_example_in_which_two_people_get_each_others_face(
     page.page.reload()
     expect(drops).to_have_text(["grace-hopper.jpg", "eileen-collins.png"])
     page.start()
-    expect(page.result.locator("img")).to_have_count(2, timeout=60_000)
+    expect(page.result.locator("img")).to_have_count(2, timeout=TASK_MS)
     assert set(app.tasks()[0]["face_mappings"]) == {"face_0", "face_1"}

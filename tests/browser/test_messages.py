@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import VideoPage
+from tests.browser.pages import TASK_MS, VideoPage
 
 
 def test_a_start_that_never_arrived_is_said_not_to_be_queued(
@@ -47,5 +47,5 @@ def test_a_message_goes_when_what_it_speaks_of_has_changed(
     page.choose("target", other_portrait)
     expect(page.said).to_be_hidden()
     page.start()
-    expect(page.panel.finished.first).to_contain_text("已完成", timeout=60_000)
+    expect(page.panel.finished.first).to_contain_text("已完成", timeout=TASK_MS)
     expect(page.said).to_be_hidden()

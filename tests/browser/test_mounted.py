@@ -85,7 +85,7 @@ def test_scripts_styles_words_and_tasks_are_found_below_a_path(browser: Browser,
 
     page.on("response", lambda answer: watch(answer.url, answer.status))
     page.goto(f"{mounted.url}/verify")
-    expect(page.locator("#fs-dock[data-active]")).to_be_visible(timeout=60_000)
+    expect(page.locator("#fs-dock[data-active]")).to_be_visible()
     expect(page.locator("#fs-dock")).to_have_css("position", "fixed")
     expect(page).to_have_title("验证文件 · 换脸")
     assert missing == []

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import Keys, VideoPage
+from tests.browser.pages import TASK_MS, Keys, VideoPage
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_each_face_of_a_picture_gets_its_own_source_and_others_stay(
     expect(page.preview).to_have_js_property("naturalWidth", 1000)
     assert app.tasks() == [], "a preview queues nothing"
     page.start()
-    expect(page.result).to_be_visible(timeout=60_000)
+    expect(page.result).to_be_visible(timeout=TASK_MS)
     (task,) = app.tasks()
     assert (task["type"], set(task["face_mappings"])) == ("multi-image", {"face_0", "face_2"})
 
@@ -70,7 +70,7 @@ def test_the_whole_page_is_used_by_keyboard_alone(
     keys.press(page.consent, "Space")
     keys.press(page.go)
     expect(page.said).to_contain_text("已加入队列")
-    expect(page.result).to_be_visible(timeout=60_000)
+    expect(page.result).to_be_visible(timeout=TASK_MS)
     assert set(app.tasks()[0]["face_mappings"]) == {"face_0", "face_3"}
 
 
@@ -82,7 +82,7 @@ def test_the_people_of_a_video_are_found_over_its_length_and_swapped(
     expect(page.faces.first).to_contain_text("处")
     put(page, 1, portrait)
     page.start()
-    expect(page.panel.finished.first).to_contain_text("已完成", timeout=60_000)
+    expect(page.panel.finished.first).to_contain_text("已完成", timeout=TASK_MS)
     assert app.tasks()[0]["type"] == "multi-video"
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import VideoPage
+from tests.browser.pages import TASK_MS, VideoPage
 from tests.waiting import wait_until
 
 
@@ -20,7 +20,7 @@ def test_two_people_see_only_their_own_tasks_and_keep_them_over_a_reload(
     page = VideoPage(hers.open("/image"))
     page.take(portrait, other_portrait)
     page.start()
-    expect(page.result).to_be_visible(timeout=60_000)
+    expect(page.result).to_be_visible(timeout=TASK_MS)
     picture = page.result.locator("img").last
     wait_until(lambda: picture.evaluate("i => i.naturalWidth > 0"), "the result is shown by its signed link")
     link = picture.get_attribute("src") or ""

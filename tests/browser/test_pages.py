@@ -15,7 +15,7 @@ from faceswap.engine.marks.marking import Label, Marking
 from faceswap.media import aigc_text
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import VideoPage, simulate
+from tests.browser.pages import TASK_MS, VideoPage, simulate
 from tests.browser.tasks import finish, queue
 from tests.marked import marked
 from tests.waiting import wait_until
@@ -108,7 +108,7 @@ def test_a_hostile_name_stays_text_everywhere(
     page.start()
     expect(page.said).to_contain_text(HOSTILE)
     expect(page.panel.cell(0, 0)).to_have_text(HOSTILE)
-    expect(page.panel.finished.first.locator(".fs-title")).to_have_text(HOSTILE, timeout=60_000)
+    expect(page.panel.finished.first.locator(".fs-title")).to_have_text(HOSTILE, timeout=TASK_MS)
     expect(page.result.locator("h2")).to_have_text(HOSTILE)
     history = visitor.open("/tasks")
     expect(history.locator(".fs-history b")).to_have_text(HOSTILE)
@@ -122,7 +122,7 @@ def test_a_picture_is_swapped_and_compared_with_a_slider(
     page = VideoPage(visitor.open("/image"))
     page.take(portrait, other_portrait)
     page.start()
-    expect(page.result).to_be_visible(timeout=60_000)
+    expect(page.result).to_be_visible(timeout=TASK_MS)
     pictures = page.result.locator(".fs-slider img")
     for index in range(2):
         wait_until(lambda index=index: pictures.nth(index).evaluate("i => i.naturalWidth > 0"), "it loads")
@@ -143,7 +143,7 @@ def test_the_visible_label_is_left_out_only_where_somebody_asks_for_that(
     choice.locator("input").check()
     page.start()
     expect(choice.locator("input")).not_to_be_checked()  # It must be chosen again for each task.
-    expect(page.result.locator(".fs-remarks")).to_have_text("按要求未加可见标识", timeout=60_000)
+    expect(page.result.locator(".fs-remarks")).to_have_text("按要求未加可见标识", timeout=TASK_MS)
     (task,) = app.tasks()
     assert task["options"]["visible_label"] is False
     assert task["id"] in (app.data_dir / "unlabelled.jsonl").read_text()
@@ -194,7 +194,7 @@ def test_the_history_finds_plays_retries_and_deletes(
     expect(dialog).to_contain_text("每个人都已同意")
     dialog.get_by_role("button", name="我声明并开始").click()
     expect(rows).to_have_count(3)
-    expect(rows.nth(0)).to_contain_text("失败", timeout=60_000)
+    expect(rows.nth(0)).to_contain_text("失败", timeout=TASK_MS)
 
     rows.nth(1).get_by_role("button", name="删除").click()
     dialog.get_by_role("button", name="删除").click()
@@ -270,7 +270,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
         page = visitor.open(path)
         expect(page.locator("#fs-body")).to_be_hidden()
         page.locator("#fs-pill").click()
-        expect(page.locator("#fs-cancels button")).to_have_count(3)
+        expect(page.locator("#fs-cancels button").last).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         box = page.locator("#fs-dock").bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
@@ -294,21 +294,22 @@ def test_the_panel_remembers_that_it_was_closed_and_is_seen_in_a_frame_that_grow
     expect(page.locator("#fs-dock")).to_have_css("bottom", f"{16 + 900 - 450}px")
 
 
+@pytest.mark.parametrize(("locale", "scheme"), [("zh-CN", "light"), ("en-US", "dark")])
 def test_no_page_has_a_serious_accessibility_finding_or_a_word_of_another_language(
-    app: App, visit: Callable[..., Visitor], busy_pages: tuple[str, ...]
+    app: App, visit: Callable[..., Visitor], busy_pages: tuple[str, ...], locale: str, scheme: str
 ) -> None:
-    for locale, scheme in (("zh-CN", "light"), ("en-US", "dark")):
-        visitor = visit(app, locale=locale, color_scheme=scheme)
-        for path in busy_pages:
-            page = visitor.open(path)
-            expect(page.locator("#fs-cancels button")).to_have_count(3)
-            findings = Axe().run(page).response["violations"]
-            words = re.sub(NAMES, "", page.title() + page.inner_text("body"))
-            page.close()
-            assert bool(re.search(r"[\u4e00-\u9fff]", words)) == (locale == "zh-CN"), f"{path}: {words}"
-            serious = [finding for finding in findings if finding["impact"] in ("serious", "critical")]
-            told = [(f["id"], [node["html"][:160] for node in f["nodes"]]) for f in serious]
-            assert not told, f"{path}: {told}"
+    visitor = visit(app, locale=locale, color_scheme=scheme)
+    for path in busy_pages:
+        page = visitor.open(path)
+        # At least one: the simulated tasks may end before a slow machine has looked at every page.
+        expect(page.locator("#fs-cancels button").last).to_be_visible()
+        findings = Axe().run(page).response["violations"]
+        words = re.sub(NAMES, "", page.title() + page.inner_text("body"))
+        page.close()
+        assert bool(re.search(r"[\u4e00-\u9fff]", words)) == (locale == "zh-CN"), f"{path}: {words}"
+        serious = [finding for finding in findings if finding["impact"] in ("serious", "critical")]
+        told = [(f["id"], [node["html"][:160] for node in f["nodes"]]) for f in serious]
+        assert not told, f"{path}: {told}"
 
 
 def test_a_task_that_is_over_before_the_panel_looks_is_told_and_shown_all_the_same(

@@ -436,7 +436,7 @@ def test_a_cancel_does_not_wait_for_submissions_that_wait_for_the_content_gate(
     ]
     for thread in submissions:
         thread.start()
-    assert waiting.acquire(timeout=20)
+    assert waiting.acquire(timeout=20 * PATIENCE)
     try:
         http = serving.client()
         wait_until(lambda: http.get("/api/health").status_code == 200, "the routes answer")

@@ -141,7 +141,7 @@ def test_a_picture_taken_in_and_its_faces_are_as_documented(
     upload.validate_response(sent)
     assert sent.status_code == 200
     found = api.session.post(
-        f"{url}/api/detect-faces", json={"fileId": sent.json()["data"]["fileId"]}, timeout=60
+        f"{url}/api/detect-faces", json={"fileId": sent.json()["data"]["fileId"]}, timeout=60 * PATIENCE
     )
     detect.validate_response(found)
     assert found.status_code == 200

@@ -170,8 +170,13 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
         return done.stderr.strip().splitlines()[-1]
 
     out = tmp_path / "out.png"
-    assert refused(portrait, portrait, "-o", exists) == f"{exists} exists. Give another name, or --overwrite."
-    assert refused(portrait, tmp_path / "no.mp4", "-o", out) == f"There is no file {tmp_path / 'no.mp4'}."
+    assert (
+        refused(portrait, portrait, "-o", exists)
+        == f"{exists} exists. Give another name, or add --overwrite."
+    )
+    assert (
+        refused(portrait, tmp_path / "no.mp4", "-o", out) == f"The file {tmp_path / 'no.mp4'} does not exist."
+    )
     assert refused(portrait, portrait, "-o", tmp_path / "o.mp4").startswith(
         "The result of this target is a .png"
     )
@@ -179,7 +184,8 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     assert refused(no_face_picture, portrait, "-o", out).startswith("No face was found in the source.")
     nowhere = tmp_path / "nowhere"
     assert (
-        refused(text, portrait, "-o", nowhere / "out.png") == f"There is no folder {nowhere}. Make it first."
+        refused(text, portrait, "-o", nowhere / "out.png")
+        == f"The folder {nowhere} does not exist. Make it first."
     )
     assert refused(text, portrait, "-o", tmp_path) == f"{tmp_path} is a folder. Name a file in it."
     assert refused(portrait, portrait, "-o", out, "--quality", 101) == "--quality is 1 to 100."
@@ -210,7 +216,7 @@ def test_an_interrupted_swap_is_cancelled(
             if "processing" in line:
                 break
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=60 * PATIENCE)
     assert process.returncode == 130
     (job,) = jobs()
     assert (job["status"], job["error_message"]) == ("failed", CANCELLED_MESSAGE)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from gradio import http_server, route_utils, routes
+from gradio import http_server, queueing, route_utils, routes
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -41,6 +41,15 @@ def test_gradio_adds_its_cors_rules_under_the_name_that_we_leave_out() -> None:
 
 def test_launch_takes_a_server_of_ours() -> None:
     assert "_app" in inspect.signature(gr.Blocks.launch).parameters
+
+
+@pytest.mark.parametrize(
+    ("pause", "loop"),
+    [("sleep_when_free", "start_processing"), ("progress_update_sleep_when_free", "start_progress_updates")],
+)
+def test_the_queue_pauses_as_long_as_it_is_told(pause: str, loop: str) -> None:
+    assert f"self.{pause} = " in inspect.getsource(queueing.Queue.__init__)
+    assert f"asyncio.sleep(self.{pause})" in inspect.getsource(getattr(queueing.Queue, loop))
 
 
 def test_an_error_about_the_port_has_no_number() -> None:

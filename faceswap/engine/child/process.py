@@ -163,7 +163,10 @@ class EngineProcess(Generic[R]):
         status = self._process.wait()
         if final is None or (status != 0 and final.error is None):
             self._readers[1].join()
-            log.error("engine %d ended with status %s: %s", self.pid, status, " | ".join(self._last_words))
+            # A run that was cancelled ends in this way, so that is no error.
+            level = logging.DEBUG if self._killed_by_us else logging.ERROR
+            last_words = " | ".join(self._last_words)
+            log.log(level, "engine %d ended with status %s: %s", self.pid, status, last_words)
             final = EngineReport(done=True, error=self._crash(status))
         self._report = final
 
