@@ -59,8 +59,15 @@ FaceSwapError
 ├── JobTimeout
 ├── JobStopped
 ├── DiskFull
-├── McpMissing
+├── CannotStart
+│   ├── TemporaryFolderUnusable
+│   ├── HostUnusable
+│   ├── PortInUse
+│   ├── PortForbidden
+│   ├── WrongSetting
+│   └── McpMissing
 └── StoreUnavailable
+    ├── DataFolderUnusable
     ├── NetworkDisk
     └── SnapshotUnavailable
 
