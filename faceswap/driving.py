@@ -19,6 +19,7 @@ from faceswap.backends import Backend, Handle, Media, Report, RunState
 from faceswap.errors import EngineOutOfMemory, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
+from faceswap.private import private_folder
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
 from faceswap.store import JobStore
 from faceswap.summary import write_summary
@@ -172,6 +173,7 @@ class Driver:
     def _media(self, job: Job) -> Media:
         work = self._folders.work(job.run)
         shutil.rmtree(work, ignore_errors=True)
+        private_folder(self._folders.jobs)
         work.mkdir(parents=True)
         if job.backend == "simulated":
             return Media(sources={}, target=work, work_dir=work)

@@ -9,6 +9,7 @@ import shutil
 from faceswap.errors import JobNotFound
 from faceswap.folders import Folders
 from faceswap.jobs import isoformat
+from faceswap.private import private_folder
 from faceswap.store import JobStore
 
 
@@ -28,7 +29,8 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
         for event in store.events(job_id)
     ]
     path = folders.job(job_id) / "job.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(folders.jobs)
+    path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(f".{secrets.token_hex(4)}")
     draft.write_text(
         json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"

@@ -44,6 +44,7 @@ from faceswap.errors import (
 from faceswap.folders import Folders
 from faceswap.media import Limits, sniff
 from faceswap.media.kinds import Kind
+from faceswap.private import private_folder
 from faceswap.settings import Settings
 from faceswap.store import JobStore, Upload
 from faceswap.terms import Terms
@@ -93,7 +94,8 @@ class Intake:
         upload_id = secrets.token_urlsafe(16)
         folder = self._folders.upload(upload_id)
         try:
-            folder.mkdir(parents=True)
+            private_folder(self._folders.uploads)
+            folder.mkdir()
             raw = folder / "raw"
             size, digest = self._copy(file, raw)
             sniff(raw)  # refuses a file with an unknown signature before a child process starts

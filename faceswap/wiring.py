@@ -66,8 +66,10 @@ def _keep_private(folders: Folders) -> None:
     Raises: DataFolderUnusable.
     """
     try:
-        for folder in (folders.uploads, folders.jobs, folders.incoming):
-            private_folder(folder)
+        private_folder(folders.incoming)  # before Gradio makes it
+        for folder in (folders.uploads, folders.jobs):
+            if folder.exists():
+                private_folder(folder)
     except OSError as error:
         raise DataFolderUnusable(reason=why_unusable(error)) from error
 

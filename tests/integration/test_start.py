@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from faceswap.cli import main
-from faceswap.errors import PortForbidden
+from faceswap.errors import PortForbidden, UnsupportedMedia
 from faceswap.private import private_file, private_folder
 from faceswap.service import Service
 from faceswap.settings import Settings
@@ -189,17 +189,19 @@ PRIVATE = {"uploads": 0o700, "jobs": 0o700, ".incoming": 0o700, "jobs.sqlite3": 
 
 def test_what_a_folder_that_was_open_to_all_contains_is_private(tmp_path: Path) -> None:
     root = tmp_path / "data"
-    for folder in (root, root / "uploads"):
-        folder.mkdir()
-        folder.chmod(0o755)
+    root.mkdir()
+    root.chmod(0o755)
     for _ in range(2):  # new, and again
         with Service(Settings(data_dir=root), dispatch=False) as service:
-            service.history()
+            with pytest.raises(UnsupportedMedia):
+                service.upload(tmp_path / "file")
+            service.cancel(service.simulate().id)
             for file in root.glob("jobs.sqlite3-[ws]*"):
                 assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert modes(root) == PRIVATE
         (root / "jobs.sqlite3").chmod(0o644)
-        (root / "jobs").chmod(0o777)
+        for name in ("jobs", "uploads"):
+            (root / name).chmod(0o755)
     assert stat.S_IMODE(root.stat().st_mode) == 0o755, "the folder itself may have other uses"
 
 
