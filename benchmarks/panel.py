@@ -45,7 +45,7 @@ def fill(data_dir: Path, live: int) -> JobStore:
 
 def cpu_s(pid: int) -> float:
     """User and system time of a process so far, in seconds. Source: proc_pid_stat(5), fields 14 and 15."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
@@ -131,7 +131,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             "GRADIO_SERVER_PORT": str(port),
         }
         server = subprocess.Popen(
-            [sys.executable, "-m", "faceswap", "serve"], env=environment, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "faceswap", "serve"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
         )
         try:
             assert server.stdout

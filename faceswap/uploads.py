@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import re
 import secrets
 import shutil
 import threading
@@ -100,9 +101,7 @@ class Intake:
             size, digest = self._copy(file, raw)
             sniff(raw)  # refuses a file with an unknown signature before a child process starts
             clip = folder / "media.mp4" if expected == "video" else None
-            upload = self._inspect(
-                raw, upload_id, Path(name).name[-120:] or "file", owner, size, digest, clip
-            )
+            upload = self._inspect(raw, upload_id, _shown_name(name), owner, size, digest, clip)
             if expected and upload.kind != expected:
                 raise WrongKind(expected=expected, found=upload.kind)
             self._store.add_upload(upload)
@@ -316,6 +315,12 @@ class Intake:
 
         with self._slots:
             return retried_without_memory(ask)
+
+
+def _shown_name(name: str) -> str:
+    """Return a file's name for display. Bytes that are no UTF-8, such as those of a name from a GBK archive,
+    become replacement characters: neither the store nor an answer could hold them."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", Path(name).name)[-120:] or "file"
 
 
 def people_path(video: Path) -> Path:

@@ -18,7 +18,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from faceswap.cli.output import FAILED, INTERRUPTED, USAGE, Refused, say_failure, speaks_chinese
+from faceswap.cli.output import (
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    Refused,
+    make_printable,
+    say_failure,
+    speaks_chinese,
+)
 from faceswap.cli.parser import parser
 from faceswap.errors import FaceSwapError, WrongSetting
 from faceswap.settings import Settings
@@ -31,6 +39,7 @@ _SETTINGS = ("data_dir", "server_port", "server_name")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Only this function turns errors into messages and exit codes."""
+    make_printable(sys.stdout)
     given = parser().parse_args(argv)
     try:
         settings = Settings(**_overrides(given))

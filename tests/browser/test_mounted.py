@@ -30,10 +30,12 @@ class Mounted:
 def mounted(start_app: Callable[..., App]) -> Iterator[Mounted]:
     """The address below which a proxy shows the app. Everything else there is 404.
 
-    The app's own requests to other machines go through a proxy where nobody listens.
+    The app's own requests to other machines go through a proxy where nobody listens, and its terminal knows
+    ASCII only.
     """
     dead = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
-    app = start_app(GRADIO_ROOT_PATH=PATH, **dead)
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    app = start_app(GRADIO_ROOT_PATH=PATH, **dead, **ascii_only)
 
     class Proxy(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -91,6 +93,17 @@ def test_scripts_styles_words_and_tasks_are_found_below_a_path(browser: Browser,
     assert missing == []
     assert {url.removeprefix(mounted.url).split("/")[1] for url in ours} == {"ui", "api"}
     context.close()
+
+
+def test_a_task_is_cancelled_where_the_terminal_knows_no_chinese(
+    mounted: Mounted, portrait: Path, face_video: Path
+) -> None:
+    job = queue(mounted.app, portrait, face_video, title="测试.mp4")
+    answer = mounted.app.api.post(f"/api/cancel/{job}")
+    assert (answer.status_code, answer.json()["success"]) == (200, True)
+    told = mounted.app.api.get(f"/api/status/{job}").json()["data"]
+    assert (told["title"], told["error_message"]) == ("测试.mp4", "任务已被用户取消")
+    assert "Traceback" not in mounted.app.log.read_text("utf-8", "replace")
 
 
 def loaded(picture: Locator) -> None:
