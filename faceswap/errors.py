@@ -7,7 +7,10 @@ FaceSwapError
 │   └── ResultNotReady
 ├── JobAlreadyFinished
 ├── TooManyJobs
-│   └── QueueFull
+│   ├── QueueFull
+│   └── TooManyFromAddress
+├── TooManyUploads
+├── TooBusy
 ├── ConsentRequired
 ├── NotSignedIn
 ├── LabelRequired
@@ -136,6 +139,25 @@ class QueueFull(TooManyJobs):
     """{limit} tasks are already waiting on this server. Try again in a few minutes."""
 
     code = "queue_full"
+
+
+class TooManyFromAddress(TooManyJobs):
+    """{limit} tasks from your network are already waiting or running. Wait for one to finish."""
+
+    code = "too_many_from_address"
+
+
+class TooManyUploads(FaceSwapError):
+    """Too many of your files are here without a task that uses them (limits: {limit} files, {limit_mb:.0f}
+    MB). Start a task with them, or wait: they are deleted after an hour."""
+
+    code = "too_many_uploads"
+
+
+class TooBusy(FaceSwapError):
+    """This server is busy with other files. Try again in a few seconds."""
+
+    code = "too_busy"
 
 
 class ConsentRequired(FaceSwapError):
@@ -498,7 +520,7 @@ class CannotStart(FaceSwapError):
 
 
 class TemporaryFolderUnusable(CannotStart):
-    """The folder for temporary files cannot be used: {reason}. Choose another one with {setting}."""
+    """The folder for temporary files cannot be used: {reason}. Choose another one with TMPDIR."""
 
     code = "temporary_folder_unusable"
 

@@ -103,6 +103,8 @@ class SwapOptions(BaseModel):
     """False leaves the visible label out, if the server allows that. The other marks stay. It is logged."""
     mouth_mask: bool = False
     """Keep the target's own mouth. Lips and teeth move exactly as before, but the likeness is less."""
+    occlusion_mask: bool = True
+    """Keep what lies before the face: hands, hair, glasses. False swaps over it."""
     keep_fps: bool = True
     """Keep every frame. False drops frames until at most 30 a second are left."""
     quality_percent: int = Field(default=80, ge=1, le=100)

@@ -45,6 +45,8 @@ class SwapOrder:
     """For `multi-*`: the source of each face, by the face's id."""
     options: SwapOptions = field(default_factory=SwapOptions)
     owner: str = LOCAL_OWNER
+    sender: str = ""
+    """Stands for the network address that it came from, see `Owners.sender`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,8 @@ class OrderChecks:
             raise LabelRequired()
         self._intake.require_room()
         own = {file.id for file in (*given.values(), order.target) if isinstance(file, Upload)}
-        sources = self._all_taken_in(given, order.owner)
-        target = self._taken_in(
-            order.target, order.owner, "video" if job_type.target_kind == "video" else None
-        )
+        sources = self._all_taken_in(given, order)
+        target = self._taken_in(order.target, order, "video" if job_type.target_kind == "video" else None)
         _require_fit(job_type, sources, target)
         checked = CheckedOrder(job_type, sources, target, order.options)
         before_gate()
@@ -124,20 +124,22 @@ class OrderChecks:
             options.for_engine(),
             label_of(self._settings),
             at_s,
+            order.sender,
         )
 
-    def _taken_in(self, file: File, owner: str, expected: Literal["video"] | None = None) -> Upload:
+    def _taken_in(self, file: File, order: SwapOrder, expected: Literal["video"] | None = None) -> Upload:
         if not isinstance(file, Upload):
-            return self._intake.accept(Path(file), Path(file).name or "file", owner, expected)
-        return self._store.upload(file.id, owner)
+            name = Path(file).name or "file"
+            return self._intake.accept(Path(file), name, order.owner, expected, order.sender)
+        return self._store.upload(file.id, order.owner)
 
-    def _all_taken_in(self, files: Mapping[str, File], owner: str) -> dict[str, Upload]:
+    def _all_taken_in(self, files: Mapping[str, File], order: SwapOrder) -> dict[str, Upload]:
         """Upload the files that are not uploaded yet, each only once even if it is named more than once."""
         taken: dict[Path | str, Upload] = {}
         for file in files.values():
             key = file.id if isinstance(file, Upload) else Path(file)
             if key not in taken:
-                taken[key] = self._taken_in(file, owner)
+                taken[key] = self._taken_in(file, order)
         return {
             face: taken[file.id if isinstance(file, Upload) else Path(file)] for face, file in files.items()
         }

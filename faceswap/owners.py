@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import ipaddress
 import os
 import re
 import secrets
@@ -106,11 +107,28 @@ class Owners:
         parts = urlsplit(url)
         return self.owner_of_link(parts.path, parse_qs(parts.query).get("t", [""])[0])
 
-    def seal(self, mark: str, owner: str) -> str:
-        """Return 22 characters that bind a random `mark` to an owner. Only this server can make them."""
-        return self._sign("upload", owner, mark)[:22]
+    def seal(self, mark: str, sender: str, owner: str) -> str:
+        """Return 22 characters that bind a random `mark` and a sender to an owner. Only this server can make
+        them."""
+        return self._sign("upload", owner, mark, sender)[:22]
 
-    def _sign(self, purpose: Literal["token", "link", "upload"], *words: str) -> str:
+    def sender(self, address: str) -> str:
+        """Return 22 characters that stand for the network of an address, to count what comes from there.
+
+        An IPv6 address counts with its whole /64, which one customer has. The address cannot be read from
+        them without this server's key. With one user, or without an address, "" stands for everybody.
+        """
+        try:
+            found = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return ""
+        if not self.multi_user:
+            return ""
+        if isinstance(found, ipaddress.IPv6Address):
+            found = found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False).network_address
+        return self._sign("sender", str(found))[:22]
+
+    def _sign(self, purpose: Literal["token", "link", "upload", "sender"], *words: str) -> str:
         """Return the signature of the purpose and the words.
 
         It covers the purpose, so that a link's signature is not accepted as a token's.

@@ -29,10 +29,11 @@ from faceswap.leftovers import Leftovers
 from faceswap.orders import File, SwapOrder
 from faceswap.provenance import Verification
 from faceswap.queries import JobQueries
-from faceswap.settings import Settings
+from faceswap.quota import Amount
+from faceswap.settings import MEGABYTE, Settings
 from faceswap.store import Upload
 from faceswap.summary import write_summary
-from faceswap.uploads import MEGABYTE, DetectedFace
+from faceswap.uploads import DetectedFace
 from faceswap.wiring import Parts
 
 log = logging.getLogger(__name__)
@@ -88,16 +89,29 @@ class Service(JobQueries):
         *,
         expected: Literal["image", "video"] | None = None,
         owner: str = LOCAL_OWNER,
+        sender: str = "",
     ) -> Upload:
-        """Check a file and store it as an upload. Raises: BadMedia, DiskFull."""
+        """Check a file and store it as an upload. `sender` stands for the network address that it came from,
+        see `Owners.sender`.
+
+        Raises: BadMedia, DiskFull, TooManyUploads.
+        """
         if isinstance(file, (str, Path)):
             file = Path(file)
             name = name or file.name
-        return self._parts.intake.accept(file, name or "file", owner, expected)
+        return self._parts.intake.accept(file, name or "file", owner, expected, sender)
 
-    def example(self, which: Example, *, owner: str = LOCAL_OWNER) -> Upload:
+    def require_upload_room(
+        self, owner: str, sender: str, waiting: tuple[Amount, Amount] | None = None
+    ) -> None:
+        """Check, before a file arrives, that one more may be kept. `waiting`: what is to be taken in for this
+        owner, and from this sender. Raises: TooManyUploads, DiskFull."""
+        self._parts.intake.require_quota(owner, sender, waiting)
+        self._parts.intake.require_room()
+
+    def example(self, which: Example, *, owner: str = LOCAL_OWNER, sender: str = "") -> Upload:
         """Upload an example file, which is a source or a target. Raises: ExampleMissing, DiskFull."""
-        return self.upload(example_path(self._folders.examples, which), owner=owner)
+        return self.upload(example_path(self._folders.examples, which), owner=owner, sender=sender)
 
     def find_upload(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> Upload:
         """Return one upload. Raises: UploadNotFound."""
@@ -106,15 +120,17 @@ class Service(JobQueries):
     def media_path(self, upload: Upload) -> Path:
         return self._folders.media(upload)
 
-    def detect_faces(self, upload_id: str, *, owner: str = LOCAL_OWNER) -> list[DetectedFace]:
+    def detect_faces(
+        self, upload_id: str, *, owner: str = LOCAL_OWNER, sender: str = ""
+    ) -> list[DetectedFace]:
         """Return the faces in an uploaded picture, or the people in a video.
 
         Takes about a second for a picture and a few seconds for a video. `face_mappings` of `submit` and
         `preview` name faces by these ids.
 
-        Raises: UploadNotFound, BadMedia, BackendUnavailable.
+        Raises: UploadNotFound, BadMedia, BackendUnavailable, TooBusy.
         """
-        return self._parts.intake.find_faces(self._store.upload(upload_id, owner))
+        return self._parts.intake.find_faces(self._store.upload(upload_id, owner), sender)
 
     def models(self) -> Inventory:
         """Return the user's weights files for the neural engine. Takes a second for each new file."""
@@ -129,17 +145,20 @@ class Service(JobQueries):
         """Download the face landmark model if it is not there yet. Raises: WeightsMissing."""
         landmarker_path(self._folders.weights)
 
-    def verify(self, file: Path) -> Verification:
+    def verify(self, file: Path, *, owner: str = LOCAL_OWNER, sender: str = "") -> Verification:
         """Read the marks of any file. Takes about a second. The file is not kept.
 
-        Raises: BadMedia: the file is neither a picture nor a video, or is over the limits of an upload.
+        Raises:
+            BadMedia: the file is neither a picture nor a video, or is over the limits of an upload.
+            TooBusy: too many others wait.
         """
         size = file.stat().st_size
         if size > self.settings.max_upload_mb * MEGABYTE:
             raise TooLarge(limit_mb=self.settings.max_upload_mb)
         if size == 0:
             raise EmptyFile()
-        return self._parts.provenance.verify(file)
+        with self._parts.intake.looks.taken(owner, sender):
+            return self._parts.provenance.verify(file)
 
     # -- jobs --------------------------------------------------------------------------------------------
 
@@ -154,6 +173,7 @@ class Service(JobQueries):
         options: SwapOptions | None = None,
         title: str | None = None,
         owner: str = LOCAL_OWNER,
+        sender: str = "",
     ) -> Job:
         """Queue a swap and return at once. A path is uploaded first, which takes a second or two.
 
@@ -169,7 +189,8 @@ class Service(JobQueries):
                 `ContentRefused`.
             TooManyJobs, DiskFull, BackendUnavailable: try later.
         """
-        order = SwapOrder(type, source, target, consent, face_mappings, options or SwapOptions(), owner)
+        options = options or SwapOptions()
+        order = SwapOrder(type, source, target, consent, face_mappings, options, owner, sender)
         return self.submit_order(order, title)
 
     def submit_order(self, order: SwapOrder, title: str | None = None) -> Job:
@@ -208,6 +229,7 @@ class Service(JobQueries):
         options: SwapOptions | None = None,
         at_s: float | None = None,
         owner: str = LOCAL_OWNER,
+        sender: str = "",
     ) -> bytes:
         """Return one frame, as JPEG, of the result that `submit` would make. Takes about a second.
 
@@ -217,8 +239,10 @@ class Service(JobQueries):
         Raises:
             ConsentRequired, LabelRequired, InvalidRequest, BadMedia, DiskFull: as for `submit`.
             BackendUnavailable: the engine could not make the frame.
+            TooBusy: too many others wait.
         """
-        order = SwapOrder(type, source, target, consent, face_mappings, options or SwapOptions(), owner)
+        options = options or SwapOptions()
+        order = SwapOrder(type, source, target, consent, face_mappings, options, owner, sender)
         return self.preview_order(order, at_s)
 
     def preview_order(self, order: SwapOrder, at_s: float | None = None) -> bytes:

@@ -18,6 +18,11 @@ def _on_a_space() -> bool:
 
 _T = TypeVar("_T")
 
+MEGABYTE = 10**6
+ADDRESS_SHARE = 3
+"""All owners at one network address may together use a limit this many times. Several people may share an
+address, and one person can be many owners."""
+
 
 def _sized(own: _T, shared: _T) -> Callable[[], _T]:
     """Return a default: `own` on the user's machine, `shared` on a Space.
@@ -57,6 +62,8 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     multi_user: bool = Field(default_factory=_on_a_space)
+    behind_proxy: bool = Field(default_factory=_on_a_space)
+    """Whether requests come through a proxy that names the client's address in `X-Forwarded-For`."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     api_consent: Literal["field", "header", "assume"] = "field"
@@ -83,6 +90,9 @@ class Settings(BaseSettings):
     engine_memory_mb: int = Field(default=4096, ge=512)
     engine_timeout_s: float = Field(default_factory=_sized(3600.0, 900.0), gt=0)
     min_free_mb: int = Field(default=200, ge=0)
+    max_unused_uploads: int = Field(default=50, ge=1)
+    max_unused_mb: int = Field(default=1000, ge=1)
+    """With several users, limits for the files of one owner that no task uses; see `quota.py`."""
 
     producer: str = Field(default="faceswap", min_length=1, max_length=128)
     """Who runs this service: `ContentProducer` of the metadata label."""

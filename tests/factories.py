@@ -48,10 +48,12 @@ def make_upload(**changes: Any) -> Upload:
     return Upload(**values | changes)
 
 
-def add_job(store: JobStore, *, max_active: int = 1000, max_queue: int = 1000, **changes: Any) -> Job:
+def add_job(
+    store: JobStore, *, max_active: int = 1000, max_queue: int = 1000, sender: str = "", **changes: Any
+) -> Job:
     job = make_job(**changes)
     consent = Consent(job.owner, ("0" * 64,), "1" * 64, job.created_at)
-    return store.add(job, consent, max_active=max_active, max_queue=max_queue)
+    return store.add(job, consent, max_active=max_active, max_queue=max_queue, sender=sender)
 
 
 class Clock:

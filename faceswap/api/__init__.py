@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from faceswap.api import docs_page, original
-from faceswap.api.access import dependencies
+from faceswap.api.access import dependencies, sender_finder
 from faceswap.api.answers import EnvelopeRoute, success
 from faceswap.api.documents import BYTES, described, failures, links, multipart
 from faceswap.api.files import download_path, stored_file
@@ -54,7 +54,7 @@ from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
 from faceswap.store import Upload
-from faceswap.uploads import DetectedFace, inspections_at_once
+from faceswap.uploads import DetectedFace, most_callers
 
 __all__ = ["router"]
 
@@ -66,10 +66,11 @@ def router(service: Service, owners: Owners) -> APIRouter:
     """Make a router with all /api routes."""
     api = APIRouter(prefix="/api", route_class=EnvelopeRoute, generate_unique_id_function=_name)
     signed_in, linked_in = dependencies(owners)
+    sender_of = sender_finder(owners, service.settings.behind_proxy)
     closed: dict[int | str, dict[str, Any]] = failures(401) if owners.multi_user else {}
 
     answers = TaskAnswers(service, owners)
-    engine_slots = CapacityLimiter(inspections_at_once(service.settings))
+    engine_slots = CapacityLimiter(most_callers(service.settings))
     """Requests that wait for the engine use these slots, so that they do not block the threads for the other
     routes."""
 
@@ -89,15 +90,17 @@ def router(service: Service, owners: Owners) -> APIRouter:
     @api.post(
         "/upload",
         response_model=Success[UploadView],
-        responses=closed | failures(400, 413, 415, 503, 507) | links("fileId", "download"),
+        responses=closed | failures(400, 413, 415, 429, 503, 507) | links("fileId", "download"),
         summary="Take a picture or video in",
         openapi_extra=multipart("file"),
     )
     async def upload(request: Request, owner: str = Depends(signed_in)) -> Response:
         """Judged by its content, not by its name. Pictures are kept upright and without metadata."""
+        sender = sender_of(request)
+        await to_thread.run_sync(service.require_upload_room, owner, sender)
         async with received_form(request, ["file"], service.settings.max_upload_mb) as form:
             received = form.files["file"]
-            take = partial(service.upload, received.file, received.name, owner=owner)
+            take = partial(service.upload, received.file, received.name, owner=owner, sender=sender)
             taken = await to_thread.run_sync(take, limiter=engine_slots)
         return success(
             {
@@ -142,6 +145,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
             consent=_consent(service.settings.api_consent, body.stated_consent(), request),
             options=body.swap_options(),
             owner=owner,
+            sender=sender_of(request),
         )
         # A content gate takes seconds for each file, so it must not block the threads for the other routes.
         limiter = engine_slots if service.settings.content_gate else None
@@ -163,7 +167,8 @@ def router(service: Service, owners: Owners) -> APIRouter:
         """Two calls of /api/upload and one of /api/process/single-image in one request, as the original API
         has it. The target's own mouth is kept, and the face is enhanced if there are weights for that.
         """
-        names = (original.SOURCE, original.TARGET)
+        names, sender = (original.SOURCE, original.TARGET), sender_of(request)
+        await to_thread.run_sync(service.require_upload_room, owner, sender)
         async with received_form(request, names, service.settings.max_upload_mb) as form:
             stated = form.fields.get("consent", "").strip().lower() == "true"
             if not _consent(service.settings.api_consent, stated, request):
@@ -171,7 +176,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
 
             def submit() -> Job:
                 source, target = (
-                    service.upload(file.file, file.name, expected="image", owner=owner)
+                    service.upload(file.file, file.name, expected="image", owner=owner, sender=sender)
                     for file in (form.files[name] for name in names)
                 )
                 return service.submit(
@@ -181,6 +186,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
                     consent=True,
                     options=original.PICTURE_OPTIONS,
                     owner=owner,
+                    sender=sender,
                 )
 
             job = await to_thread.run_sync(submit, limiter=engine_slots)
@@ -189,7 +195,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
     @api.post(
         "/preview",
         response_model=Success[PreviewView],
-        responses=closed | failures(400, 403, 404, 413, 503, 507),
+        responses=closed | failures(400, 403, 404, 413, 429, 503, 507),
         summary="One swapped frame",
     )
     async def preview(body: PreviewRequest, request: Request, owner: str = Depends(signed_in)) -> Response:
@@ -208,6 +214,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
             options=body.swap_options(),
             at_s=body.at_s,
             owner=owner,
+            sender=sender_of(request),
         )
         jpeg = await to_thread.run_sync(make, limiter=engine_slots)
         return success({"image": f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"})
@@ -297,15 +304,17 @@ def router(service: Service, owners: Owners) -> APIRouter:
     @api.post(
         "/detect-faces",
         response_model=Success[FacesView],
-        responses=closed | failures(400, 404, 413, 503),
+        responses=closed | failures(400, 404, 413, 429, 503),
         summary="Faces in an uploaded picture or video",
     )
-    async def detect_faces(body: DetectRequest, owner: str = Depends(signed_in)) -> Response:
+    async def detect_faces(
+        body: DetectRequest, request: Request, owner: str = Depends(signed_in)
+    ) -> Response:
         """Numbered `face_0`, `face_1`… from top to bottom, in each row from left to right.
 
         A video is looked at over its whole length; each of its people is shown where they are seen best.
         """
-        detect = partial(service.detect_faces, body.fileId, owner=owner)
+        detect = partial(service.detect_faces, body.fileId, owner=owner, sender=sender_of(request))
         faces = await to_thread.run_sync(detect, limiter=engine_slots)
         return success(
             {

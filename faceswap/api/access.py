@@ -4,14 +4,25 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from faceswap.api.files import download_path
 from faceswap.api.schemas import FileId
+from faceswap.api.senders import address_of
 from faceswap.owners import Owners
 
 Owner = Callable[..., Awaitable[str]]
+
+
+def sender_finder(owners: Owners, behind_proxy: bool) -> Callable[[Request], str]:
+    """Make a dependency that returns what stands for the network address of a request."""
+
+    def sender(request: Request) -> str:
+        peer = request.client.host if request.client else None
+        return owners.sender(address_of(request.headers, peer, behind_proxy=behind_proxy))
+
+    return sender
 
 
 def dependencies(owners: Owners) -> tuple[Owner, Owner]:

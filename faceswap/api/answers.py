@@ -23,6 +23,8 @@ STATUS: dict[type[errors.FaceSwapError], int] = {
     errors.NotFound: 404,
     errors.JobAlreadyFinished: 400,
     errors.TooManyJobs: 429,
+    errors.TooManyUploads: 429,
+    errors.TooBusy: 429,
     errors.ConsentRequired: 400,
     errors.NotSignedIn: 401,
     errors.InvalidRequest: 400,

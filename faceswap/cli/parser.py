@@ -160,6 +160,9 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--enhance", action="store_true", help="sharpen the face; needs the model of an enhancer"
     )
+    command.add_argument(
+        "--no-occlusion-mask", action="store_true", help="swap over hands, hair and glasses before the face"
+    )
     command.add_argument("--mouth-mask", action="store_true", help="keep the target's own mouth")
     command.add_argument(
         "--quality", type=int, default=80, metavar="1..100", help="quality of a video; default: 80"

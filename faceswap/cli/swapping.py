@@ -160,6 +160,7 @@ def _options(given: argparse.Namespace) -> SwapOptions:
     try:
         return SwapOptions(
             many_faces=given.many_faces,
+            occlusion_mask=not given.no_occlusion_mask,
             mouth_mask=given.mouth_mask,
             keep_fps=not given.reduce_fps,
             video_encoder=given.encoder,

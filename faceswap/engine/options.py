@@ -14,6 +14,8 @@ class Options:
     """Swap every face, not only the largest."""
     mouth_mask: bool = False
     """Keep the target's own mouth."""
+    occlusion_mask: bool = True
+    """Keep hands, hair, glasses and other things that lie before the face."""
     keep_fps: bool = True
     """False: drop frames until at most 30 a second are left."""
     crf: int = 20

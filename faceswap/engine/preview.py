@@ -38,6 +38,7 @@ def preview(
     people: Path | None = None,
     engine: Engine | None = None,
     label: Label | None = None,
+    hand_model: Path | None = None,
 ) -> bytes:
     """Swap one picture, or one frame of a video, and return it as JPEG.
 
@@ -48,7 +49,7 @@ def preview(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options, engine)
+    ready = Sources(sources, model, limits, options, engine, hand_model)
     if kind == "image":
         picture = read_picture(target, limits)
         ready.swap_picture(picture, options)

@@ -21,6 +21,7 @@ from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.mesh.mouth import OwnMouth
 from faceswap.engine.mesh.source import find_source_photo
+from faceswap.engine.occlusion import KeepingOccluders, find_occluders
 from faceswap.engine.options import Options
 from faceswap.engine.planes import F32, U8, Planes, even, to_rgb
 from faceswap.engine.swapper import EachItsOwn, FaceInFrame, FaceSwapper, swap_together
@@ -49,8 +50,10 @@ class Sources:
         limits: Limits,
         options: Options,
         engine: Engine | None = None,
+        hand_model: Path | None = None,
     ) -> None:
         """`sources` maps the id of a target face, or `ONLY`, to a photo. `engine` is the mesh engine if None.
+        Without `hand_model`, hands are not found.
 
         Raises:
             NoFaceFound: a photo shows no face; role "source".
@@ -60,6 +63,7 @@ class Sources:
         self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
         self.appearance = Appearance(self.mesh)
         self.notes: list[str] = []
+        self._occluders = find_occluders(hand_model) if options.occlusion_mask else []
         self._swappers: dict[str, FaceSwapper] = {}
         made: dict[Path, FaceSwapper] = {}
         for face, path in sources.items():
@@ -78,9 +82,8 @@ class Sources:
 
     def swapper(self, face_of: Callable[[int], str]) -> FaceSwapper:
         """The swapper for all sources. `face_of` returns the key of the source that a track gets."""
-        if not self.mapped:
-            return self._swappers[ONLY]
-        return EachItsOwn(self._swappers, face_of)
+        swapper = EachItsOwn(self._swappers, face_of) if self.mapped else self._swappers[ONLY]
+        return KeepingOccluders(swapper, self._occluders) if self._occluders else swapper
 
     def swap_picture(self, picture: U8, options: Options) -> None:
         """Change a (H, W, 3) RGB picture in place.
@@ -121,6 +124,7 @@ def swap_image(
     engine: Engine | None = None,
     *,
     marking: Marking | None = None,
+    hand_model: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the picture `target`. `result` is a PNG with the marks of `marking`.
 
@@ -134,7 +138,7 @@ def swap_image(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options, engine)
+    ready = Sources(sources, model, limits, options, engine, hand_model)
     picture = read_picture(target, limits)
     ready.swap_picture(picture, options)
     if marking and marking.label:
@@ -156,6 +160,7 @@ def swap_video(
     engine: Engine | None = None,
     *,
     marking: Marking | None = None,
+    hand_model: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the video `target`. `result` is an MP4 with the target's frame times, size, rotation and
     sound, and the marks of `marking`.
@@ -172,7 +177,7 @@ def swap_video(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options, engine)
+    ready = Sources(sources, model, limits, options, engine, hand_model)
     landmarker = ready.landmarker
     most = MANY if options.many_faces or ready.mapped else 1
     shapes = RestingShapes(ready.mesh)

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from faceswap.engine.planes import F32, Planes
+import cv2
+import numpy as np
+
+from faceswap.engine.planes import F32, Planes, as_f32
 
 
 class FaceSwapper(Protocol):
@@ -29,12 +32,40 @@ class FaceSwapper(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Cover:
+    """What lies before a face: `mask` (h, w) float32, 0..1, over a rectangle of the frame, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    mask: F32
+
+    def on(self, x: int, y: int, width: int, height: int, size: tuple[int, int]) -> F32:
+        """The mask over another rectangle of the frame, on a grid of `size` (columns, rows). It is 0 outside
+        the mask's own rectangle.
+        """
+        columns, rows = self.mask.shape[1] / self.width, self.mask.shape[0] / self.height
+        across, down = width / size[0], height / size[1]
+        to_mask = np.array(
+            [
+                [across * columns, 0, (x + across / 2 - self.x) * columns - 0.5],
+                [0, down * rows, (y + down / 2 - self.y) * rows - 0.5],
+            ],
+            np.float32,
+        )
+        return as_f32(cv2.warpAffine(self.mask, to_mask, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
+
+
+@dataclass(frozen=True, slots=True)
 class FaceInFrame:
     """A face to swap. `planes` are those of its whole frame, and writable. `landmarks` are (478, 3)."""
 
     planes: Planes
     track: int
     landmarks: F32
+    cover: Cover | None = None
+    """What lies before the face. The light of the face is not measured there."""
 
 
 @runtime_checkable

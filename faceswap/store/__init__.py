@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from faceswap.store.clock import ClockNotes
 from faceswap.store.database import Database, is_whole
 from faceswap.store.deletion import JobDeletion
 from faceswap.store.lives import JobLives
@@ -15,7 +16,7 @@ from faceswap.store.uploads import UploadRows
 __all__ = ["Erasure", "Event", "JobStore", "Upload", "is_whole"]
 
 
-class JobStore(JobLives, JobDeletion, UploadRows):
+class JobStore(JobLives, JobDeletion, UploadRows, ClockNotes):
     """Every operation on jobs, events, uploads and consents. Safe to use from any thread and process.
 
     Raises:

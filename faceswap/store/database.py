@@ -79,6 +79,19 @@ MIGRATIONS = (
     ALTER TABLE jobs ADD COLUMN result_file TEXT;
     ALTER TABLE erasures ADD COLUMN limit_s REAL;
     """,
+    """
+    CREATE TABLE clock (seen_at REAL NOT NULL, steady_s REAL NOT NULL) STRICT;
+    """,
+    """
+    ALTER TABLE uploads ADD COLUMN kept_bytes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE uploads ADD COLUMN sender TEXT NOT NULL DEFAULT '';
+    CREATE INDEX uploads_of_owner ON uploads (owner);
+    CREATE INDEX uploads_of_sender ON uploads (sender);
+    CREATE TABLE senders (
+        job_id TEXT PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE, sender TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX jobs_of_sender ON senders (sender);
+    """,
     # The percentage was called `video_quality`, which is a rate factor now.
     """
     UPDATE jobs SET options = json_set(

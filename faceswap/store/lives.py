@@ -14,6 +14,7 @@ from faceswap.errors import (
     JobAlreadyFinished,
     JobNotFound,
     QueueFull,
+    TooManyFromAddress,
     TooManyJobs,
     UploadNotFound,
 )
@@ -27,6 +28,7 @@ from faceswap.jobs import (
     Status,
     rising,
 )
+from faceswap.settings import ADDRESS_SHARE
 from faceswap.store.access import LIVE, urgent
 from faceswap.store.reading import JobReads
 from faceswap.store.rows import (
@@ -44,9 +46,9 @@ class JobLives(JobReads):
     run.
     """
 
-    def require_room(self, owner: str, *, max_active: int, max_queue: int) -> None:
+    def require_room(self, owner: str, sender: str = "", *, max_active: int, max_queue: int) -> None:
         """Check that `add` would accept a job of this owner now. Raises: TooManyJobs, QueueFull."""
-        _require_room(self._database.connection(), owner, max_active, max_queue)
+        _require_room(self._database.connection(), owner, sender, max_active, max_queue)
 
     def add(
         self,
@@ -56,21 +58,25 @@ class JobLives(JobReads):
         max_active: int,
         max_queue: int,
         needs: Collection[str] = (),
+        sender: str = "",
     ) -> Job:
         """Insert a pending job with its consent, unless a limit is reached. A simulated job needs no consent.
 
-        `needs` are ids of uploads that must still exist.
+        `needs` are ids of uploads that must still exist. `sender` stands for the network address that the
+        job came from, see `Owners.sender`. It is kept until the job has ended and another one is added.
 
         Raises:
             ConsentRequired: there is no consent, and the job is not simulated.
             TooManyJobs: the owner already has `max_active` live jobs.
-            QueueFull: `max_queue` jobs of all owners are waiting.
+            TooManyFromAddress: the sender already has `ADDRESS_SHARE` times as many.
+            QueueFull: `max_queue` jobs of all owners are waiting. A sender with live jobs may not use the
+                last quarter of these places.
             UploadNotFound: one of `needs` was deleted meanwhile.
         """
         if consent is None and job.backend != "simulated":
             raise ConsentRequired()
         with self._write() as db:
-            _require_room(db, job.owner, max_active, max_queue)
+            _require_room(db, job.owner, sender, max_active, max_queue)
             for upload_id in needs:
                 if not db.execute("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)).fetchall():
                     raise UploadNotFound()
@@ -91,6 +97,11 @@ class JobLives(JobReads):
                         consent.stated_at.timestamp(),
                     ),
                 )
+            db.execute(f"DELETE FROM senders WHERE job_id NOT IN (SELECT id FROM jobs WHERE {LIVE})")
+            if sender:
+                db.execute("INSERT INTO senders VALUES (?, ?)", (job.id, sender))
+                for upload_id in needs:
+                    db.execute("UPDATE uploads SET sender = '' WHERE id = ?", (upload_id,))
             label = "" if job.options.visible_label else ", asked for no visible label"
             self._record(db, job.id, Status.PENDING, f"submitted{label}")
         return self.get(job.id)
@@ -353,7 +364,7 @@ class JobLives(JobReads):
             db.execute("DELETE FROM jobs WHERE id = ? AND owner = '' AND remote_stop <> 'pending'", (job_id,))
 
 
-def _require_room(db: sqlite3.Connection, owner: str, max_active: int, max_queue: int) -> None:
+def _require_room(db: sqlite3.Connection, owner: str, sender: str, max_active: int, max_queue: int) -> None:
     counts = db.execute(
         "SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
         f"FROM jobs WHERE {LIVE}",
@@ -361,8 +372,17 @@ def _require_room(db: sqlite3.Connection, owner: str, max_active: int, max_queue
     ).fetchone()
     if counts[0] >= max_active:
         raise TooManyJobs(limit=max_active)
-    if counts[1] >= max_queue:
-        raise QueueFull(limit=max_queue)
+    places = max_queue
+    if sender:
+        live = db.execute(
+            f"SELECT count(*) FROM senders JOIN jobs ON id = job_id WHERE sender = ? AND {LIVE}", (sender,)
+        ).fetchone()[0]
+        if live >= ADDRESS_SHARE * max_active:
+            raise TooManyFromAddress(limit=ADDRESS_SHARE * max_active)
+        if live:  # the rest is for those who have none
+            places -= max_queue // 4
+    if counts[1] >= places:
+        raise QueueFull(limit=places)
 
 
 def _seconds(time: datetime | None) -> float | None:

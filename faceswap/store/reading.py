@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Sequence
 
 from faceswap.consent import Consent
@@ -74,14 +75,16 @@ class JobReads(StoreAccess):
             statement_sha256=row["statement_sha256"],
         )
 
-    def finished_before(self, moment: float) -> list[Job]:
+    def finished_before(self, moment: float, share: float = 1.0) -> list[Job]:
         """Return the jobs of all owners that ended before `moment` (seconds since 1970), oldest end first.
 
-        Deleted jobs are left out.
+        `share` limits them to this fraction of all finished jobs, rounded up. Deleted jobs are left out.
         """
+        finished = f"FROM jobs WHERE NOT {LIVE} AND owner <> ''"
+        counted = self._one(f"SELECT count(*) {finished}", ())
+        most = math.ceil(share * (counted[0] if counted else 0))
         return self._jobs(
-            f"SELECT * FROM jobs WHERE NOT {LIVE} AND owner <> '' AND completed_at < ? ORDER BY completed_at",
-            (moment,),
+            f"SELECT * {finished} AND completed_at < ? ORDER BY completed_at LIMIT ?", (moment, most)
         )
 
     def sharing(self, job_id: str, uploads: Collection[str]) -> list[str]:

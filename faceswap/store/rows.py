@@ -54,6 +54,10 @@ class Upload:
     """How many faces a picture shows, or how many people a video shows. For a video it is None until somebody
     asks for its people."""
     created_at: datetime
+    kept_bytes: int = 0
+    """Size of the stored file. A picture is stored anew, so it may be many times larger than `size_bytes`."""
+    sender: str = ""
+    """Stands for the network address that it came from, see `Owners.sender`. "" once a task uses it."""
 
     @property
     def media_type(self) -> str:

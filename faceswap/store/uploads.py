@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from faceswap.errors import (
     UploadNotFound,
 )
+from faceswap.quota import Amount, Quota
 from faceswap.store.access import StoreAccess, urgent
 from faceswap.store.rows import (
     Upload,
@@ -20,11 +23,19 @@ AND NOT EXISTS (SELECT 1 FROM jobs, json_each(jobs.face_mappings) AS face WHERE 
 class UploadRows(StoreAccess):
     """After an upload is added, only its number of faces changes, until it is deleted."""
 
-    def add_upload(self, upload: Upload) -> None:
+    def add_upload(self, upload: Upload, quota: Quota | None = None) -> None:
+        """Raises: TooManyUploads: with it, the owner or the sender is over the quota."""
         row = row_of_upload(upload)
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
-        self._change(f"INSERT INTO uploads ({names}) VALUES ({marks})", row)
+        with self._write() as db:
+            db.execute(f"INSERT INTO uploads ({names}) VALUES ({marks})", row)
+            if quota is not None:
+                quota.require(*_unused(db, upload.owner, upload.sender))
+
+    def unused_amounts(self, owner: str, sender: str) -> tuple[Amount, Amount]:
+        """How much of an owner, and how much from a sender, no job uses. The sender "" has sent nothing."""
+        return _unused(self._database.connection(), owner, sender)
 
     def upload(self, upload_id: str, owner: str | None = None) -> Upload:
         """Return one upload. Raises: UploadNotFound: it is unknown, or another owner's."""
@@ -58,3 +69,11 @@ class UploadRows(StoreAccess):
     @urgent
     def delete_upload(self, upload_id: str) -> None:
         self._change("DELETE FROM uploads WHERE id = ?", (upload_id,))
+
+
+def _unused(db: sqlite3.Connection, owner: str, sender: str) -> tuple[Amount, Amount]:
+    def amount(whose: str, name: str) -> Amount:
+        query = f"SELECT count(*), coalesce(sum(kept_bytes), 0) FROM uploads WHERE {whose} = ? AND {_UNUSED}"
+        return Amount(*db.execute(query, (name,)).fetchone())
+
+    return amount("owner", owner), amount("sender", sender) if sender else Amount()

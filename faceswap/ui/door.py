@@ -8,7 +8,8 @@ This module checks a request before Gradio parses it:
 
 - With several users, an upload or an event needs a token, in the `Authorization` header or among the values
   of the event. The only exception is the event that returns the first token.
-- The body of an event or of a request for MCP has a size limit.
+- The body of an event or of a request for MCP has a size limit, and so has an upload.
+- An owner, and a network address, may have a limited number of files here that no task uses.
 - A file in an event must be one that its sender uploaded. The answer to an upload contains a *reference*. It
   is sealed for the file's owner and contains no path. This module turns it into the path again. It accepts no
   web addresses and no folders.
@@ -18,39 +19,35 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
-import secrets
-import shutil
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
+from anyio import to_thread
 from starlette._utils import get_route_path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from faceswap.api.answers import failure, refusal
+from faceswap.api.senders import address_of
 from faceswap.errors import FaceSwapError, InvalidRequest, NotFound, NotSignedIn, UploadNotFound
 from faceswap.folders import Folders
+from faceswap.incoming import Incoming
 from faceswap.owners import Owners
-from faceswap.settings import Settings
+from faceswap.quota import Amount
+from faceswap.service import Service
+from faceswap.settings import MEGABYTE
 from faceswap.ui.frame import FIRST_TOKEN, PATHS
 
 log = logging.getLogger(__name__)
 
+UPLOAD_ENVELOPE_BYTES = 64 * 1024
+"""Room for the boundaries and headers around the files of an upload."""
 EVENT_BYTES = 512 * 1024
 """Largest body of an event or of a request for MCP. It holds only ids, options and titles."""
-LEFTOVER_AGE_S = 3600.0
-SWEEP_S = 600.0
-"""Age at which an uploaded file is deleted, and time between two sweeps. An event takes a file in as soon as
-it has arrived, so an older file belongs to a page that was closed before that."""
-_NAME = r"[^/\x00]{1,255}"
 _ID = r"[A-Za-z0-9_-]{1,64}"
 
 READ = (
@@ -89,81 +86,6 @@ MCP = "/gradio_api/mcp/"
 
 _READ = re.compile("|".join(READ))
 _EVENTS = re.compile("|".join(EVENTS))
-_FOLDER = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{22}")
-_REFERENCE = re.compile(rf"(?P<mark>[A-Za-z0-9_-]{{22}})\.(?P<seal>[A-Za-z0-9_-]{{22}})/(?P<name>{_NAME})")
-
-
-class Incoming:
-    """Files that browsers uploaded to Gradio and that no event has taken in yet.
-
-    Each file is in its own folder below `root`. The name of this folder is random and sealed for the file's
-    owner. The class is thread-safe, and several processes may share `root`.
-    """
-
-    def __init__(self, root: Path, owners: Owners, *, private: bool) -> None:
-        """`private`: `root` contains only Gradio's uploads to this app, so `sweep` may delete all in it."""
-        self._root = root
-        self._owners = owners
-        self._private = private
-        self._stop = threading.Event()
-
-    def keep(self, file: Path, owner: str) -> str:
-        """Move a file that Gradio has just received into a folder for `owner`, and return its reference."""
-        mark = secrets.token_urlsafe(16)
-        folder = self._root / f"{mark}.{self._owners.seal(mark, owner)}"
-        folder.mkdir(mode=0o700, parents=True)
-        file.replace(folder / file.name)
-        return f"{folder.name}/{file.name}"
-
-    def sweep(self, older_than_s: float) -> int:
-        """Delete uploads that are older than `older_than_s` and that no event took in.
-
-        The list of uploads comes from the disk, so this also deletes what a killed process left. If other
-        programs use `root`, too, only folders that `keep` made are deleted.
-
-        Returns: the number of entries that were deleted.
-        """
-        removed = 0
-        oldest_s = time.time() - older_than_s
-        for entry in self._root.glob("*"):
-            if not (self._private or _FOLDER.fullmatch(entry.name)):
-                continue
-            with suppress(FileNotFoundError):
-                if entry.lstat().st_mtime >= oldest_s:
-                    continue
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry, ignore_errors=True)
-                else:
-                    entry.unlink()
-                removed += 1
-        return removed
-
-    def sweep_for_ever(self) -> None:
-        """Sweep now and every `SWEEP_S` seconds, in a daemon thread."""
-        threading.Thread(target=self._sweeping, name="faceswap-incoming", daemon=True).start()
-
-    def _sweeping(self) -> None:
-        while True:
-            try:
-                self.sweep(LEFTOVER_AGE_S)
-            except OSError:
-                log.exception("uploads that were never taken in could not be removed")
-            self._stop.wait(SWEEP_S)
-
-    def find(self, reference: str, owner: str) -> Path:
-        """The path of an upload.
-
-        Raises: UploadNotFound: this is no reference of this owner, or an event already took the file in.
-        """
-        parts = _REFERENCE.fullmatch(reference)
-        if parts is None or parts["name"] in (".", ".."):
-            raise UploadNotFound()
-        if not secrets.compare_digest(parts["seal"], self._owners.seal(parts["mark"], owner)):
-            raise UploadNotFound()
-        path = self._root / f"{parts['mark']}.{parts['seal']}" / parts["name"]
-        if not path.is_file():
-            raise UploadNotFound()
-        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +94,11 @@ class Rules:
 
     owners: Owners
     incoming: Incoming
+    require_upload_room: Callable[[str, str, tuple[Amount, Amount]], None]
+    """See `Service.require_upload_room`."""
+    upload_bytes: int
+    """Largest body of an upload."""
+    behind_proxy: bool
     pages: frozenset[str]
     """Paths of the app's pages, without a slash at the end."""
     open_events: frozenset[int]
@@ -179,21 +106,24 @@ class Rules:
     mcp: bool
 
 
-def rules_of(owners: Owners, settings: Settings, demo: gr.Blocks | None) -> Rules:
-    """The rules for the pages in `demo`.
-
-    This also sets `GRADIO_TEMP_DIR`, Gradio's folder for uploads, if it is not set, and starts to sweep it.
-    """
-    own = Folders(settings.data_dir).incoming
-    chosen = os.environ.setdefault("GRADIO_TEMP_DIR", str(own))
-    incoming = Incoming(Path(chosen), owners, private=Path(chosen) == own)
-    incoming.sweep_for_ever()
+def rules_of(service: Service, owners: Owners, demo: gr.Blocks | None) -> Rules:
+    """The rules for the pages in `demo`."""
+    settings = service.settings
     pages = frozenset("" if path == "./" else f"/{path}" for path in PATHS.values())
     events: dict[int, Any] = demo.fns if demo else {}
     open_events = frozenset(
         number for number, event in events.items() if getattr(event.fn, "__name__", None) == FIRST_TOKEN
     )
-    return Rules(owners, incoming, pages, open_events, settings.mcp)
+    return Rules(
+        owners=owners,
+        incoming=Incoming(Folders(settings.data_dir).incoming, owners),
+        require_upload_room=service.require_upload_room,
+        upload_bytes=settings.max_upload_mb * MEGABYTE + UPLOAD_ENVELOPE_BYTES,
+        behind_proxy=settings.behind_proxy,
+        pages=pages,
+        open_events=open_events,
+        mcp=settings.mcp,
+    )
 
 
 class Door:
@@ -226,8 +156,8 @@ class Door:
         except FaceSwapError as error:
             await failure(error)(scope, receive, send)
         except _TooLarge:
-            sentence = f"This request is larger than {EVENT_BYTES // 1024} KiB."
-            await refusal(413, sentence)(scope, receive, send)
+            limit = self._rules.upload_bytes if path == UPLOAD else EVENT_BYTES
+            await refusal(413, f"This request is larger than {limit // 1024} KiB.")(scope, receive, send)
 
     def _reads(self, method: str, path: str) -> bool:
         listed = path.rstrip("/") in self._rules.pages or _READ.fullmatch(path) is not None
@@ -235,13 +165,26 @@ class Door:
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let Gradio receive the files, move each into a folder for its owner, and answer the references."""
-        owner = self._rules.owners.owner_of(_bearer(scope))
+        rules = self._rules
+        owner, sender = rules.owners.owner_of(_bearer(scope)), self._sender(scope)
+        if _announced(scope) > rules.upload_bytes:
+            raise _TooLarge
+        await to_thread.run_sync(self._require_upload_room, owner, sender)
         answer = _Answer()
-        await self._app(scope, receive, answer.take)  # also waits for Gradio's tasks that move the files
+        # Also waits for Gradio's tasks that move the files.
+        await self._app(scope, _counted(receive, rules.upload_bytes), answer.take)
         if answer.status == 200:
-            references = [self._rules.incoming.keep(Path(path), owner) for path in json.loads(answer.body)]
+            references = [rules.incoming.keep(Path(path), owner, sender) for path in json.loads(answer.body)]
             answer.replace(json.dumps(references).encode())
         await answer.give(send)
+
+    def _require_upload_room(self, owner: str, sender: str) -> None:
+        self._rules.require_upload_room(owner, sender, self._rules.incoming.pending(owner, sender))
+
+    def _sender(self, scope: Scope) -> str:
+        peer = scope["client"][0] if scope.get("client") else None
+        address = address_of(Headers(scope=scope), peer, behind_proxy=self._rules.behind_proxy)
+        return self._rules.owners.sender(address)
 
     async def _event(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive, _announced(scope))
@@ -349,6 +292,21 @@ async def _body(receive: Receive, announced: int) -> bytes:
         if len(body) > EVENT_BYTES:
             raise _TooLarge
     return body
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """A `receive` that raises `_TooLarge` when more than `limit` bytes have arrived."""
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise _TooLarge
+        return message
+
+    return counted
 
 
 async def _limited(scope: Scope, receive: Receive) -> Receive:

@@ -12,11 +12,10 @@ from faceswap.examples import Example
 from faceswap.ui.frame import Frame, i18n
 from faceswap.ui.render import render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup
-from faceswap.ui.slot import INTAKES_AT_ONCE, Slot, filled, outputs_of
+from faceswap.ui.slot import Slot, filled, outputs_of
 
 _EVENT: dict[str, Any] = {
-    "concurrency_limit": INTAKES_AT_ONCE,
-    "concurrency_id": "intake",
+    "concurrency_limit": None,
     "api_visibility": "private",
 }
 
@@ -27,10 +26,10 @@ def example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
     def fill(token: object, request: gr.Request) -> list[Any]:
         language = language_of(request)
         with in_words(language):
-            owner = site.owner_of(token)
+            owner, sender = site.owner_of(token), site.sender_of(request)
             which: Example = "video" if target.kind == "video" else "image"
-            face = site.service.example("source", owner=owner)
-            goal = site.service.example(which, owner=owner)
+            face = site.service.example("source", owner=owner, sender=sender)
+            goal = site.service.example(which, owner=owner, sender=sender)
             return [
                 *filled(site, source.kind, face, owner, language),
                 *filled(site, target.kind, goal, owner, language),
@@ -57,10 +56,12 @@ def group_example(site: Site, frame: Frame, target: Slot) -> Dependency:
     def fill(token: object, request: gr.Request) -> list[Any]:
         language = language_of(request)
         with in_words(language):
-            owner = site.owner_of(token)
-            group = site.service.example("group", owner=owner)
-            portraits = [site.service.example(which, owner=owner) for which in ("source", "image")]
-            left, right = site.service.detect_faces(group.id, owner=owner)
+            owner, sender = site.owner_of(token), site.sender_of(request)
+            group = site.service.example("group", owner=owner, sender=sender)
+            portraits = [
+                site.service.example(which, owner=owner, sender=sender) for which in ("source", "image")
+            ]
+            left, right = site.service.detect_faces(group.id, owner=owner, sender=sender)
             mapped = {
                 face.id: {"file": source.id, "name": source.name, "preview": other.preview}
                 for face, other, source in ((left, right, portraits[1]), (right, left, portraits[0]))

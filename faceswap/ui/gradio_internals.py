@@ -7,6 +7,7 @@ point against the installed version, which `requirements.txt` pins. Our scripts 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def launch_on(server: gr.Server, demo: gr.Blocks, **options: Any) -> Any:
 def is_port_in_use(error: OSError) -> bool:
     """Whether `launch` found no free port: its own error has no `errno`, those of the system have one."""
     return error.errno is None
+
+
+def use_upload_folder(folder: Path) -> None:
+    """Make Gradio put what it receives into `folder`. It reads this variable when a component or a server is
+    made."""
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
 
 
 def upload_folder() -> Path:

@@ -16,7 +16,7 @@ from faceswap.ui.frame import Frame, i18n
 from faceswap.ui.site import Site
 
 _NAMES = (
-    *("many_faces", "mouth_mask", "keep_fps", "quality_percent", "video_encoder"),
+    *("many_faces", "occlusion_mask", "mouth_mask", "keep_fps", "quality_percent", "video_encoder"),
     *("engine", "use_face_enhancer", "unlabelled"),
 )
 
@@ -27,6 +27,9 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
     with gr.Accordion(i18n("options"), open=False):
         many = gr.Checkbox(
             label=i18n("many_faces"), info=i18n("many_faces_info"), visible=kind != "multi", elem_id="fs-many"
+        )
+        cover = gr.Checkbox(
+            True, label=i18n("occlusion_mask"), info=i18n("occlusion_mask_info"), elem_id="fs-occlusion"
         )
         mouth = gr.Checkbox(label=i18n("mouth_mask"), info=i18n("mouth_mask_info"), elem_id="fs-mouth")
         frames = gr.Checkbox(
@@ -57,7 +60,7 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
             visible=site.service.settings.allow_unlabelled,
             elem_id="fs-unlabelled",
         )
-    return [many, mouth, frames, quality, encoder, engine, enhance, unlabelled]
+    return [many, cover, mouth, frames, quality, encoder, engine, enhance, unlabelled]
 
 
 def chosen(values: Sequence[object]) -> SwapOptions:

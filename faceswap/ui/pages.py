@@ -9,13 +9,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before Gradio is i
 
 import gradio as gr
 
+from faceswap.folders import Folders
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.ui import texts
 from faceswap.ui.assets import assets
 from faceswap.ui.diagnostics import diagnostics_page
 from faceswap.ui.frame import frame, i18n
-from faceswap.ui.gradio_internals import launch_on
+from faceswap.ui.gradio_internals import launch_on, use_upload_folder
 from faceswap.ui.history import history_page
 from faceswap.ui.look import theme
 from faceswap.ui.places import reach_directly
@@ -26,10 +27,15 @@ from faceswap.ui.start import start_page
 from faceswap.ui.swap import swap_page
 from faceswap.ui.tools import offer_tools, require_mcp
 from faceswap.ui.verify import verify_page
+from faceswap.uploads import most_callers
+
+SPARE_THREADS = 40
+"""Threads for events of the pages that do not wait for an engine process."""
 
 
 def build(service: Service, owners: Owners) -> gr.Blocks:
     """The pages as one Gradio app. Serve it with `launch`."""
+    use_upload_folder(Folders(service.settings.data_dir).incoming)
     site = Site(service, owners)
     title = " ".join(texts.words("title_start", language) for language in texts.LANGUAGES)
     demo = gr.Blocks(title=title, analytics_enabled=False)
@@ -72,8 +78,10 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
         "server_name": settings.server_name,
         "server_port": settings.server_port,
         "max_file_size": settings.max_upload_mb * 10**6,
+        "max_threads": most_callers(settings) + SPARE_THREADS,
         "quiet": True,
     } | options
+    use_upload_folder(Folders(settings.data_dir).incoming)
     return launch_on(
         Server.for_app(service, owners, settings, demo),
         demo,

@@ -17,7 +17,7 @@ from faceswap.ui import texts
 from faceswap.ui.frame import Frame
 from faceswap.ui.render import both, render
 from faceswap.ui.site import Site, in_words, language_of, markup, message, nothing
-from faceswap.ui.slot import INTAKES_AT_ONCE, Slot
+from faceswap.ui.slot import Slot
 from faceswap.ui.texts import Language
 from faceswap.uploads import DetectedFace
 
@@ -38,7 +38,7 @@ def people(site: Site, frame: Frame, target: Slot, *others: Dependency) -> None:
         yield nothing(texts.words("faces_looking", language), busy=True)
         with in_words(language) as outcome:
             owner = site.owner_of(token)
-            faces = site.service.detect_faces(target_id, owner=owner)
+            faces = site.service.detect_faces(target_id, owner=owner, sender=site.sender_of(request))
             yield _people(target_id, faces, language)
             return
         yield message(outcome.problem, "bad")
@@ -49,8 +49,7 @@ def people(site: Site, frame: Frame, target: Slot, *others: Dependency) -> None:
             look,
             [frame.token, target.chosen],
             shown,
-            concurrency_limit=INTAKES_AT_ONCE,
-            concurrency_id="intake",
+            concurrency_limit=None,
             **events,
         ).then(None, js=_RESTORE, **events)
 

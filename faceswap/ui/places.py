@@ -6,7 +6,6 @@ import errno
 import os
 import socket
 import tempfile
-from pathlib import Path
 
 from faceswap.disks import why_unusable
 from faceswap.errors import HostUnusable, PortForbidden, PortInUse, TemporaryFolderUnusable
@@ -14,25 +13,16 @@ from faceswap.errors import HostUnusable, PortForbidden, PortInUse, TemporaryFol
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def require_temporary_folders() -> None:
-    """Check that files can be written where Python and Gradio put what they receive.
+def require_temporary_folder() -> None:
+    """Check that a file can be written where Python puts temporary files.
 
     Raises: TemporaryFolderUnusable.
     """
-    _require_folder(None, "TMPDIR")
-    chosen = os.environ.get("GRADIO_TEMP_DIR")
-    if chosen:
-        _require_folder(Path(chosen), "GRADIO_TEMP_DIR")
-
-
-def _require_folder(folder: Path | None, setting: str) -> None:
     try:
-        if folder is not None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile() as file:
             file.write(b"\0")
     except OSError as error:
-        raise TemporaryFolderUnusable(reason=why_unusable(error), setting=setting) from error
+        raise TemporaryFolderUnusable(reason=why_unusable(error)) from error
 
 
 def require_address(host: str, port: int) -> None:

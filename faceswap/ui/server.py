@@ -167,7 +167,7 @@ class Server(gr.Server):
         """A server for the API and the pages in `demo`. Without `demo` it serves only the API."""
         server = cls(title="faceswap", openapi_url=None, docs_url=None, redoc_url=None)
         server.policy = Policy.of(settings)
-        server.door = Middleware(Door, rules=rules_of(owners, settings, demo))
+        server.door = Middleware(Door, rules=rules_of(service, owners, demo))
         server.include_router(router(service, owners))
         server.router.routes.append(assets().route())
         return server

@@ -12,7 +12,7 @@ from faceswap.service import Service
 from faceswap.settings import Settings
 from faceswap.ui.gradio_internals import is_port_in_use
 from faceswap.ui.pages import build, launch
-from faceswap.ui.places import require_address, require_temporary_folders
+from faceswap.ui.places import require_address, require_temporary_folder
 from faceswap.ui.zero_gpu import declare
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def serve(settings: Settings) -> int:
 
     Raises: StoreUnavailable, CannotStart.
     """
-    require_temporary_folders()
+    require_temporary_folder()
     require_address(settings.server_name, settings.server_port)
     stop = threading.Event()
 

@@ -12,6 +12,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from faceswap.api.files import download_path
+from faceswap.api.senders import address_of
 from faceswap.errors import FaceSwapError
 from faceswap.jobs import Job
 from faceswap.owners import Owners
@@ -37,6 +38,15 @@ class Site:
         Raises: NotSignedIn.
         """
         return self.owners.owner_of(token if isinstance(token, str) else None)
+
+    def sender_of(self, request: gr.Request | None) -> str:
+        """What stands for the network address of an event's request, see `Owners.sender`."""
+        if request is None:
+            return ""
+        asked = cast(Any, request)
+        peer = asked.client.host if asked.client else None
+        address = address_of(asked.headers, peer, behind_proxy=self.service.settings.behind_proxy)
+        return self.owners.sender(address)
 
     def media_url(self, file_id: str, owner: str) -> str:
         """For `src` and `href`, which cannot send the token: of a completed job's result or of an upload.

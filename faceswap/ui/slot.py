@@ -23,7 +23,6 @@ from faceswap.ui.texts import Language
 Kind = Literal["image", "video", "any"]
 Role = Literal["source", "target"]
 
-INTAKES_AT_ONCE = 4
 _FORMATS: dict[Kind, tuple[str, ...]] = {
     "image": ("formats_image",),
     "video": ("formats_video",),
@@ -72,8 +71,7 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
         [file, frame.token],
         outputs,
         preprocess=False,
-        concurrency_limit=INTAKES_AT_ONCE,
-        concurrency_id="intake",
+        concurrency_limit=None,  # `uploads.Turns` decide whose turn it is
         show_progress_on=[file],
         api_visibility="private",
     )
@@ -103,7 +101,9 @@ class _Events:
             path, name = arrived(sent)
             expected = None if self._kind == "any" else self._kind
             try:
-                upload = self._site.service.upload(path, name, expected=expected, owner=owner)
+                upload = self._site.service.upload(
+                    path, name, expected=expected, owner=owner, sender=self._site.sender_of(request)
+                )
             except FileNotFoundError as error:  # somebody sent the same file at the same moment
                 raise UploadNotFound() from error
             finally:

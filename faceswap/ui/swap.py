@@ -22,7 +22,7 @@ from faceswap.ui.options import chosen, options
 from faceswap.ui.people import people
 from faceswap.ui.render import render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, message
-from faceswap.ui.slot import INTAKES_AT_ONCE, slot
+from faceswap.ui.slot import slot
 from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
 
@@ -75,8 +75,7 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
         events.preview,
         inputs,
         [said, preview],
-        concurrency_limit=INTAKES_AT_ONCE,
-        concurrency_id="intake",
+        concurrency_limit=None,
         show_progress_on=[preview],
         **quiet,
     )
@@ -87,7 +86,7 @@ class _Page:
 
     def __init__(
         self,
-        language: Language,
+        request: gr.Request,
         token: object,
         target: object,
         faces: object,
@@ -95,7 +94,8 @@ class _Page:
         agreed: object,
         *how: object,
     ) -> None:
-        self.language: Language = language
+        self.request = request
+        self.language: Language = language_of(request)
         self.token, self.target, self.faces = token, target, faces
         self.moment, self.agreed, self.how = moment, agreed, how
 
@@ -116,7 +116,7 @@ class _Events:
                 False,
             ]
 
-        return self._answer(_Page(language_of(request), *sent), queue, [UNCHANGED] * 2)
+        return self._answer(_Page(request, *sent), queue, [UNCHANGED] * 2)
 
     def preview(self, request: gr.Request, *sent: object) -> list[Any]:
         """One swapped frame, within a second or two. Nothing is queued or kept."""
@@ -127,7 +127,7 @@ class _Events:
             picture = self._site.service.preview_order(order, at_s)
             return ["", _shown(picture, page.language)]
 
-        return self._answer(_Page(language_of(request), *sent), look, [UNCHANGED])
+        return self._answer(_Page(request, *sent), look, [UNCHANGED])
 
     def _answer(
         self, page: _Page, act: Callable[[_Page, SwapOrder], list[Any]], kept: list[Any]
@@ -137,7 +137,7 @@ class _Events:
             return [message(texts.words(missing, page.language), "bad"), *kept]
         with in_words(page.language) as outcome:
             owner = self._site.owner_of(page.token)
-            return act(page, self._order(page, owner))
+            return act(page, self._order(page, owner, self._site.sender_of(page.request)))
         return [message(outcome.problem, "bad"), *kept]
 
     def _missing(self, target: object, faces: object) -> str:
@@ -146,7 +146,7 @@ class _Events:
             return "need_source"
         return "" if target and isinstance(target, str) else "need_target"
 
-    def _order(self, page: _Page, owner: str) -> SwapOrder:
+    def _order(self, page: _Page, owner: str, sender: str) -> SwapOrder:
         several = self._kind == "multi"
         if page.agreed is not True:
             raise ConsentRequired()
@@ -156,7 +156,7 @@ class _Events:
         mapping = {face: find(file, owner=owner) for face, file in sources}
         source = None if several else find(str(page.faces), owner=owner)
         return SwapOrder(
-            _type(several, target), source, target, True, mapping or None, chosen(page.how), owner
+            _type(several, target), source, target, True, mapping or None, chosen(page.how), owner, sender
         )
 
 

@@ -75,13 +75,14 @@ class Tools:
         with _InWords():
             owner = self._owner(token, request)
             try:
-                face, into = self._file(source, owner), self._file(target, owner)
+                sender = self._site.sender_of(request)
+                face, into = self._file(source, owner, sender), self._file(target, owner, sender)
             finally:
                 _remove(source, target)
             kind = JobType.SINGLE_VIDEO if into.kind == "video" else JobType.SINGLE_IMAGE
             options = _options(many_faces, quality_percent)
             job = self._site.service.submit(
-                kind, face, into, consent=consent is True, options=options, owner=owner
+                kind, face, into, consent=consent is True, options=options, owner=owner, sender=sender
             )
             return self._task(job, owner)
 
@@ -135,14 +136,14 @@ class Tools:
         in_header = sent[len(_BEARER) :].strip() if sent.lower().startswith(_BEARER) else ""
         return self._site.owner_of(token or in_header)
 
-    def _file(self, given: object, owner: str) -> Upload:
+    def _file(self, given: object, owner: str, sender: str) -> Upload:
         """An upload by its id, or what `handle_file` of gradio_client sent to Gradio's folder."""
         service = self._site.service
         if isinstance(given, str):
             return service.find_upload(given, owner=owner)
         path, name = arrived(given)
         try:
-            return service.upload(path, name, owner=owner)
+            return service.upload(path, name, owner=owner, sender=sender)
         except FileNotFoundError as error:  # somebody sent the same file at the same moment
             raise UploadNotFound() from error
 

@@ -9,7 +9,7 @@ from faceswap.ui import texts
 from faceswap.ui.frame import Frame, i18n
 from faceswap.ui.render import render
 from faceswap.ui.site import Site, in_words, language_of, lead, markup, message
-from faceswap.ui.slot import INTAKES_AT_ONCE, arrived
+from faceswap.ui.slot import arrived
 from faceswap.ui.texts import Language
 
 
@@ -21,10 +21,11 @@ def verify_page(site: Site, frame: Frame) -> None:
     def look(sent: object, token: object, request: gr.Request) -> list[object]:
         language = language_of(request)
         with in_words(language) as outcome:
-            site.owner_of(token)
+            owner = site.owner_of(token)
             path, name = arrived(sent)
             try:
-                return [gr.File(value=None), _shown(site.service.verify(path), name, language)]
+                found = site.service.verify(path, owner=owner, sender=site.sender_of(request))
+                return [gr.File(value=None), _shown(found, name, language)]
             finally:
                 path.unlink(missing_ok=True)
         return [gr.File(value=None), message(outcome.problem, "bad")]
@@ -34,8 +35,7 @@ def verify_page(site: Site, frame: Frame) -> None:
         [file, frame.token],
         [file, said],
         preprocess=False,
-        concurrency_limit=INTAKES_AT_ONCE,
-        concurrency_id="intake",
+        concurrency_limit=None,
         show_progress_on=[file],
         api_visibility="private",
     )

@@ -40,10 +40,9 @@ class App:
             "FACESWAP_LOCAL_WORKERS": "1",
             "FACESWAP_LOG_LEVEL": "DEBUG",
             "GRADIO_SERVER_PORT": str(self.port),
-            "GRADIO_TEMP_DIR": str(folder / "gradio"),
             **settings,
         }
-        self.temporary = folder / "gradio"
+        self.temporary = self.data_dir / ".incoming"
         self._process: subprocess.Popen[bytes] | None = None
         self.api = httpx.Client(base_url=self.url, trust_env=False, timeout=30 * PATIENCE)
 

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from faceswap.errors import UploadNotFound
+from faceswap.incoming import Incoming, sweep
 from faceswap.owners import Owners
-from faceswap.ui.door import EVENT_BYTES, OURS, Incoming
+from faceswap.ui.door import EVENT_BYTES, OURS
 from tests.browser.app import App
 
 pytestmark = pytest.mark.engine
@@ -111,6 +112,7 @@ REFUSED = {
 
 LIST_ROUTES = """
 import json
+from faceswap.incoming import Incoming, sweep
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
@@ -140,11 +142,17 @@ class Running:
     """The app as its user starts it, and its key, with which the test makes tokens."""
 
     def __init__(self, folder: Path, *, multi_user: bool) -> None:
-        self.app = App(folder, FACESWAP_MULTI_USER=str(int(multi_user)))
+        self.app = App(
+            folder,
+            FACESWAP_MULTI_USER=str(int(multi_user)),
+            FACESWAP_BEHIND_PROXY=str(int(multi_user)),
+            FACESWAP_MAX_UNUSED_UPLOADS="12",
+            FACESWAP_MAX_UPLOAD_MB="1",
+        )
         self.app.start()
         self.api = self.app.api
         self.owners = Owners.load(self.app.data_dir, multi_user)
-        self.incoming = Incoming(self.app.temporary, self.owners, private=False)
+        self.incoming = Incoming(self.app.temporary, self.owners)
 
     def token(self) -> str:
         return self.owners.new_token() if self.owners.multi_user else ""
@@ -154,8 +162,8 @@ class Running:
         listed = self.app.run_python(LIST_ROUTES)
         return {route for route in json.loads(listed) if not route.partition(" ")[2].startswith(OURS)}
 
-    def upload(self, token: str, name: str = "a.png") -> httpx.Response:
-        headers = bearer(token)
+    def upload(self, token: str, name: str = "a.png", address: str = "") -> httpx.Response:
+        headers = bearer(token) | ({"X-Forwarded-For": address} if address else {})
         return self.api.post("/gradio_api/upload", files={"files": (name, b"not a picture")}, headers=headers)
 
     def event(self, element: str) -> int:
@@ -247,7 +255,8 @@ def test_an_upload_answers_no_path_and_only_its_owner_can_name_it(running: Runni
     said = running.call({"fn_index": event, "data": [sent, other]}, other)
     assert "process_completed" in said
     assert running.incoming.find(reference, owner).exists(), "another's call takes nothing"
-    assert "fs-message" in running.call({"fn_index": event, "data": [sent, token]}, token)
+    said = running.call({"fn_index": event, "data": [sent, token]}, token)
+    assert "fs-message" in said
     with pytest.raises(UploadNotFound):  # it reached the intake, and is not a picture
         running.incoming.find(reference, owner)
 
@@ -306,31 +315,47 @@ def test_a_large_event_is_refused_before_it_is_parsed(running: Running) -> None:
     assert running.api.post("/gradio_api/queue/join", content=nested, headers=headers).status_code == 400
 
 
+@on_a_server
+def test_files_that_wait_to_be_taken_in_count_for_their_owner_and_address(running: Running) -> None:
+    tokens = [running.token() for _ in range(4)]
+    for token in tokens[:3]:
+        for _ in range(12):
+            assert running.upload(token, address="8.8.8.8").status_code == 200
+    assert running.upload(tokens[0], address="9.9.9.9").status_code == 429, "this owner has twelve"
+    full = running.upload(tokens[3], address="8.8.8.8")
+    assert (full.status_code, full.headers["X-FaceSwap-Error"]) == (429, "too_many_uploads")
+    assert running.upload(tokens[3], address="9.9.9.9").status_code == 200
+
+
+def test_an_upload_is_refused_as_soon_as_it_is_too_large(running: Running) -> None:
+    large, headers = bytes(2_000_000), bearer(running.token())
+
+    def parts() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        yield from (large[start : start + 65536] for start in range(0, len(large), 65536))
+        yield b"\r\n--x--\r\n"
+
+    answer = running.api.post("/gradio_api/upload", files={"files": ("a.png", large)}, headers=headers)
+    assert answer.status_code == 413
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert running.api.post("/gradio_api/upload", content=parts(), headers=headers | kind).status_code == 413
+    several = [("files", (f"{number}.png", bytes(600_000))) for number in range(2)]
+    assert running.api.post("/gradio_api/upload", files=several, headers=headers).status_code == 413
+
+
 def test_what_was_never_taken_in_is_swept_from_the_folder_itself(tmp_path: Path) -> None:
     owners = Owners(secrets.token_bytes(32), multi_user=True)
-    incoming = Incoming(tmp_path, owners, private=True)
+    incoming = Incoming(tmp_path, owners)
     (tmp_path / "fresh").mkdir()
     received = tmp_path / "fresh" / "a.png"
     received.write_bytes(b"x")
-    reference = incoming.keep(received, "u" + "A" * 22)
+    reference = incoming.keep(received, "u" + "A" * 22, "")
     (tmp_path / "folder of a killed process").mkdir()
     (tmp_path / "tmp1234").write_bytes(b"half an upload")
-    assert incoming.sweep(3600) == 0
+    assert sweep(tmp_path, 3600) == 0
     assert incoming.find(reference, "u" + "A" * 22).exists()
-    assert incoming.sweep(-1) == 4
+    assert sweep(tmp_path, -1) == 4
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_gradio_shares_keeps_what_is_not_ours(tmp_path: Path) -> None:
-    incoming = Incoming(tmp_path, Owners(secrets.token_bytes(32), multi_user=True), private=False)
-    other = tmp_path / ("a" * 64) / "holiday.jpg"
-    other.parent.mkdir()
-    other.write_bytes(b"x")
-    received = tmp_path / "a.png"
-    received.write_bytes(b"x")
-    incoming.keep(received, "u" + "A" * 22)
-    assert incoming.sweep(-1) == 1
-    assert other.exists()
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ from faceswap.backends import Handle
 from faceswap.consent import STATEMENT, VERSION, statement_hash
 from faceswap.erasure import Eraser
 from faceswap.errors import JobNotFound, UploadNotFound
+from faceswap.housekeeping import Housekeeping
 from faceswap.jobs import Job, Result, RunKey
 from faceswap.receipt import Receipt
+from faceswap.store import JobStore
 from faceswap.summary import write_summary
 from faceswap.uploads import Intake
 from tests.factories import Clock, add_job
@@ -246,23 +248,65 @@ def test_the_log_is_emptied_as_soon_as_nobody_reads_in_it(
     assert b"a-private-" not in content
 
 
-@pytest.mark.engine
+@pytest.fixture
+def rounds(serving: Serving) -> Iterator[Callable[[datetime, float], None]]:
+    """`rounds(start, hours)` lets the clock run from `start`, with a round of housekeeping in each hour."""
+    clock = Clock()
+    settings = serving.settings.model_copy(update={"retention_days": 7})
+    store = JobStore(serving.folders.store, clock)
+
+    def now() -> datetime:
+        return datetime.fromtimestamp(clock(), UTC)
+
+    intake = Intake(store, serving.folders, settings, now)
+    eraser = Eraser(store, serving.folders, intake, {}, now)
+
+    def run(start: datetime, hours: float) -> None:
+        for hour in range(int(hours) + 1):
+            clock.now_s = start.timestamp() + hour * 3600
+            Housekeeping(store, serving.folders, intake, eraser, settings).keep_house()
+
+    yield run
+    store.close()
+
+
 def test_jobs_are_kept_for_as_long_as_is_set_after_their_end(
-    serving: Serving, make_service: Callable[..., Service]
+    serving: Serving, rounds: Callable[[datetime, float], None]
 ) -> None:
     old, live = finished(serving), serving.add_job(status=Status.PROCESSING)
     ended = old.completed_at
     assert ended is not None
-    clock = Clock((ended + timedelta(days=6.9)).timestamp())
-    early = make_service(clock, retention_days=7)
-    wait_until(lambda: early._parts.housekeeping.rounds == 1, "the house was kept")
+    rounds(ended, 7 * 24 - 1)
     assert serving.store.get(old.id) == old
-    clock.now_s += 0.2 * 86_400
-    late = make_service(clock, retention_days=7)
-    wait_until(lambda: late._parts.housekeeping.rounds == 1, "the house was kept")
-    assert late.receipt(old.id).forgotten is not None
+    rounds(ended + timedelta(days=7), 1)
+    assert serving.service.receipt(old.id).forgotten is not None
     assert not serving.folders.job(old.id).exists()
     assert serving.store.has_job(live.id)
+
+
+def test_a_clock_that_jumps_ahead_deletes_nothing_for_a_day_and_then_a_small_share_each_hour(
+    serving: Serving, rounds: Callable[[datetime, float], None]
+) -> None:
+    jobs = [finished(serving) for _ in range(40)]
+    ended = jobs[-1].completed_at
+    assert ended is not None
+
+    def left() -> int:
+        return len(serving.store.history("local", limit=100))
+
+    rounds(ended, 48)
+    wrong = ended + timedelta(days=400)
+    rounds(wrong, 23)
+    assert left() == 40
+    rounds(wrong + timedelta(hours=24), 0)
+    assert left() == 38
+    rounds(wrong + timedelta(hours=25), 0)
+    assert left() == 36
+    rounds(ended + timedelta(hours=50), 24)  # the clock is right again
+    assert left() == 36
+    for jump in range(4):  # jumps of less than two days, one in each round
+        rounds(ended + timedelta(days=20 + 1.9 * jump), 0)
+    assert left() == 36
 
 
 def test_on_ones_own_machine_nothing_is_deleted_by_itself(

@@ -26,7 +26,7 @@ LANGUAGES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (*LANGUAGES, "GRADIO_TEMP_DIR"):
+    for name in LANGUAGES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FACESWAP_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("GRADIO_SERVER_PORT", str(free_port()))
@@ -55,14 +55,6 @@ def told(capsys: pytest.CaptureFixture[str], code: int = 1) -> str:
             1,
             "The data folder cannot be used: it is no folder. Choose another one with FACESWAP_DATA_DIR.",
             "数据目录不能使用：它不是目录。请用 FACESWAP_DATA_DIR 选择另一个目录。",
-        ),
-        (
-            "GRADIO_TEMP_DIR",
-            "{here}/file/below",
-            1,
-            "The folder for temporary files cannot be used: it is no folder. "
-            "Choose another one with GRADIO_TEMP_DIR.",
-            "临时文件目录不能使用：它不是目录。请用 GRADIO_TEMP_DIR 选择另一个目录。",
         ),
         (
             "GRADIO_SERVER_NAME",

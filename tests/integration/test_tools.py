@@ -150,7 +150,7 @@ def test_what_cannot_be_swapped_is_told_and_queues_nothing(
 
 def test_a_file_of_the_server_is_no_source(app: App, token: str, portrait: Path) -> None:
     """The tool is called over plain HTTP, where no client replaces the path by an upload."""
-    for path in (portrait, app.data_dir / "server.key", app.temporary / ".." / "data" / "server.key"):
+    for path in (portrait, app.data_dir / "server.key", app.temporary / ".." / "server.key"):
         sent = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
         answer = app.api.post("/gradio_api/run/submit", json={"data": [sent, sent, True, False, 80, token]})
         assert not answer.is_success

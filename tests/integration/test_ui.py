@@ -100,7 +100,7 @@ def new_token(app: App) -> str:
 def test_a_file_of_the_server_cannot_be_taken_in(public_app: App, caller: Caller, portrait: Path) -> None:
     token = new_token(public_app)
     key = public_app.data_dir / "server.key"
-    inside = public_app.temporary / "x" / ".." / ".." / "data" / "server.key"
+    inside = public_app.temporary / "x" / ".." / ".." / "server.key"
     attempts: list[Any] = [
         file_data(portrait),
         {"path": str(portrait)},

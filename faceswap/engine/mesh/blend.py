@@ -18,7 +18,8 @@ from faceswap.engine.face.topology import (
     RIGHT_EYE,
     RIGHT_IRIS,
 )
-from faceswap.engine.mesh.light import Tone
+from faceswap.engine.mesh.eyes import OwnEyes
+from faceswap.engine.mesh.light import Tone, smooth_step
 from faceswap.engine.mesh.paste import (
     BARELY,
     FINE_GRID,
@@ -36,16 +37,17 @@ from faceswap.engine.mesh.paste import (
 )
 from faceswap.engine.mesh.photo import skin_weights
 from faceswap.engine.mesh.shape import eye_openness, gaze_apart, shape_offsets
-from faceswap.engine.mesh.source import SourceFace, Texture, smooth_step
+from faceswap.engine.mesh.source import SourceFace, Texture
 from faceswap.engine.planes import F32, Planes, as_f32
+from faceswap.engine.swapper import Cover, FaceInFrame
 
 _DISPLACED_RINGS = 3
 """The displacement of the mouth or of an eye fades over so many edges of the mesh around it."""
 _LID_RINGS = 2
 """When an eye is closed, its lids come from the target, up to so many edges of the mesh away from the eye."""
-_TURNED_AWAY = (48.0, 68.0)
-"""The swap fades out between these degrees of yaw, where the far half of the texture is only a guess."""
-
+_TURNED_AWAY = (78.0, 90.0)
+"""The swap fades out between these degrees of yaw. The landmark model mostly loses a head before, at about 70
+degrees. With smaller angles, the original's face would come back while the head still shows it."""
 
 _GAZES_APART = (0.045, 0.11)
 """The target's own eyes replace those of the photo as the difference of gaze between source and target rises
@@ -67,6 +69,8 @@ class _TrackState:
 
 class Blender:
     """Swaps one source face onto any number of tracked faces. Not for use by two threads at once."""
+
+    at_once = 1
 
     def __init__(self, source: SourceFace, mesh: FaceMesh) -> None:
         self._source = source
@@ -96,11 +100,15 @@ class Blender:
         for track in tracks:
             self._tracks.pop(track, None)
 
-    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
+    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
+        return [self.swap(face.planes, face.track, face.landmarks, face.cover) for face in faces]
+
+    def swap(self, planes: Planes, track: int, landmarks: F32, cover: Cover | None = None) -> bool:
         """Write the source face over a face for which `meet` was called before.
 
         `planes` must be writable. Pixels outside the box around the face's oval stay as they are. Returns
-        False if nothing was drawn because the face is turned away or tiny.
+        False if nothing was drawn because the face is turned away or tiny. The light is not measured where
+        the face is covered.
         """
         state = self._tracks[track]
         pose = self._mesh.pose(landmarks)
@@ -115,7 +123,7 @@ class Blender:
         state.own_eyes = (
             own_eyes if state.own_eyes is None else state.own_eyes + _EYES_TURN * (own_eyes - state.own_eyes)
         )
-        maps = self._maps(box, landmarks, shaped, facing, state, texture)
+        maps = self._maps(box, landmarks, shaped, facing, state, texture).uncovered(box, cover)
         target = planes.cut(box.x, box.y, box.width, box.height)
         coarse = self._source.coarse_texture(float(maps.skin.shape[0]), target.colour)
         write(target, maps, light_of(target, maps, texture, coarse, state.tone), texture, state.tone)
@@ -137,7 +145,7 @@ class Blender:
         rows, columns = texture.luma.shape
         np.multiply(source.texture_points, np.array([columns, rows], np.float32), out=values[:, :2])
         values[:, :2] -= 0.5
-        seen = np.minimum(source.facing, smooth_step(facing, 0.02, 0.30))
+        seen = smooth_step(facing, 0.02, 0.30)
         values[:MESH_POINTS, 2] = self._rim * seen * visible
         for part, lids, now, then in zip(
             (mesh.right_eye, mesh.left_eye),
@@ -164,7 +172,16 @@ class Blender:
         usable = cv2.resize(usable, coarse, interpolation=cv2.INTER_AREA)
         skin = cv2.multiply(drawn[..., 2], usable, scale=1 / 255, dtype=cv2.CV_32F)
         parts = tuple(opening.rectangle(vertices, box) for opening in self._openings)
-        return Maps(as_f32(x), as_f32(y), soft, drawn[..., :2], parts, as_f32(skin))
+        eyes = self._own_eyes(box, own, vertices, state) if eyes_shown < 1 else None
+        return Maps(as_f32(x), as_f32(y), soft, drawn[..., :2], parts, as_f32(skin), eyes)
+
+    def _own_eyes(self, box: Box, own: F32, vertices: F32, state: _TrackState) -> OwnEyes:
+        places = [as_f32(points[:, :2] - np.array([box.x, box.y])) for points in (own, vertices)]
+        seen, shown, source = (
+            [points[part] for part in (self._mesh.right_eye, self._mesh.left_eye)]
+            for points in (*places, self._source.texture_points)
+        )
+        return OwnEyes((state.own_eyes or 0.0) * (state.visible or 0.0), seen, shown, source)
 
 
 def _near(mesh: FaceMesh, ring: Sequence[int], steps: int) -> F32:

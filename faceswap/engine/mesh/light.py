@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import overload
 
 import cv2
 import numpy as np
@@ -26,6 +27,19 @@ _PLAIN = 0.5
 _FEWEST_CELLS = 40
 
 
+@overload
+def smooth_step(value: float, low: float, high: float) -> float: ...
+@overload
+def smooth_step(value: F32, low: float, high: float) -> F32: ...
+def smooth_step(value: float | F32, low: float, high: float) -> float | F32:
+    """0 below `low`, 1 above `high`, and smooth between. If `low` > `high`, it falls from 1 to 0."""
+    if isinstance(value, float):
+        share = min(1.0, max(0.0, (value - low) / (high - low)))
+        return share * share * (3 - 2 * share)
+    shares = as_f32(np.clip((value - low) / (high - low), 0, 1))
+    return shares * shares * (3 - 2 * shares)
+
+
 @dataclass(slots=True)
 class Tone:
     """Colour statistics of one face's skin, averaged from frame to frame. None before the first frame."""
@@ -38,6 +52,8 @@ class Tone:
     """Strength of the finest details of the target's skin, divided by that of the lit source's skin."""
     grain: float | None = None
     """Strength of the finest details of the target's skin, in levels of luma."""
+    eyes: tuple[float, ...] = ()
+    """Ratio and shift of Y, of U and of V that give the target's own eyes the tone of the source's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,20 @@ engine pastes its faces with this module."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from cv2.typing import MatLike
 
 from faceswap.engine.face.mesh import FaceMesh
-from faceswap.engine.face.topology import OVAL
+from faceswap.engine.face.topology import MESH_POINTS
 from faceswap.engine.mesh.detail import match_detail
-from faceswap.engine.mesh.light import Light, Tone, match_light
-from faceswap.engine.mesh.source import Texture, smooth_step
+from faceswap.engine.mesh.eyes import OwnEyes, tone_eyes
+from faceswap.engine.mesh.light import Light, Tone, match_light, smooth_step
+from faceswap.engine.mesh.source import Texture
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
+from faceswap.engine.swapper import Cover
 
 FINE_GRID = 128
 """Cells along the longer side of the box in the grid on which maps and alpha are drawn."""
@@ -29,7 +31,6 @@ _FADE = 0.35
 """Share of the remaining change of visibility that is made in each frame."""
 BARELY = 0.02
 """A swap that is less visible than this is not drawn."""
-_OVAL = list(OVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,24 @@ class Maps:
     """In pixels of the box. Outside of these rectangles nothing is displaced."""
     skin: F32
     """Coarse (h, w) 0..1: how much weight a cell has when the light is measured."""
+    own_eyes: OwnEyes | None = None
+    """The target's eyes, if they show through."""
+
+    def uncovered(self, box: Box, cover: Cover | None) -> Maps:
+        """The maps with which the light is measured only where nothing covers the face."""
+        if cover is None:
+            return self
+        rows, columns = self.skin.shape
+        covered = cover.on(box.x, box.y, box.width, box.height, (columns, rows))
+        return replace(self, skin=as_f32(self.skin * (1 - covered)))
 
 
 def box_around(planes: Planes, *outlines: F32) -> Box | None:
-    """The box around the ovals of all given (N, 3) landmarks, inside the frame; None if it is tiny."""
-    ovals = np.concatenate([points[_OVAL, :2] for points in outlines])
-    (x0, y0), (x1, y1) = ovals.min(0).tolist(), ovals.max(0).tolist()
+    """The box around all given (N, 3) landmarks, inside the frame; None if it is tiny. It is more than the
+    box around the ovals, because the nose of a head that is turned away reaches beyond its oval.
+    """
+    faces = np.concatenate([points[:MESH_POINTS, :2] for points in outlines])
+    (x0, y0), (x1, y1) = faces.min(0).tolist(), faces.max(0).tolist()
     margin = _MARGIN * max(x1 - x0, y1 - y0) + 2
     left, top = max(0, int(x0 - margin)) & ~1, max(0, int(y0 - margin)) & ~1
     right = min(planes.width, (int(x1 + margin) + 2) & ~1)
@@ -155,6 +168,9 @@ def write(target: Planes, maps: Maps, light: Light, texture: Texture, tone: Tone
     luma = [maps.alpha * _resized(part, fine) for part in (light.gain, constant)]
     chroma = [maps.alpha * _resized(part, fine) for part in (light.chroma_gain, light.lift_u, light.lift_v)]
     displaced = _displaced(target, maps)
+    if tone is not None and maps.own_eyes is not None:
+        colours = texture.luma, texture.chroma
+        tone_eyes(target, displaced, maps.own_eyes, colours, light, tone, black)
 
     size = (target.width, target.height)
     x, y, gain, constant, kept_y = (

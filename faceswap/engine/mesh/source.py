@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import overload
 
 import cv2
 import numpy as np
 
 from faceswap.engine.face.landmarks import Found, Landmarker
 from faceswap.engine.face.mesh import FaceMesh, Pose
-from faceswap.engine.face.topology import LIPS_INNER, LIPS_OUTER, MESH_POINTS
-from faceswap.engine.mesh.photo import find_validity, mend
+from faceswap.engine.face.topology import MESH_POINTS
+from faceswap.engine.mesh.frontal import bake
+from faceswap.engine.mesh.photo import find_validity
 from faceswap.engine.mesh.shape import eye_openness
-from faceswap.engine.planes import F32, U8, Planes, as_f32, to_yuv
+from faceswap.engine.planes import U8, Planes, to_yuv
 from faceswap.errors import NoFaceFound
 from faceswap.media import Colour
 
 _MARGIN = 0.15
 """Margin that is kept around the face, as a share of its longer side."""
-_LIPS_INSET = 0.35
-"""Share of a lip's width that is left out at its inner rim."""
 _FULL_SIZE = 0.95
-
-
-@overload
-def smooth_step(value: float, low: float, high: float) -> float: ...
-@overload
-def smooth_step(value: F32, low: float, high: float) -> F32: ...
-def smooth_step(value: float | F32, low: float, high: float) -> float | F32:
-    """0 below `low`, 1 above `high`, and smooth between. If `low` > `high`, it falls from 1 to 0."""
-    if isinstance(value, float):
-        share = min(1.0, max(0.0, (value - low) / (high - low)))
-        return share * share * (3 - 2 * share)
-    shares = as_f32(np.clip((value - low) / (high - low), 0, 1))
-    return shares * shares * (3 - 2 * shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +58,11 @@ class SourceFace:
         x1, y1 = (high + margin + 1).astype(int).tolist()
         cut = picture[y0:y1, x0:x1]
         self.landmarks = landmarks - np.array([x0, y0, 0], np.float32)
-        self.height = found.height
         self.pose: Pose = mesh.pose(self.landmarks)
         self.neutral = self.pose.to_neutral(self.landmarks)
         self.eye_openness = eye_openness(self.landmarks)
-        facing = smooth_step(as_f32(mesh.normals @ self.pose.rotation[2]), 0.02, 0.25)
-        validity = find_validity(cut, self.landmarks, mesh)
-        self._picture, self.facing, self.validity = mend(cut, self.landmarks, facing, validity, mesh)
-        """`facing` is (468,) 0..1: it is 0 where the skin is edge-on in the photo or not visible."""
-        rows, columns = cut.shape[:2]
-        points = (mesh.extend(_without_teeth(self.landmarks))[:, :2] + 0.5) / np.array([columns, rows])
-        self.texture_points: F32 = points.clip(0, 1).astype(np.float32)
+        self._face = bake(cut, self.landmarks, find_validity(cut, self.landmarks, mesh), mesh, self.pose)
+        self.texture_points = self._face.points
         """(V, 2) position of each extended vertex in the texture, 0..1."""
         self._fine: tuple[Colour, Texture] | None = None
         self._coarse: tuple[Colour, Texture] | None = None
@@ -101,28 +80,18 @@ class SourceFace:
     def _scaled(
         self, kept: tuple[Colour, Texture] | None, face_height: float, colour: Colour
     ) -> tuple[Colour, Texture]:
-        wanted = min(1.0, max(0.02, face_height / self.height))
+        wanted = min(1.0, max(0.02, face_height / self._face.height))
         if wanted > _FULL_SIZE:
             wanted = 1.0
         # When a head comes nearer, its texture must not change in every frame.
         if kept and kept[0] == colour and 0.75 < wanted / kept[1].scale < 1.33:
             return kept
-        picture = self._picture
+        picture = self._face.picture
         if wanted < 1:
             picture = cv2.resize(picture, None, fx=wanted, fy=wanted, interpolation=cv2.INTER_AREA)
         rows, columns = picture.shape[:2]
-        validity = np.asarray(cv2.resize(self.validity, (columns, rows)), np.uint8)
+        validity = np.asarray(cv2.resize(self._face.validity, (columns, rows)), np.uint8)
         return colour, Texture(wanted, *to_yuv(np.asarray(picture, np.uint8), colour), validity)
-
-
-def _without_teeth(landmarks: F32) -> F32:
-    """Move the inner rim of the lips outwards. Landmarks are only exact to about a pixel. Without the move,
-    the teeth of a smile would appear on closed lips.
-    """
-    inner, outer = list(LIPS_INNER), list(LIPS_OUTER)
-    moved = landmarks.copy()
-    moved[inner] += _LIPS_INSET * (landmarks[outer] - landmarks[inner])
-    return moved
 
 
 def find_source_photo(picture: U8, landmarker: Landmarker) -> SourcePhoto:

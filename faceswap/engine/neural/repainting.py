@@ -16,7 +16,7 @@ import numpy as np
 from faceswap.engine.face.align import aligned
 from faceswap.engine.face.mesh import FaceMesh, Pose, draw
 from faceswap.engine.face.topology import MESH_POINTS
-from faceswap.engine.mesh.light import Tone
+from faceswap.engine.mesh.light import Tone, smooth_step
 from faceswap.engine.mesh.paste import (
     BARELY,
     FINE_GRID,
@@ -32,7 +32,7 @@ from faceswap.engine.mesh.paste import (
     write,
 )
 from faceswap.engine.mesh.photo import skin_weights
-from faceswap.engine.mesh.source import Texture, smooth_step
+from faceswap.engine.mesh.source import Texture
 from faceswap.engine.neural.networks import Network
 from faceswap.engine.planes import F32, U8, Planes, Region, as_f32, as_u8, to_yuv
 from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
@@ -115,7 +115,7 @@ class Repainter:
         box = view.box
         target = face.planes.cut(box.x, box.y, box.width, box.height)
         texture = self._texture(picture, view.region.side * _DENSER, target.colour)
-        maps = self._maps(face.landmarks, view, texture)
+        maps = self._maps(face.landmarks, view, texture).uncovered(box, face.cover)
         density = maps.skin.shape[1] / box.width
         coarse = self._texture(picture, view.region.side * density, target.colour)
         tone = self._tracks[face.track].tone
