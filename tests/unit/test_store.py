@@ -437,7 +437,9 @@ def test_a_percentage_of_an_older_store_is_not_taken_for_a_rate_factor(tmp_path:
         db.execute("""UPDATE jobs SET options = '{"video_quality": 40, "many_faces": true}'""")
         kept = '{"options": {"video_quality": 30, "mouth_mask": true}}'
         db.execute("INSERT INTO receipts VALUES ('deleted', 'local', 0, ?)", (kept,))
-        db.execute("PRAGMA user_version = 3")
+        (renaming,) = (script for script in MIGRATIONS if "quality_percent" in script)
+        for statement in renaming.split(";"):
+            db.execute(statement)
     db.close()
     store = JobStore(path)
     assert store.get(job.id).options == SwapOptions(quality_percent=40, many_faces=True)
