@@ -91,8 +91,8 @@ def test_the_table_lists_every_option_with_its_default() -> None:
     assert set(listed) == set(SwapOptions.model_fields)
     for name, field in SwapOptions.model_fields.items():
         if field.default not in ("", None):
-            shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-            assert listed[name] == shown
+            is_number = isinstance(field.default, float)
+            assert listed[name] == (f"{field.default:g}" if is_number else str(field.default).lower())
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

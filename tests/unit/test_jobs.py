@@ -6,6 +6,7 @@ from itertools import product
 from statistics import median
 
 import pytest
+from pydantic import ValidationError
 
 from faceswap.jobs import (
     TRANSITIONS,
@@ -120,6 +121,31 @@ def test_the_quality_of_the_original_api_is_a_rate_factor(stated: int, crf: int)
     options = SwapOptions(video_quality=stated, quality_percent=1)
     assert (options.crf, options.for_engine()["crf"]) == (crf, crf)
     assert not options.for_engine().keys() & {"video_quality", "quality_percent"}
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [(90, 90.0), ("90", 90.0), ("1:30", 90.0), ("1:02:03.5", 3723.5), (" 0:05 ", 5.0)]
+)
+def test_a_part_begins_at_seconds_or_at_a_text(given: object, seconds: float) -> None:
+    assert SwapOptions.model_validate({"start_s": given}).start_s == seconds
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"start_s": -1},
+        {"start_s": "1:2:3:4"},
+        {"start_s": "soon"},
+        {"start_s": "nan"},
+        {"start_s": float("inf")},
+        {"end_s": 0},
+        {"start_s": 5, "end_s": 5},
+        {"start_s": "1:00", "end_s": "0:59"},
+    ],
+)
+def test_a_part_that_is_none_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SwapOptions.model_validate(wrong)
 
 
 def test_unknown_options_are_ignored() -> None:
