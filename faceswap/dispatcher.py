@@ -22,7 +22,7 @@ from faceswap.driving import HEARTBEAT_S, DrivenRun, Driver, Seal
 from faceswap.errors import BackendLost, BackendUnavailable
 from faceswap.folders import Folders
 from faceswap.jobs import Job, RunKey
-from faceswap.loops import Loop
+from faceswap.loops import Loop, State
 from faceswap.provenance import Provenance
 from faceswap.settings import Settings
 from faceswap.stops import StopDelivery, must_be_over
@@ -38,18 +38,12 @@ LEASE_S = 5.0
 """How long a run belongs to its dispatcher after the last heartbeat."""
 ADOPT_AFTER_S = 2 * HEARTBEAT_S
 """A dispatcher takes a run over when it has seen the run's lease expired for this long."""
-UNRENEWED_S = 2 * LEASE_S
-"""It also does so when it has seen for this long that nobody renews the lease. After the clock was set back,
-the lease of a dead dispatcher would expire late, by as much as the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lapse:
     lease_until: datetime | None
-    expired: bool
-    """By the clock of the store, which may jump."""
     since_s: float
-    """By a clock that never jumps."""
 
 
 class Dispatcher:
@@ -80,10 +74,12 @@ class Dispatcher:
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._runs: dict[RunKey, DrivenRun] = {}
         self._lapsed: dict[RunKey, _Lapse] = {}
-        """The runs whose lease this dispatcher does not renew, and since when their lease is as it is."""
+        """Other workers' runs whose lease has expired, and since when this dispatcher has seen that."""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
+        self._thread_died = False
+        """Whether the last of `_threads` that ended was ended by an error."""
         self.stops = StopDelivery(store, backends, settings, self._spawn, monotonic)
         self._driver = Driver(
             store,
@@ -142,10 +138,22 @@ class Dispatcher:
         """Whether this dispatcher is claiming jobs."""
         return self.loops[0].state == "ok"
 
+    @property
+    def threads_state(self) -> State:
+        """`failing` after an error ended the thread of a run or of a stop, until another one ends well.
+
+        No such error is expected. The run's lease expires, so that a dispatcher takes the run over.
+        """
+        return "failing" if self._thread_died else "ok"
+
     def _spawn(self, name: str, work: Callable[..., None], *arguments: object) -> None:
         def run() -> None:
             try:
                 work(*arguments)
+                self._thread_died = False
+            except BaseException:  # otherwise nobody would notice
+                log.exception("the thread %s was ended by an error", name)
+                self._thread_died = True
             finally:
                 self._store.close()
                 with self._lock:
@@ -174,22 +182,21 @@ class Dispatcher:
                 self._begin(job, backend)
 
     def _long_lapsed(self) -> list[Job]:
-        """Return the runs whose lease this dispatcher has seen expired for `ADOPT_AFTER_S`, or unrenewed for
-        `UNRENEWED_S`.
+        """Return the runs whose lease this dispatcher has seen expired for `ADOPT_AFTER_S`.
 
-        When the machine was suspended or the clock jumped, every lease looks expired, or none does. During
-        the wait, each dispatcher that is alive renews its leases.
+        When the machine was suspended or the clock jumped, every lease looks expired. During the wait, each
+        dispatcher that is alive renews its leases.
         """
         now, before = self._monotonic(), self._lapsed
         self._lapsed = {}
         due: list[Job] = []
-        for job, expired in self._store.not_renewed_by(self._worker):
+        for job in self._store.with_lapsed_lease():
             seen = before.get(job.run)
-            if seen is None or (seen.lease_until, seen.expired) != (job.lease_until, expired):
-                seen = _Lapse(job.lease_until, expired, now)
+            if seen is None or seen.lease_until != job.lease_until:
+                seen = _Lapse(job.lease_until, now)
             self._lapsed[job.run] = seen
             given_back = job.lease_until is not None and job.lease_until.timestamp() == 0
-            if given_back or now - seen.since_s >= (ADOPT_AFTER_S if expired else UNRENEWED_S):
+            if given_back or now - seen.since_s >= ADOPT_AFTER_S:
                 due.append(job)
         return due
 
@@ -234,11 +241,13 @@ class Dispatcher:
 
     def _drive(self, run: DrivenRun) -> None:
         key = run.job.run
-        self._driver.drive(run)
-        with self._lock:
-            self._runs.pop(key, None)
-        self._on_change()
-        self.wake()
+        try:
+            self._driver.drive(run)
+        finally:  # a run that nobody drives must not keep its slot and its lease
+            with self._lock:
+                self._runs.pop(key, None)
+            self._on_change()
+            self.wake()
 
     def _submitted(self) -> None:
         self._on_change()

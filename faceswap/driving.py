@@ -6,6 +6,7 @@ its own run has made.
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import threading
@@ -16,7 +17,15 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import EngineOutOfMemory, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
+from faceswap.errors import (
+    DiskFull,
+    EngineOutOfMemory,
+    FaceSwapError,
+    JobNotFound,
+    JobStopped,
+    StoreUnavailable,
+    SubmissionUnknown,
+)
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
 from faceswap.private import private_folder
@@ -90,11 +99,8 @@ class Driver:
         """
         try:
             self._run_to_end(run)
-        except FaceSwapError as error:
-            self._give_up(run, error)
-        except Exception:
-            log.exception("job %s: unexpected error", run.job.id)
-            self._give_up(run, FaceSwapError())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run ends and the user is told
+            self._give_up(run, in_words(run.job, error))
         finally:
             try:
                 if not run.backend.survives_restart:
@@ -112,12 +118,7 @@ class Driver:
             if report.error:
                 run.remote = report.stop_needed
                 raise report.error
-            job = self._store.report(
-                run.job,
-                progress=min(report.progress, 99.9),
-                stage=report.stage,
-                eta_s=eta.update(self._monotonic(), report.progress),
-            )
+            job = self._report(run.job, report, eta)
             if job is None:  # cancelled, or taken over while this machine slept
                 log.debug("job %s: not ours any more", run.job.id)
                 return
@@ -131,6 +132,17 @@ class Driver:
                 return
             run.look.wait(HEARTBEAT_S)
             run.look.clear()
+
+    def _report(self, job: Job, report: Report, eta: EtaEstimator) -> Job | None:
+        """Write the progress. Returns None when the run does not belong to this driver any more."""
+        eta_s = eta.update(self._monotonic(), report.progress)
+        try:
+            return self._store.report(
+                job, progress=min(report.progress, 99.9), stage=report.stage, eta_s=eta_s
+            )
+        except StoreUnavailable:  # such as a lock that lasts: one missing report must not end the run
+            log.warning("job %s: its progress could not be written", job.id)
+            return job
 
     def _submit(self, run: DrivenRun) -> Handle:
         """Start a run, or continue one that was taken over.
@@ -282,6 +294,16 @@ class Driver:
             shutil.rmtree(self._folders.job(job.id), ignore_errors=True)
         except OSError:
             log.exception("job %s: job.json could not be written", job.id)
+
+
+def in_words(job: Job, error: Exception) -> FaceSwapError:
+    """Return what to tell the user about an error that ended a run."""
+    if isinstance(error, FaceSwapError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull()
+    log.error("job %s: unexpected error", job.id, exc_info=error)
+    return FaceSwapError()
 
 
 def handle_of(job: Job) -> Handle:

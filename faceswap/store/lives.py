@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from faceswap.consent import Consent
@@ -29,7 +28,7 @@ from faceswap.jobs import (
     rising,
 )
 from faceswap.settings import ADDRESS_SHARE
-from faceswap.store.access import LIVE, urgent
+from faceswap.store.access import LIVE, POSITION, urgent
 from faceswap.store.reading import JobReads
 from faceswap.store.rows import (
     job_of,
@@ -37,6 +36,9 @@ from faceswap.store.rows import (
     json_of_details,
     row_of,
 )
+
+LONGEST_LEASE_S = 60.0
+_LAPSED = "NOT lease_until BETWEEN ? AND ?"
 
 
 class JobLives(JobReads):
@@ -48,7 +50,8 @@ class JobLives(JobReads):
 
     def require_room(self, owner: str, sender: str = "", *, max_active: int, max_queue: int) -> None:
         """Check that `add` would accept a job of this owner now. Raises: TooManyJobs, QueueFull."""
-        _require_room(self._database.connection(), owner, sender, max_active, max_queue)
+        with self._database.reading() as db:
+            _require_room(db, owner, sender, max_active, max_queue)
 
     def add(
         self,
@@ -104,7 +107,8 @@ class JobLives(JobReads):
                     db.execute("UPDATE uploads SET sender = '' WHERE id = ?", (upload_id,))
             label = "" if job.options.visible_label else ", asked for no visible label"
             self._record(db, job.id, Status.PENDING, f"submitted{label}")
-        return self.get(job.id)
+            # Read here: an error after the commit would tell the caller that the job was not queued.
+            return job_of(db.execute(f"SELECT *, {POSITION} FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
     def claim(self, worker: str, backend: str, lease_s: float) -> Job | None:
         """Take the oldest pending job of a backend and start its next attempt. None when no job waits."""
@@ -280,21 +284,19 @@ class JobLives(JobReads):
             (job.id, job.worker, job.attempt),
         )
 
-    def not_renewed_by(self, worker: str) -> list[tuple[Job, bool]]:
-        """Return the processing jobs of other workers, and those of `worker` whose lease has expired.
+    def with_lapsed_lease(self) -> list[Job]:
+        """Return the processing jobs whose lease has expired.
 
-        With each comes whether its lease has expired by the clock. The clock may have been set back.
+        A lease that ends later than any lease can end counts as expired, too. The clock was set back.
         """
         now = self._clock()
-        jobs = self._jobs(
-            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' "
-            "AND (worker IS NOT ? OR lease_until < ?)",
-            (worker, now),
+        return self._jobs(
+            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND {_LAPSED}",
+            (now, now + LONGEST_LEASE_S),
         )
-        return [(job, job.lease_until is None or job.lease_until.timestamp() < now) for job in jobs]
 
     def adopt(self, job: Job, worker: str, lease_s: float) -> Job | None:
-        """Take over a run whose lease has expired, or was not renewed since the caller read `job`.
+        """Take over a run whose lease has expired, see `with_lapsed_lease`.
 
         Returns None when another worker took it over first, or its own worker renewed the lease.
         """
@@ -302,9 +304,11 @@ class JobLives(JobReads):
         with self._write() as db:
             rows = db.execute(
                 "UPDATE jobs SET worker = ?, lease_until = ?, updated_at = ? WHERE id = ? "
-                "AND status = 'processing' AND worker IS ? AND attempt = ? "
-                "AND (lease_until < ? OR lease_until IS ?) RETURNING *",
-                (worker, now + lease_s, now, job.id, job.worker, job.attempt, now, _seconds(job.lease_until)),
+                f"AND status = 'processing' AND worker IS ? AND attempt = ? AND {_LAPSED} RETURNING *",
+                (
+                    *(worker, now + lease_s, now, job.id, job.worker, job.attempt),
+                    *(now, now + LONGEST_LEASE_S),
+                ),
             ).fetchall()
             if rows:
                 self._record(db, job.id, Status.PROCESSING, f"adopted by {worker}")
@@ -383,7 +387,3 @@ def _require_room(db: sqlite3.Connection, owner: str, sender: str, max_active: i
             places -= max_queue // 4
     if counts[1] >= places:
         raise QueueFull(limit=places)
-
-
-def _seconds(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp()
