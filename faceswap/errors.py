@@ -40,6 +40,7 @@ FaceSwapError
 │   ├── ExampleMissing
 │   ├── EngineCrashed
 │   ├── EngineOutOfMemory
+│   ├── OutOfResources
 │   ├── NeuralUnavailable
 │   │   ├── NeuralNotInstalled
 │   │   ├── NeuralWeightsMissing
@@ -339,6 +340,12 @@ class EngineOutOfMemory(BackendUnavailable):
     smaller file."""
 
     code = "engine_out_of_memory"
+
+
+class OutOfResources(BackendUnavailable):
+    """This computer has run out of memory or open files for a moment. Try again in a minute."""
+
+    code = "out_of_resources"
 
 
 class NeuralUnavailable(BackendUnavailable):

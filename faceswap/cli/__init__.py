@@ -29,6 +29,7 @@ from faceswap.cli.output import (
 )
 from faceswap.cli.parser import parser
 from faceswap.errors import FaceSwapError, WrongSetting
+from faceswap.quiet_log import QuietHandler
 from faceswap.settings import Settings
 
 __all__ = ["main"]
@@ -87,5 +88,5 @@ def _log_to_stderr(settings: Settings, command: str) -> None:
     Other commands log warnings only, unless the log level is set.
     """
     asked = command == "serve" or "log_level" in settings.model_fields_set
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[QuietHandler()])
     logging.getLogger("faceswap").setLevel(settings.log_level if asked else "WARNING")

@@ -126,9 +126,10 @@ def test_files_of_the_pages_are_found_below_a_path(
     page.goto(f"{mounted.url}/tasks")
     row = page.locator(".fs-history li").first
     row.get_by_role("button", name="查看").click()
-    for picture in page.locator(".fs-result img").all():
+    shown = page.locator(".fs-result img")
+    expect(shown).to_have_count(2)
+    for picture in shown.all():
         loaded(picture)
-    assert page.locator(".fs-result img").count() == 2
     for link in (row, page.locator(".fs-result"), Panel(page).finished.first):
         with page.expect_download() as download:
             link.get_by_role("link", name="下载").click()
