@@ -34,9 +34,7 @@ def calls_without_encoding(tree: ast.AST) -> Iterator[ast.Call]:
 
 
 def test_every_text_is_read_and_written_in_a_named_encoding() -> None:
-    files = [REPOSITORY / "app.py"]
-    for folder in ("faceswap", "scripts", "benchmarks"):
-        files += (REPOSITORY / folder).rglob("*.py")
+    files = [REPOSITORY / "app.py", *(REPOSITORY / "faceswap").rglob("*.py")]
     found = [
         f"{file.relative_to(REPOSITORY)}:{call.lineno}"
         for file in files
