@@ -90,6 +90,7 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX jobs_of_sender ON senders (sender);
     """,
+    "ALTER TABLE uploads ADD COLUMN notes TEXT;",
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)
