@@ -36,7 +36,7 @@ def fill(data_dir: Path, live: int) -> JobStore:
     store = JobStore(data_dir / "jobs.sqlite3")
     for number in range(FINISHED + live):
         add_job(store, max_active=10**6, max_queue=10**6)
-        job = store.claim("benchmark", "local", lease_s=86_400)
+        job = store.claim("benchmark", "local", lease_s=3600)
         assert job is not None
         if number < FINISHED:
             store.complete(job)

@@ -50,7 +50,7 @@ def fill(store: JobStore, finished: int) -> None:
     job = store.claim("filler", "local", 600)
     assert job is not None
     store.complete(job)
-    with store.database.write() as db:
+    with store._database.write() as db:
         columns = [row["name"] for row in db.execute("PRAGMA table_info(jobs)") if row["name"] != "id"]
         names = ", ".join(columns)
         db.execute(

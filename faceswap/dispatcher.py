@@ -22,7 +22,7 @@ from faceswap.driving import HEARTBEAT_S, DrivenRun, Driver, Seal
 from faceswap.errors import BackendLost, BackendUnavailable
 from faceswap.folders import Folders
 from faceswap.jobs import Job, RunKey
-from faceswap.loops import Loop
+from faceswap.loops import Loop, State
 from faceswap.provenance import Provenance
 from faceswap.settings import Settings
 from faceswap.stops import StopDelivery, must_be_over
@@ -78,6 +78,8 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
+        self._thread_died = False
+        """Whether the last of `_threads` that ended was ended by an error."""
         self.stops = StopDelivery(store, backends, settings, self._spawn, monotonic)
         self._driver = Driver(
             store,
@@ -136,10 +138,22 @@ class Dispatcher:
         """Whether this dispatcher is claiming jobs."""
         return self.loops[0].state == "ok"
 
+    @property
+    def threads_state(self) -> State:
+        """`failing` after an error ended the thread of a run or of a stop, until another one ends well.
+
+        No such error is expected. The run's lease expires, so that a dispatcher takes the run over.
+        """
+        return "failing" if self._thread_died else "ok"
+
     def _spawn(self, name: str, work: Callable[..., None], *arguments: object) -> None:
         def run() -> None:
             try:
                 work(*arguments)
+                self._thread_died = False
+            except BaseException:  # otherwise nobody would notice
+                log.exception("the thread %s was ended by an error", name)
+                self._thread_died = True
             finally:
                 self._store.close()
                 with self._lock:
@@ -227,11 +241,13 @@ class Dispatcher:
 
     def _drive(self, run: DrivenRun) -> None:
         key = run.job.run
-        self._driver.drive(run)
-        with self._lock:
-            self._runs.pop(key, None)
-        self._on_change()
-        self.wake()
+        try:
+            self._driver.drive(run)
+        finally:  # a run that nobody drives must not keep its slot and its lease
+            with self._lock:
+                self._runs.pop(key, None)
+            self._on_change()
+            self.wake()
 
     def _submitted(self) -> None:
         self._on_change()

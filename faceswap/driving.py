@@ -6,6 +6,7 @@ its own run has made.
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import threading
@@ -16,10 +17,20 @@ from pathlib import Path
 from typing import Protocol
 
 from faceswap.backends import Backend, Handle, Media, Report, RunState
-from faceswap.errors import EngineOutOfMemory, FaceSwapError, JobNotFound, JobStopped, SubmissionUnknown
+from faceswap.errors import (
+    DiskFull,
+    EngineOutOfMemory,
+    FaceSwapError,
+    JobNotFound,
+    JobStopped,
+    OutOfResources,
+    StoreUnavailable,
+    SubmissionUnknown,
+)
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
+from faceswap.shortage import is_shortage
 from faceswap.store import JobStore
 from faceswap.summary import write_summary
 from faceswap.uploads import people_path
@@ -28,6 +39,10 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.5
 """How often leases are renewed, progress is written, and the writes of other processes are looked for."""
+
+
+SHORTAGE_PAUSE_S = 5.0
+"""How long a run for which this machine had no memory or descriptors waits before it is given back."""
 
 
 class Seal(Protocol):
@@ -89,11 +104,8 @@ class Driver:
         """
         try:
             self._run_to_end(run)
-        except FaceSwapError as error:
-            self._give_up(run, error)
-        except Exception:
-            log.exception("job %s: unexpected error", run.job.id)
-            self._give_up(run, FaceSwapError())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run ends and the user is told
+            self._give_up(run, in_words(run.job, error))
         finally:
             try:
                 if not run.backend.survives_restart:
@@ -111,12 +123,7 @@ class Driver:
             if report.error:
                 run.remote = report.stop_needed
                 raise report.error
-            job = self._store.report(
-                run.job,
-                progress=min(report.progress, 99.9),
-                stage=report.stage,
-                eta_s=eta.update(self._monotonic(), report.progress),
-            )
+            job = self._report(run.job, report, eta)
             if job is None:  # cancelled, or taken over while this machine slept
                 log.debug("job %s: not ours any more", run.job.id)
                 return
@@ -130,6 +137,17 @@ class Driver:
                 return
             run.look.wait(HEARTBEAT_S)
             run.look.clear()
+
+    def _report(self, job: Job, report: Report, eta: EtaEstimator) -> Job | None:
+        """Write the progress. Returns None when the run does not belong to this driver any more."""
+        eta_s = eta.update(self._monotonic(), report.progress)
+        try:
+            return self._store.report(
+                job, progress=min(report.progress, 99.9), stage=report.stage, eta_s=eta_s
+            )
+        except StoreUnavailable:  # such as a lock that lasts: one missing report must not end the run
+            log.warning("job %s: its progress could not be written", job.id)
+            return job
 
     def _submit(self, run: DrivenRun) -> Handle:
         """Start a run, or continue one that was taken over.
@@ -241,9 +259,9 @@ class Driver:
             return False
         return now.status is Status.PROCESSING and now.run == job.run
 
-    def give_back(self, run: DrivenRun) -> None:
+    def give_back(self, run: DrivenRun, reason: str = "given back: the app was stopped") -> None:
         """Let another dispatcher continue the run. If nothing was sent yet, put the job back in the queue."""
-        if self._store.release(run.job, "given back: the app was stopped", spent=False) is None:
+        if self._store.release(run.job, reason, spent=False) is None:
             self._store.end_lease(run.job)  # refused: the run was submitted, perhaps just now
 
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
@@ -251,7 +269,13 @@ class Driver:
             # Another program may have used the memory, and may be gone at the next attempt.
             self._store.release(run.job, "restarted: out of memory", spent=True)
             return
-        self.fail(run.job, error, stop_remote=run.remote)
+        if is_shortage(error) or isinstance(error, OutOfResources):
+            # This says nothing about the job, so no attempt is spent. A submitted run is taken over again.
+            log.warning("job %s: this machine has run short of something; it is tried again", run.job.id)
+            self._closing.wait(SHORTAGE_PAUSE_S)
+            self.give_back(run, "given back: this machine has run short of something")
+        else:
+            self.fail(run.job, error, stop_remote=run.remote)
         if not run.remote:
             run.backend.clean_up(handle_of(run.job))
             # The job may have been cancelled meanwhile. Then the store waits for the stop of this run, which
@@ -280,6 +304,16 @@ class Driver:
             shutil.rmtree(self._folders.job(job.id), ignore_errors=True)
         except OSError:
             log.exception("job %s: job.json could not be written", job.id)
+
+
+def in_words(job: Job, error: Exception) -> FaceSwapError:
+    """Return what to tell the user about an error that ended a run."""
+    if isinstance(error, FaceSwapError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull()
+    log.error("job %s: unexpected error", job.id, exc_info=error)
+    return OutOfResources() if is_shortage(error) else FaceSwapError()
 
 
 def handle_of(job: Job) -> Handle:

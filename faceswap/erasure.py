@@ -136,9 +136,12 @@ class Eraser:
                 if erasure is not None:
                     log.debug("job %s: %s", job.id, because)
                     erasures.append(erasure)
-        if erasures and self._erase_here(erasures):
-            for erasure in filter(_stayed_here, erasures):
-                self._store.note_erased(erasure.job_id)
+        try:
+            if erasures and self._erase_here(erasures):
+                for erasure in filter(_stayed_here, erasures):
+                    self._store.note_erased(erasure.job_id)
+        except FaceSwapError as error:  # the jobs are deleted all the same
+            log.info("the erasing of deleted jobs failed (%s) and is tried again", error.code)
         self.loop.wake()
         return len(erasures)
 

@@ -16,6 +16,7 @@ FaceSwapError
 ├── LabelRequired
 ├── InvalidRequest
 │   ├── NoFaceChosen
+│   ├── WrongPart
 │   └── UnknownFace
 ├── BadMedia
 │   ├── EmptyFile
@@ -27,6 +28,7 @@ FaceSwapError
 │   │   └── ResultTooLarge
 │   ├── TooManyPixels
 │   ├── TooLong
+│   ├── OutsideVideo
 │   ├── TooManyFrames
 │   ├── UnsafeAddress
 │   ├── ContentRefused
@@ -39,6 +41,7 @@ FaceSwapError
 │   ├── ExampleMissing
 │   ├── EngineCrashed
 │   ├── EngineOutOfMemory
+│   ├── OutOfResources
 │   ├── NeuralUnavailable
 │   │   ├── NeuralNotInstalled
 │   │   ├── NeuralWeightsMissing
@@ -184,6 +187,12 @@ class UnknownFace(InvalidRequest):
     code = "unknown_face"
 
 
+class WrongPart(InvalidRequest):
+    """The part of the video is not valid. Write its times as seconds or m:ss, the end after the start."""
+
+    code = "wrong_part"
+
+
 class BadMedia(FaceSwapError):
     """This file is damaged or incomplete and cannot be read. Export it again or choose another one."""
 
@@ -247,6 +256,13 @@ class TooLong(BadMedia):
     """This video lasts {duration_s:.0f} s; the limit is {limit_s:.0f} s. Cut it first."""
 
     code = "too_long"
+
+
+class OutsideVideo(BadMedia):
+    """The chosen part begins after the end of this video, which lasts {duration_s:.1f} s. Choose an earlier
+    start."""
+
+    code = "outside_video"
 
 
 class TooManyFrames(BadMedia):
@@ -324,6 +340,12 @@ class EngineOutOfMemory(BackendUnavailable):
     smaller file."""
 
     code = "engine_out_of_memory"
+
+
+class OutOfResources(BackendUnavailable):
+    """This computer has run out of memory or open files for a moment. Try again in a minute."""
+
+    code = "out_of_resources"
 
 
 class NeuralUnavailable(BackendUnavailable):

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from faceswap.settings import Settings
 from faceswap.swap_result import SwapCounts
@@ -90,6 +90,9 @@ class Result(SwapCounts):
     size_bytes: int
 
 
+_CLOCK = re.compile(r"(\d{1,3}:)?(\d{1,5}:)?\d{1,7}(\.\d{1,6})?", re.ASCII)
+
+
 class SwapOptions(BaseModel):
     """How to swap. Unknown names are ignored: clients of older APIs send more than we honour."""
 
@@ -110,6 +113,10 @@ class SwapOptions(BaseModel):
     video_encoder: str = Field(default="libx264", max_length=64)
     """`libx264` (H.264, plays everywhere), `libx265` (HEVC, smaller, slow; not every browser plays it) or
     `libvpx-vp9` (VP9, small, slow). Any other becomes `libx264`, and a note says so."""
+    start_s: float = Field(default=0.0, ge=0, le=1_000_000, allow_inf_nan=False)
+    """Swap a video from here on, in seconds from its first frame. The result has only this part."""
+    end_s: float | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False)
+    """Swap a video up to here, in seconds from its first frame. None means up to its end."""
     engine: Literal["auto", "mesh", "neural"] = "auto"
     """`mesh` draws the face of the source onto that of the target. `neural` uses networks whose weights the
     user provides. `auto` is `neural` when such weights and a GPU are there, otherwise `mesh`."""
@@ -122,6 +129,25 @@ class SwapOptions(BaseModel):
     def crf(self) -> int:
         """The constant rate factor for x264: quality 100 -> 16, 80 -> 20, 1 -> 36."""
         return round(36 - self.video_quality * 0.2)
+
+    @model_validator(mode="after")
+    def _starts_before_its_end(self) -> Self:
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError("end_s must be greater than start_s")
+        return self
+
+    @field_validator("start_s", "end_s", mode="before")
+    @classmethod
+    def _in_seconds(cls, value: object) -> object:
+        """A time may also be a text such as `90`, `1:30` or `1:02:03.5`."""
+        if not isinstance(value, str):
+            return value
+        if not _CLOCK.fullmatch(value.strip()):
+            raise ValueError("a time is written as seconds, m:ss or h:mm:ss")
+        seconds = 0.0
+        for part in value.split(":"):
+            seconds = seconds * 60 + float(part)
+        return seconds
 
     @field_validator("execution_provider", mode="before")
     @classmethod

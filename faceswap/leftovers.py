@@ -2,21 +2,27 @@
 
 A run normally deletes its own work folder. A run whose process was killed cannot do that. If its job is
 cancelled meanwhile, no dispatcher takes the run over. So every process that dispatches jobs looks for work
-folders and result files whose run has ended.
+folders, result files and unfinished summaries whose run has ended. It writes the summary that a killed
+process did not write.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
+import time
 from pathlib import Path
 
 from faceswap.errors import JobNotFound
 from faceswap.folders import RESULT, WORK, Folders
 from faceswap.jobs import Job, Status
 from faceswap.store import JobStore
+from faceswap.summary import SUMMARY, is_draft, write_summary
 
 log = logging.getLogger(__name__)
+
+DRAFT_AGE_S = 30.0
+"""A draft of a summary that is older was left by a killed process."""
 
 
 class Leftovers:
@@ -56,7 +62,7 @@ class Leftovers:
 
     def _remove_of(self, job_id: str, folder: Path) -> tuple[int, bool]:
         """Return how many files and folders were deleted, and whether a later call has nothing to delete."""
-        entries = [path for path in folder.iterdir() if path.name.startswith((f"{WORK}-", f"{RESULT}-"))]
+        entries = [path for path in folder.iterdir() if _may_be_left(path)]
         try:
             # Read after the listing: a run is stored before it makes its folder.
             job = self._store.get(job_id)
@@ -69,10 +75,22 @@ class Leftovers:
         for path in doomed:
             log.info("job %s: %s was left by a run that is over", job_id, path.name)
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-        return len(doomed), not job.status.live
+        if not job.status.live and not (folder / SUMMARY).exists():
+            try:
+                write_summary(self._store, self._folders, job_id)
+            except JobNotFound:  # deleted meanwhile
+                return len(doomed) + 1, True
+        drafts = any(is_draft(path) for path in entries if path not in doomed)
+        return len(doomed), not job.status.live and not drafts
+
+
+def _may_be_left(path: Path) -> bool:
+    return path.name.startswith((f"{WORK}-", f"{RESULT}-")) or is_draft(path)
 
 
 def _is_needed(path: Path, job: Job) -> bool:
+    if is_draft(path):
+        return time.time() - path.stat().st_mtime < DRAFT_AGE_S
     running = job.status is Status.PROCESSING
     own = (f"{WORK}-{job.run.name}", f"{RESULT}-{job.run.name}")
     return path.name == job.result_file or (running and path.stem in own)

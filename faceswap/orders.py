@@ -17,6 +17,7 @@ from faceswap.errors import (
     NoFaceChosen,
     NoFaceFound,
     NotHuman,
+    OutsideVideo,
     UnknownFace,
     WrongKind,
 )
@@ -103,6 +104,8 @@ class OrderChecks:
         sources = self._all_taken_in(given, order)
         target = self._taken_in(order.target, order, "video" if job_type.target_kind == "video" else None)
         _require_fit(job_type, sources, target)
+        if target.duration_s is not None and order.options.start_s >= target.duration_s:
+            raise OutsideVideo(duration_s=target.duration_s)
         checked = CheckedOrder(job_type, sources, target, order.options)
         before_gate()
         self._require_content(checked, own)

@@ -19,6 +19,7 @@ from faceswap.engine.neural import providers
 from faceswap.engine.neural.weights import Inventory
 from faceswap.errors import (
     EmptyFile,
+    FaceSwapError,
     InvalidRequest,
     JobAlreadyFinished,
     TooLarge,
@@ -257,12 +258,12 @@ class Service(JobQueries):
         before = self._store.get(job_id, owner)
         job = self._store.cancel(job_id, owner)
         log.debug("job %s: cancelled", job_id)
-        if before.lease_until is not None and before.lease_until < job.updated_at:
-            Leftovers(self._store, self._folders).remove_of(job_id)  # the process that drove it may be dead
         try:
+            if before.lease_until is not None and before.lease_until < job.updated_at:
+                Leftovers(self._store, self._folders).remove_of(job_id)  # its process may be dead
             write_summary(self._store, self._folders, job_id)
-        except OSError:  # a full disk: the job is cancelled all the same
-            log.exception("job %s: job.json could not be written", job_id)
+        except (OSError, FaceSwapError):  # the job is cancelled all the same; housekeeping does the rest
+            log.warning("job %s: not all was tidied up after the cancel", job_id, exc_info=True)
         self._parts.wake(job_id)
         return job
 

@@ -104,6 +104,7 @@ class Snapshots:
         there = require_ours(root, target, restoring=False)
         known = set(there.files) if there else set[str]()
         note = Manifest.read(root / NOTE) or Manifest.new()
+        _remove_dead_drafts(root)
         draft = root / f".{_STORE}.{secrets.token_hex(4)}"
         try:
             self._store.backup(draft)
@@ -260,6 +261,12 @@ def _copy(source: Path, destination: Path) -> None:
             os.utime(draft, ns=(found.st_atime_ns, found.st_mtime_ns))
         draft.replace(destination)
     finally:
+        draft.unlink(missing_ok=True)
+
+
+def _remove_dead_drafts(root: Path) -> None:
+    """Delete the copies of the store that killed processes left: they name people. Call it in a `_turn`."""
+    for draft in root.glob(f".{_STORE}.*"):
         draft.unlink(missing_ok=True)
 
 

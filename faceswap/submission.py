@@ -97,7 +97,10 @@ class Submission:
     def _queue(self, job: Job, consent: Consent | None, sender: str = "") -> Job:
         job = self._store.add(job, consent, **self._limits, needs=job.uploads, sender=sender)
         if not job.options.visible_label:
-            note_unlabelled(self._folders, job)
+            try:
+                note_unlabelled(self._folders, job)
+            except OSError:  # the job is queued, and its first event says the same
+                log.exception("job %s: the log of unlabelled results could not be written", job.id)
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)
         self._on_queued()
         return job

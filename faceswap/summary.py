@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from pathlib import Path
 
 from faceswap.errors import JobNotFound
 from faceswap.folders import Folders
 from faceswap.jobs import isoformat
 from faceswap.store import JobStore
+
+SUMMARY = "job.json"
+
+
+def is_draft(path: Path) -> bool:
+    """Whether it is a summary that is being written, or that a killed process did not finish."""
+    return path.stem == "job" and path.name != SUMMARY
 
 
 def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
@@ -27,14 +35,17 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
         {"at": isoformat(event.at), "status": event.status.value, "reason": event.reason}
         for event in store.events(job_id)
     ]
-    path = folders.job(job_id) / "job.json"
+    path = folders.job(job_id) / SUMMARY
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{secrets.token_hex(4)}")
-    draft.write_text(
-        json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-    )
-    draft.chmod(0o444)
-    draft.replace(path)
+    content = json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2)
+    try:
+        draft.write_text(content + "\n", encoding="utf-8")
+        draft.chmod(0o444)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     if not store.has_job(job_id):  # deleted while this file was written: the deletion may have missed it
         shutil.rmtree(path.parent, ignore_errors=True)
         raise JobNotFound()

@@ -22,7 +22,7 @@ from faceswap.errors import NetworkDisk
 from faceswap.folders import Folders
 from faceswap.housekeeping import Housekeeping
 from faceswap.jobs import Status
-from faceswap.loops import Loop
+from faceswap.loops import Loop, State
 from faceswap.orders import OrderChecks
 from faceswap.provenance import Provenance
 from faceswap.settings import Settings
@@ -158,7 +158,7 @@ class Parts:
             "store": "ok",
             "snapshot": self.snapshots.state if self.snapshots else "off",
             "dispatcher": self.dispatcher.alive,
-            "threads": {loop.name: loop.state for loop in self._loops if loop.started},
+            "threads": self._threads_health(),
             "backends": sorted(self.backends.keys() - {"simulated"}),
             "default_backend": self._settings.backend_name,
             "confinement": asdict(confinement.available()),
@@ -168,6 +168,10 @@ class Parts:
                 "limit": self._settings.max_queue,
             },
         }
+
+    def _threads_health(self) -> dict[str, State]:
+        states: dict[str, State] = {loop.name: loop.state for loop in self._loops if loop.started}
+        return {**states, "runs": self.dispatcher.threads_state} if states else {}
 
     def _wake_snapshots(self) -> None:
         """Take a snapshot soon, because a restart must not lose what just happened."""

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from faceswap import errors
+from faceswap.shortage import is_shortage
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,11 @@ def success(data: object, headers: dict[str, str] | None = None) -> Response:
 
 def failure(error: errors.FaceSwapError) -> Response:
     status = status_of(error)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "10"}}.get(status, {})
+    headers = {
+        401: {"WWW-Authenticate": "Bearer"},
+        429: {"Retry-After": "10"},
+        503: {"Retry-After": "60"},
+    }.get(status, {})
     details = {DETAILS_HEADER: json.dumps(error.details, default=str)} if error.details else {}
     return refusal(status, str(error), headers | {CODE_HEADER: error.code} | details)
 
@@ -95,7 +100,7 @@ class EnvelopeRoute(APIRoute):
                 return await handle(_limited(request) if limited else request)
             except errors.FaceSwapError as error:
                 log.debug("%s %s: %s", request.method, request.url.path, error.code)
-                return failure(error)
+                return failure(errors.OutOfResources() if is_shortage(error) else error)
             except RequestValidationError as error:
                 return failure(errors.InvalidRequest(reason=_reason(error)))
             except HTTPException as error:
@@ -103,9 +108,9 @@ class EnvelopeRoute(APIRoute):
             except ClientDisconnect:
                 log.debug("%s %s: the client went away", request.method, request.url.path)
                 return refusal(400, str(errors.InvalidRequest(reason="it ended early")))
-            except Exception:
+            except Exception as error:
                 log.exception("%s %s: unexpected error", request.method, request.url.path)
-                return failure(errors.FaceSwapError())
+                return failure(errors.OutOfResources() if is_shortage(error) else errors.FaceSwapError())
 
         return handler
 

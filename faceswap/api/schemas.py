@@ -350,7 +350,8 @@ class HealthView(BaseModel):
     snapshot: Literal["off", "ok", "failing"]
     dispatcher: bool = Field(description="Whether this process starts waiting tasks.")
     threads: dict[str, Literal["ok", "failing", "stopped"]] = Field(
-        description="Each background thread of this process; `failing` until a step succeeds again."
+        description="Each background thread of this process, and `runs` for the threads that drive tasks; "
+        "`failing` after an unexpected error, until a step succeeds again."
     )
     backends: list[str]
     default_backend: str

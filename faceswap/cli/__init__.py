@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from faceswap.cli.output import FAILED, INTERRUPTED, USAGE, Refused, say_failure
 from faceswap.cli.parser import parser
 from faceswap.errors import FaceSwapError
+from faceswap.quiet_log import QuietHandler
 from faceswap.settings import Settings
 
 __all__ = ["main"]
@@ -66,5 +67,5 @@ def _log_to_stderr(settings: Settings, command: str) -> None:
     Other commands log warnings only, unless the log level is set.
     """
     asked = command == "serve" or "log_level" in settings.model_fields_set
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[QuietHandler()])
     logging.getLogger("faceswap").setLevel(settings.log_level if asked else "WARNING")

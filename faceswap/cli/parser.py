@@ -161,6 +161,12 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         "--enhance", action="store_true", help="sharpen the face; needs the model of an enhancer"
     )
     command.add_argument(
+        "--start",
+        metavar="TIME",
+        help="swap a video from here on: seconds, m:ss or h:mm:ss",
+    )
+    command.add_argument("--end", metavar="TIME", help="swap a video up to here; default: its end")
+    command.add_argument(
         "--no-occlusion-mask", action="store_true", help="swap over hands, hair and glasses before the face"
     )
     command.add_argument("--mouth-mask", action="store_true", help="keep the target's own mouth")

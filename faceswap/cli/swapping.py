@@ -28,6 +28,9 @@ from faceswap.jobs import Job, JobType, Status, SwapOptions
 from faceswap.service import Service
 from faceswap.settings import Settings
 
+_TIMES = "--start and --end are seconds, m:ss or h:mm:ss, and --end is later than --start."
+_WRONG_OPTIONS = {"video_quality": "--quality is 1 to 100.", "start_s": _TIMES, "end_s": _TIMES}
+
 RESULT_SUFFIXES = {"image": ".png", "video": ".mp4"}
 
 
@@ -162,6 +165,8 @@ def _options(given: argparse.Namespace) -> SwapOptions:
             many_faces=given.many_faces,
             occlusion_mask=not given.no_occlusion_mask,
             mouth_mask=given.mouth_mask,
+            start_s=given.start or 0.0,
+            end_s=given.end,
             keep_fps=not given.reduce_fps,
             video_encoder=given.encoder,
             video_quality=given.quality,
@@ -170,4 +175,5 @@ def _options(given: argparse.Namespace) -> SwapOptions:
             visible_label=not given.no_label,
         )
     except ValidationError as error:
-        raise Refused("--quality is 1 to 100.") from error
+        wrong = {str(each["loc"][0]) if each["loc"] else "end_s" for each in error.errors()}
+        raise Refused(_WRONG_OPTIONS[min(wrong)]) from error

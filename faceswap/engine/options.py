@@ -21,6 +21,10 @@ class Options:
     crf: int = 20
     """Constant rate factor of x264, 0..51. Other encoders get a value that gives a similar quality."""
     video_encoder: str = "libx264"
+    start_s: float = 0.0
+    """Swap a video from here on, in seconds from its first frame."""
+    end_s: float | None = None
+    """Swap a video up to here. None means up to its end."""
     engine: str = "auto"
     """`mesh`, `neural`, or `auto`, which is the neural engine if there are weights and a GPU."""
     use_face_enhancer: bool = False

@@ -19,7 +19,7 @@ from faceswap.engine.options import Options
 from faceswap.engine.planes import U8, Planes
 from faceswap.engine.swap import MANY, Sources, known_people
 from faceswap.errors import NoFaceFound
-from faceswap.media import Frame, Limits, VideoReader, read_picture
+from faceswap.media import Frame, Limits, VideoReader, open_part, read_picture
 
 LONGEST_PX = 1280
 _JPEG_QUALITY = 90
@@ -42,8 +42,8 @@ def preview(
 ) -> bytes:
     """Swap one picture, or one frame of a video, and return it as JPEG.
 
-    Of a video it takes the frame at `at_s` seconds. With None it takes the first frame of those at `_PLACES`
-    in which it can swap a face.
+    Of a video it takes the frame at `at_s` seconds, or the nearest one in the part that `options` names. With
+    None it takes the first frame of those at `_PLACES` in which it can swap a face.
 
     Raises: as `swap_image` and `swap_video`.
     """
@@ -69,9 +69,9 @@ def _swapped_frame(
 ) -> U8:
     known = known_people(target, limits, ready, kept) if ready.mapped else People()
     wanted = chosen(len(known.persons), sources) if ready.mapped else {}
-    with VideoReader(target, limits) as reader:
+    with open_part(target, limits, options.start_s, options.end_s) as reader:
         upright = math.radians(reader.info().rotation)
-        for frame in _frames(reader, at_s):
+        for frame in _frames(reader, None if at_s is None else max(0.0, at_s - options.start_s)):
             planes = Planes(*frame.planes(), reader.colour)
             faces = ready.landmarker.find_all(planes, upright)
             if ready.mapped:

@@ -27,7 +27,16 @@ from faceswap.engine.planes import F32, U8, Planes, even, to_rgb
 from faceswap.engine.swapper import EachItsOwn, FaceInFrame, FaceSwapper, swap_together
 from faceswap.engine.video import Follower, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
-from faceswap.media import Frame, Limits, VideoReader, VideoWriter, picture_notes, read_picture, write_png
+from faceswap.media import (
+    Frame,
+    Limits,
+    VideoReader,
+    VideoWriter,
+    open_part,
+    picture_notes,
+    read_picture,
+    write_png,
+)
 from faceswap.swap_result import SwapResult
 
 MANY = 8
@@ -63,7 +72,7 @@ class Sources:
         self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
         self.appearance = Appearance(self.mesh)
         self.notes: list[str] = []
-        self._occluders = find_occluders(hand_model) if options.occlusion_mask else []
+        self._occluders = find_occluders(self.mesh, hand_model) if options.occlusion_mask else []
         self._swappers: dict[str, FaceSwapper] = {}
         made: dict[Path, FaceSwapper] = {}
         for face, path in sources.items():
@@ -163,7 +172,7 @@ def swap_video(
     hand_model: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the video `target`. `result` is an MP4 with the target's frame times, size, rotation and
-    sound, and the marks of `marking`.
+    sound, and the marks of `marking`. It has only the part that `options` names.
 
     `sources` maps the id of a person of `target` to the photo of the face that they get. If its only key is
     "", that photo goes onto the largest face of every frame, or onto all faces with `options.many_faces`.
@@ -173,6 +182,7 @@ def swap_video(
     Raises:
         NoFaceFound: no face in a source (role "source"), or none in any frame that can be swapped ("target").
         UnknownFace: a source is for a person whom the target does not show.
+        OutsideVideo: the video ends before the part begins.
         BadMedia: a file is damaged, not of the right kind, or over the limits.
     """
     limits, options = limits or Limits(), options or Options()
@@ -183,12 +193,15 @@ def swap_video(
     shapes = RestingShapes(ready.mesh)
     known = known_people(target, limits, ready, people) if ready.mapped else People()
     wanted = chosen(len(known.persons), sources) if ready.mapped else {}
-    with VideoReader(target, limits) as reader:
+    with open_part(target, limits, options.start_s, options.end_s) as reader:
         upright = math.radians(reader.info().rotation)
         if ready.engine.samples_shapes:
             shapes.sample(reader, landmarker, upright, most)
     notes = ready.notes
-    with VideoReader(target, limits) as reader, whole_or_not_at_all(result) as part:
+    with (
+        open_part(target, limits, options.start_s, options.end_s) as reader,
+        whole_or_not_at_all(result) as part,
+    ):
         label = _Labelling(marking.label, reader) if marking and marking.label else None
 
         def finish(frame: Frame, count: int) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from faceswap.media.aigc import FoundAigc, aigc_text, read_aigc, xmp_packet
     from faceswap.media.animations import write_animation
     from faceswap.media.colour import Colour
+    from faceswap.media.excerpt import open_part
     from faceswap.media.frames import AudioPacket, Frame
     from faceswap.media.kinds import Limits, MediaInfo, sniff
     from faceswap.media.pictures import (
@@ -42,6 +43,7 @@ __all__ = [
     "VideoWriter",
     "aigc_text",
     "is_animation",
+    "open_part",
     "picture_info",
     "picture_notes",
     "read_aigc",
@@ -62,6 +64,7 @@ _HOME = {
     **dict.fromkeys(("VideoReader", "video_size"), "reading"),
     **dict.fromkeys(("AudioPacket", "Frame"), "frames"),
     "Colour": "colour",
+    "open_part": "excerpt",
     "write_animation": "animations",
     "VideoWriter": "writing",
 }

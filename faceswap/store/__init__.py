@@ -33,8 +33,8 @@ class JobStore(JobLives, JobDeletion, UploadRows, ClockNotes):
         Source: sqlite.org, PRAGMA data_version: it changes with the commits of other connections only. So
         this connection's own changes are added.
         """
-        db = self._database.connection()
-        return db.execute("PRAGMA data_version").fetchone()[0], db.total_changes
+        with self._database.reading() as db:
+            return db.execute("PRAGMA data_version").fetchone()[0], db.total_changes
 
     def compact(self) -> bool:
         """Remove deleted data from the store's files. Returns False when it must be tried again later."""

@@ -103,7 +103,8 @@ class StoreAccess:
             return db.execute(statement, values).fetchall()
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        return self._database.connection().execute(query, values).fetchall()
+        with self._database.reading() as db:
+            return db.execute(query, values).fetchall()
 
     def _one(self, query: str, values: Sequence[Any]) -> sqlite3.Row | None:
         rows = self._all(query, values)

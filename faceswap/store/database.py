@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from faceswap.errors import DiskFull, StoreUnavailable
@@ -22,6 +22,18 @@ _BUSY_WAIT_S = 30
 _COMPACT_WAIT_MS = 500
 _NOT_NOW = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 """The primary result codes that mean: try again later."""
+
+_ABOUT_THE_FILE = {
+    sqlite3.SQLITE_BUSY: "another program has locked it",
+    sqlite3.SQLITE_LOCKED: "another program has locked it",
+    sqlite3.SQLITE_READONLY: "it is read-only",
+    sqlite3.SQLITE_PERM: "it may not be read",
+    sqlite3.SQLITE_CANTOPEN: "it is not there any more",
+    sqlite3.SQLITE_IOERR: "its disk failed",
+    sqlite3.SQLITE_CORRUPT: "it is damaged",
+    sqlite3.SQLITE_NOTADB: "it is damaged",
+}
+"""What a primary result code says about the file. Every other code means an error in this program."""
 
 _FIRST_SCHEMA = """
 CREATE TABLE uploads (
@@ -103,27 +115,31 @@ class Database:
     CPython 3.12.1 and 3.13.0 (cpython#118172). A forked process must not use its parent's connection.
 
     Raises:
-        StoreUnavailable: the file cannot be opened, refuses WAL, or was written by a newer version.
+        StoreUnavailable: the file cannot be opened, refuses WAL, or was written by a newer version. From any
+            read or write: the file is locked, read-only, damaged, or not there any more.
         DiskFull: from any write.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
+        self._found = False
+        """Whether the file was there once. Then an empty one must not be made in its place."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # only its user may read it
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
             if not self.release_reserve():  # on a full disk SQLite cannot make the log's index
-                raise StoreUnavailable(reason=type(error).__name__) from error
+                raise StoreUnavailable(reason=_reason(error)) from error
             self._open_again()
+        self._found = True
         self.keep_reserve()
 
     def _open_again(self) -> None:
         try:
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
-            raise StoreUnavailable(reason=type(error).__name__) from error
+            raise StoreUnavailable(reason=_reason(error)) from error
 
     def close(self) -> None:
         """Close this thread's connection. Other threads' connections close when those threads end."""
@@ -136,7 +152,9 @@ class Database:
         held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
         if held is not None and held[0] == os.getpid():  # not the one of a parent process
             return held[1]
-        db = sqlite3.connect(self._path, timeout=_BUSY_WAIT_S, isolation_level=None)
+        mode = "rw" if self._found else "rwc"
+        address = f"{self._path.absolute().as_uri()}?mode={mode}"
+        db = sqlite3.connect(address, uri=True, timeout=_BUSY_WAIT_S, isolation_level=None)
         db.row_factory = sqlite3.Row
         mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
@@ -192,9 +210,14 @@ class Database:
             draft.unlink(missing_ok=True)
 
     @contextmanager
+    def reading(self) -> Generator[sqlite3.Connection, None, None]:
+        with self._told_in_words():
+            yield self.connection()
+
+    @contextmanager
     def write(self) -> Generator[sqlite3.Connection, None, None]:
-        db = self.connection()
-        try:
+        with self._told_in_words():
+            db = self.connection()
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -203,53 +226,74 @@ class Database:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
-        except sqlite3.OperationalError as error:
+
+    @contextmanager
+    def _told_in_words(self) -> Generator[None, None, None]:
+        """Translate SQLite's errors. After one about the file, this thread opens the file again next time."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
             if self._says_full(error):
                 raise DiskFull() from error
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                raise StoreUnavailable(reason="another program has locked it") from error
-            raise
+            reason = _ABOUT_THE_FILE.get(_code_of(error))
+            if reason is None:
+                raise
+            if _code_of(error) not in _NOT_NOW:
+                with suppress(sqlite3.DatabaseError):
+                    self.close()
+            raise StoreUnavailable(reason=reason) from error
 
-    def _says_full(self, error: sqlite3.OperationalError) -> bool:
+    def _says_full(self, error: sqlite3.DatabaseError) -> bool:
         """Whether the error means that the disk is full.
 
         SQLite reports a full disk as such, or as a failed write, or as a file that it cannot open.
         """
-        code = error.sqlite_errorcode & 0xFF
+        code = _code_of(error)
         if code == sqlite3.SQLITE_FULL:
             return True
-        little = shutil.disk_usage(self._path.parent).free < LITTLE_BYTES
-        return little and code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+        if code not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+            return False
+        try:
+            return shutil.disk_usage(self._path.parent).free < LITTLE_BYTES
+        except OSError:  # the folder is gone
+            return False
 
     def compact(self) -> bool:
-        """Rewrite the file and empty its log. Returns False when another process uses it or the disk is full.
+        """Rewrite the file and empty its log. Returns False when that does not work now: call it again later.
 
         `secure_delete` overwrites deleted rows. But copies may remain in the log, and in the free space of
         pages that were split earlier. Takes 8 ms for 2,000 jobs and 0.4 s for 100,000.
         """
-        db = self.connection()
-        db.execute(f"PRAGMA busy_timeout = {_COMPACT_WAIT_MS}").fetchone()
         try:
-            db.execute("VACUUM")
-            return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in _NOT_NOW or self._says_full(error):
-                return False
-            raise
-        finally:
-            db.execute(f"PRAGMA busy_timeout = {_BUSY_WAIT_S * 1000}").fetchone()
+            with self._told_in_words():
+                db = self.connection()
+                db.execute(f"PRAGMA busy_timeout = {_COMPACT_WAIT_MS}").fetchone()
+                try:
+                    db.execute("VACUUM")
+                    return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+                finally:
+                    db.execute(f"PRAGMA busy_timeout = {_BUSY_WAIT_S * 1000}").fetchone()
+        except (DiskFull, StoreUnavailable):
+            return False
 
     def backup(self, path: Path) -> None:
         """Copy the whole store, in a consistent state, to a new local file."""
-        target = sqlite3.connect(path)
-        try:
-            self.connection().backup(target)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                raise DiskFull() from error
-            raise StoreUnavailable(reason=type(error).__name__) from error
-        finally:
-            target.close()
+        with self._told_in_words():
+            target = sqlite3.connect(path)
+            try:
+                self.connection().backup(target)
+            finally:
+                target.close()
+
+
+def _code_of(error: sqlite3.DatabaseError) -> int:
+    """Return the primary result code. 0 when the error does not come from SQLite itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _reason(error: OSError | sqlite3.DatabaseError) -> str:
+    known = _ABOUT_THE_FILE.get(_code_of(error)) if isinstance(error, sqlite3.DatabaseError) else None
+    return known or type(error).__name__
 
 
 def is_whole(path: Path) -> bool:

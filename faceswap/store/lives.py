@@ -28,7 +28,7 @@ from faceswap.jobs import (
     rising,
 )
 from faceswap.settings import ADDRESS_SHARE
-from faceswap.store.access import LIVE, urgent
+from faceswap.store.access import LIVE, POSITION, urgent
 from faceswap.store.reading import JobReads
 from faceswap.store.rows import (
     job_of,
@@ -36,6 +36,9 @@ from faceswap.store.rows import (
     json_of_details,
     row_of,
 )
+
+LONGEST_LEASE_S = 3600.0
+_LAPSED = "NOT lease_until BETWEEN ? AND ?"
 
 
 class JobLives(JobReads):
@@ -47,7 +50,8 @@ class JobLives(JobReads):
 
     def require_room(self, owner: str, sender: str = "", *, max_active: int, max_queue: int) -> None:
         """Check that `add` would accept a job of this owner now. Raises: TooManyJobs, QueueFull."""
-        _require_room(self._database.connection(), owner, sender, max_active, max_queue)
+        with self._database.reading() as db:
+            _require_room(db, owner, sender, max_active, max_queue)
 
     def add(
         self,
@@ -103,7 +107,8 @@ class JobLives(JobReads):
                     db.execute("UPDATE uploads SET sender = '' WHERE id = ?", (upload_id,))
             label = "" if job.options.visible_label else ", asked for no visible label"
             self._record(db, job.id, Status.PENDING, f"submitted{label}")
-        return self.get(job.id)
+            # Read here: an error after the commit would tell the caller that the job was not queued.
+            return job_of(db.execute(f"SELECT *, {POSITION} FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
     def claim(self, worker: str, backend: str, lease_s: float) -> Job | None:
         """Take the oldest pending job of a backend and start its next attempt. None when no job waits."""
@@ -280,14 +285,18 @@ class JobLives(JobReads):
         )
 
     def with_lapsed_lease(self) -> list[Job]:
-        """Return the processing jobs whose lease has expired."""
+        """Return the processing jobs whose lease has expired.
+
+        A lease that ends later than any lease can end counts as expired, too. The clock was set back.
+        """
+        now = self._clock()
         return self._jobs(
-            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND lease_until < ?",
-            (self._clock(),),
+            f"SELECT * FROM jobs WHERE {LIVE} AND status = 'processing' AND {_LAPSED}",
+            (now, now + LONGEST_LEASE_S),
         )
 
     def adopt(self, job: Job, worker: str, lease_s: float) -> Job | None:
-        """Take over a run whose lease has expired.
+        """Take over a run whose lease has expired, see `with_lapsed_lease`.
 
         Returns None when another worker took it over first, or its own worker renewed the lease.
         """
@@ -295,8 +304,11 @@ class JobLives(JobReads):
         with self._write() as db:
             rows = db.execute(
                 "UPDATE jobs SET worker = ?, lease_until = ?, updated_at = ? WHERE id = ? "
-                "AND status = 'processing' AND worker IS ? AND attempt = ? AND lease_until < ? RETURNING *",
-                (worker, now + lease_s, now, job.id, job.worker, job.attempt, now),
+                f"AND status = 'processing' AND worker IS ? AND attempt = ? AND {_LAPSED} RETURNING *",
+                (
+                    *(worker, now + lease_s, now, job.id, job.worker, job.attempt),
+                    *(now, now + LONGEST_LEASE_S),
+                ),
             ).fetchall()
             if rows:
                 self._record(db, job.id, Status.PROCESSING, f"adopted by {worker}")

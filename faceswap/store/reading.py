@@ -59,7 +59,8 @@ class JobReads(StoreAccess):
         )
 
     def events(self, job_id: str) -> list[Event]:
-        rows = self._all("SELECT * FROM events WHERE job_id = ? ORDER BY at, rowid", (job_id,))
+        """Return the events in the order in which they happened, even if the clock was set back meanwhile."""
+        rows = self._all("SELECT * FROM events WHERE job_id = ? ORDER BY rowid", (job_id,))
         return [event_of(row) for row in rows]
 
     def consent(self, job_id: str) -> Consent:

@@ -35,7 +35,8 @@ class UploadRows(StoreAccess):
 
     def unused_amounts(self, owner: str, sender: str) -> tuple[Amount, Amount]:
         """How much of an owner, and how much from a sender, no job uses. The sender "" has sent nothing."""
-        return _unused(self._database.connection(), owner, sender)
+        with self._database.reading() as db:
+            return _unused(db, owner, sender)
 
     def upload(self, upload_id: str, owner: str | None = None) -> Upload:
         """Return one upload. Raises: UploadNotFound: it is unknown, or another owner's."""

@@ -9,14 +9,15 @@ import gradio as gr
 from gradio.components import Component
 from pydantic import ValidationError
 
-from faceswap.errors import InvalidRequest
+from faceswap.errors import InvalidRequest, WrongPart
 from faceswap.jobs import SwapOptions
 from faceswap.ui.engines import engine_choice
 from faceswap.ui.frame import Frame, i18n
 from faceswap.ui.site import Site
 
 _NAMES = (
-    *("many_faces", "occlusion_mask", "mouth_mask", "keep_fps", "video_quality", "video_encoder"),
+    *("many_faces", "occlusion_mask", "mouth_mask", "start_s", "end_s"),
+    *("keep_fps", "video_quality", "video_encoder"),
     *("engine", "use_face_enhancer", "unlabelled"),
 )
 
@@ -32,6 +33,11 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
             True, label=i18n("occlusion_mask"), info=i18n("occlusion_mask_info"), elem_id="fs-occlusion"
         )
         mouth = gr.Checkbox(label=i18n("mouth_mask"), info=i18n("mouth_mask_info"), elem_id="fs-mouth")
+        with gr.Row(visible=moving):
+            start = gr.Textbox(
+                label=i18n("start_s"), info=i18n("start_s_info"), placeholder="0:00", elem_id="fs-start-s"
+            )
+            end = gr.Textbox(label=i18n("end_s"), info=i18n("end_s_info"), elem_id="fs-end-s")
         frames = gr.Checkbox(
             True, label=i18n("keep_fps"), info=i18n("keep_fps_info"), visible=moving, elem_id="fs-frames"
         )
@@ -60,14 +66,17 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
             visible=site.service.settings.allow_unlabelled,
             elem_id="fs-unlabelled",
         )
-    return [many, cover, mouth, frames, quality, encoder, engine, enhance, unlabelled]
+    return [many, cover, mouth, start, end, frames, quality, encoder, engine, enhance, unlabelled]
 
 
 def chosen(values: Sequence[object]) -> SwapOptions:
-    """Raises: InvalidRequest: they come from a browser."""
+    """Raises: WrongPart, InvalidRequest: the values come from a browser."""
     given: dict[str, Any] = dict(zip(_NAMES, values, strict=True))
     given["visible_label"] = given.pop("unlabelled") is not True
+    given = {name: value for name, value in given.items() if value not in ("", None)}
     try:
         return SwapOptions.model_validate(given)
     except ValidationError as error:
+        if all({*each["loc"]} <= {"start_s", "end_s"} for each in error.errors()):
+            raise WrongPart(reason="the times of the part") from error
         raise InvalidRequest(reason="an option is out of range") from error

@@ -83,6 +83,7 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
     return launch_on(
         Server.for_app(service, owners, settings, demo),
         demo,
+        behind_proxy=settings.behind_proxy,
         mcp_server=require_mcp(settings),
         run_history=False,
         share=False,

@@ -46,11 +46,19 @@ def serve(settings: Settings) -> int:
                 file=sys.stderr,
             )
             return 1
+        _log_as_we_do()
         shown = "localhost" if settings.server_name in ("127.0.0.1", "0.0.0.0") else settings.server_name
         print(f"FaceSwap 换脸: http://{shown}:{settings.server_port}/video", flush=True)
         stop.wait()
         demo.close(verbose=False)
     return 0
+
+
+def _log_as_we_do() -> None:
+    """Send the lines of the web server to our own handler, which writes a flood of them as one."""
+    theirs = logging.getLogger("uvicorn")
+    theirs.handlers.clear()
+    theirs.propagate = True
 
 
 def _fetch_landmark_model(service: Service) -> None:

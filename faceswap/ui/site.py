@@ -12,10 +12,11 @@ import gradio as gr
 from markupsafe import Markup
 
 from faceswap.api.senders import address_of
-from faceswap.errors import FaceSwapError
+from faceswap.errors import FaceSwapError, OutOfResources
 from faceswap.jobs import Job
 from faceswap.owners import Owners
 from faceswap.service import Service
+from faceswap.shortage import is_shortage
 from faceswap.ui import texts
 from faceswap.ui.render import render
 from faceswap.ui.texts import Language
@@ -73,9 +74,10 @@ def in_words(language: Language) -> Generator[EventOutcome]:
         yield outcome
     except FaceSwapError as error:
         outcome.problem = texts.sentence(error, language)
-    except Exception:
+    except Exception as error:
         log.exception("a page's event failed")
-        outcome.problem = texts.sentence(FaceSwapError(), language)
+        known = OutOfResources() if is_shortage(error) else FaceSwapError()
+        outcome.problem = texts.sentence(known, language)
     if outcome.problem:
         gr.Warning(Markup.escape(outcome.problem), title=texts.words("attention", language))
 

@@ -104,6 +104,16 @@ def test_a_script_does_the_main_job_on_a_space(
         assert len(made.streams.audio) == 1
 
 
+NO_STORAGE_IN_FRAMES = """
+if (window.top !== window) {
+    for (const name of ["localStorage", "sessionStorage", "indexedDB", "caches"]) {
+        Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+    }
+}
+"""
+"""Chromium's private windows block the storage of framed sites; its headless shell does not."""
+
+
 @pytest.fixture(scope="module")
 def other_site() -> Iterator[str]:
     """A hostile site that shows the app in a frame, as huggingface.co shows a Space."""
@@ -135,7 +145,7 @@ def other_site() -> Iterator[str]:
 def test_a_visitor_does_the_main_job_inside_another_sites_frame(
     space: App, browser: Browser, other_site: str, portrait: Path, face_video: Path
 ) -> None:
-    """The browser gives framed sites no storage, as a private window of Chromium does."""
+    """The frame has no storage, as in a private window of Chromium."""
     faults: list[str] = []
 
     def judge(url: str) -> None:
@@ -144,6 +154,7 @@ def test_a_visitor_does_the_main_job_inside_another_sites_frame(
 
     def visit(path: str) -> Frame:
         context = browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 900})
+        context.add_init_script(NO_STORAGE_IN_FRAMES)
         context.on("request", lambda request: judge(request.url))
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))

@@ -414,7 +414,7 @@ def test_health_says_that_the_dispatcher_runs(serve: Callable[..., Serving]) -> 
     http = serve(dispatch=True).client()
     wait_until(lambda: data(http.get("/api/health"))["dispatcher"], "the dispatcher runs")
     threads = data(http.get("/api/health"))["threads"]
-    assert threads == dict.fromkeys(("claims", "stops", "erasing", "housekeeping"), "ok")
+    assert threads == dict.fromkeys(("claims", "stops", "erasing", "housekeeping", "runs"), "ok")
 
 
 def test_a_cancel_does_not_wait_for_submissions_that_wait_for_the_content_gate(

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import av
@@ -18,7 +19,7 @@ from faceswap.api.answers import status_of
 from faceswap.engine.child import confinement
 from faceswap.engine.child.contract import spec_to_json
 from faceswap.engine.child.process import EngineProcess, retried_without_memory
-from faceswap.errors import EngineOutOfMemory, StoreUnavailable, UnsupportedCodec
+from faceswap.errors import EngineCrashed, EngineOutOfMemory, StoreUnavailable, UnsupportedCodec
 from faceswap.media import Limits, VideoReader
 from faceswap.store import database
 from tests.child import inspect_spec, swap_spec
@@ -132,6 +133,22 @@ def test_a_decoder_reads_its_own_files_only_and_opens_no_socket(
         **{"secret": denied, "passwords": denied, "parent": denied, "target": "read"},
         **{"AF_INET": denied, "AF_INET6": denied, "AF_UNIX": denied},
     }
+
+
+@pytest.mark.engine
+def test_a_child_that_ends_at_once_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def start_and_wait(thread: threading.Thread) -> None:  # as when the machine is busy
+        start(thread)
+        thread.join(2)
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_wait)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    child = EngineProcess(inspect_spec(tmp_path / "portrait.png", tmp_path, detect_faces=True))
+    report = child.wait(10)
+    child.kill()
+    assert isinstance(report.error, EngineCrashed)
 
 
 def test_a_child_killed_by_the_system_ran_out_of_memory(portrait: Path, landmark_model: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import threading
@@ -18,7 +19,14 @@ from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.dispatcher import LEASE_S, Dispatcher
 from faceswap.driving import Seal
 from faceswap.engine.marks.marking import Marking
-from faceswap.errors import DiskFull, EngineCrashed, EngineOutOfMemory, FaceSwapError, SubmissionUnknown
+from faceswap.errors import (
+    DiskFull,
+    EngineCrashed,
+    EngineOutOfMemory,
+    FaceSwapError,
+    StoreUnavailable,
+    SubmissionUnknown,
+)
 from faceswap.folders import Folders
 from faceswap.jobs import Job, JobType, RemoteStop, Stage, Status
 from faceswap.media import aigc_text
@@ -622,6 +630,25 @@ def test_a_run_whose_end_could_not_be_written_is_taken_up_while_others_go_on(
     assert house.store.get(doomed.id).attempt == 2
 
 
+def test_a_thread_that_dies_frees_its_slot_and_its_run_and_shows_until_another_ends_well(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = ScriptedBackend()
+    backend.poll = lambda handle: 1 / 0
+    dispatcher = house.dispatch(backend)
+    monkeypatch.setattr(dispatcher._driver, "fail", lambda *_, **__: 1 / 0)
+    assert dispatcher.threads_state == "ok"
+    job = house.add_job()
+    wait_until(lambda: dispatcher.threads_state == "failing", "the thread died")
+    wait_until(lambda: not dispatcher._runs, "its slot is free")
+    monkeypatch.undo()
+    del backend.poll
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    house.store.end_lease(house.store.get(job.id))
+    house.until(job, Status.COMPLETED)
+    wait_until(lambda: dispatcher.threads_state == "ok", "another one ended well")
+
+
 def test_what_cannot_be_removed_after_a_run_does_not_cost_its_slot(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -656,6 +683,37 @@ def test_a_bug_in_a_backend_costs_one_job_and_tells_nobody_where_it_is(house: Ho
     failed = house.until(job, Status.FAILED)
     assert (failed.error_code, failed.error_message) == ("internal", str(FaceSwapError()))
     house.until(other, Status.FAILED)
+
+
+def test_a_full_disk_during_a_run_is_told_as_that(house: House) -> None:
+    def fetch_on_a_full_disk(handle: Handle, report: Report, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    backend.fetch = fetch_on_a_full_disk
+    job = house.add_job()
+    house.dispatch(backend)
+    assert house.until(job, Status.FAILED).error_code == "disk_full"
+
+
+def test_a_report_that_cannot_be_written_does_not_end_the_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, refusals = house.store.report, iter([StoreUnavailable(reason="it is locked")])
+
+    def report_when_unlocked(*arguments: Any, **changes: Any) -> Job | None:
+        if refusal := next(refusals, None):
+            raise refusal
+        return report(*arguments, **changes)
+
+    monkeypatch.setattr(house.store, "report", report_when_unlocked)
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.RUNNING, 42)
+    job = house.add_job()
+    house.dispatch(backend)
+    wait_until(lambda: house.store.get(job.id).progress == 42, "the next report is written")
+    assert house.store.get(job.id).attempt == 1
 
 
 def test_two_dispatchers_share_the_work_and_run_each_job_once(house: House) -> None:

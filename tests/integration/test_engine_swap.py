@@ -23,7 +23,7 @@ from faceswap.engine.mesh.source import SourceFace, find_source_photo
 from faceswap.engine.options import Options
 from faceswap.engine.planes import Planes
 from faceswap.engine.swap import swap_image, swap_video
-from faceswap.errors import NoFaceFound
+from faceswap.errors import NoFaceFound, OutsideVideo
 from faceswap.media import Limits, VideoReader, read_picture
 from tests import judge, puppet
 
@@ -203,6 +203,22 @@ def test_each_kind_of_video_keeps_what_makes_it(
         if "audio_reencoded" not in notes:
             assert kept.payloads == sound.payloads
             assert milliseconds(kept.times) == pytest.approx(milliseconds(sound.times), abs=1)
+
+
+def test_a_part_of_a_video_is_swapped_alone(
+    puppet_video: Path, portrait: Path, landmark_model: Path, tmp_path: Path
+) -> None:
+    result = tmp_path / "part.mp4"
+    part = Options(start_s=0.5, end_s=1.0)
+    done = swap_video({"": portrait}, puppet_video, result, landmark_model, LIMITS, part)
+    with VideoReader(puppet_video, LIMITS) as whole, VideoReader(result, LIMITS) as made:
+        wanted = [frame.time_s for frame in whole.frames() if 0.499 <= frame.time_s < 0.999]
+        times = [frame.time_s for frame in made.frames()]
+        assert made.start_s == pytest.approx(0, abs=0.05)
+    assert (done.frames, done.swapped_frames) == (len(wanted), len(wanted))
+    assert times == pytest.approx([time - wanted[0] for time in wanted], abs=0.002)
+    with pytest.raises(OutsideVideo):
+        swap_video({"": portrait}, puppet_video, result, landmark_model, LIMITS, Options(start_s=99))
 
 
 def test_a_video_lying_on_its_side_is_swapped_upright(

@@ -90,7 +90,8 @@ def caller(public_app: App) -> Caller:
 def form(token: object, source: str, target: str, many: object = False, quality: object = 80,
          engine: object = "auto", unlabelled: object = False) -> list[Any]:  # fmt: skip
     """Return what the form of a page sends, in the order of its components, with consent."""
-    return [token, target, source, 0, True, many, False, True, quality, "libx264", engine, False, unlabelled]
+    chosen = [many, True, False, "", "", True, quality, "libx264", engine, False, unlabelled]
+    return [token, target, source, 0, True, *chosen]
 
 
 def new_token(app: App) -> str:

@@ -105,6 +105,7 @@ def record() -> Receipt:
             many_faces=True,
             visible_label=False,
             mouth_mask=True,
+            occlusion_mask=False,
             keep_fps=False,
             video_quality=55,
             video_encoder="libx265",

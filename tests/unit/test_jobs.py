@@ -6,6 +6,7 @@ from itertools import product
 from statistics import median
 
 import pytest
+from pydantic import ValidationError
 
 from faceswap.jobs import (
     TRANSITIONS,
@@ -112,6 +113,31 @@ def test_the_time_left_of_a_minute_is_within_a_quarter_after_its_first_fifth(
 @pytest.mark.parametrize(("quality", "crf"), [(100, 16), (80, 20), (1, 36)])
 def test_video_quality_maps_to_a_rate_factor(quality: int, crf: int) -> None:
     assert SwapOptions(video_quality=quality).crf == crf
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [(90, 90.0), ("90", 90.0), ("1:30", 90.0), ("1:02:03.5", 3723.5), (" 0:05 ", 5.0)]
+)
+def test_a_part_begins_at_seconds_or_at_a_text(given: object, seconds: float) -> None:
+    assert SwapOptions.model_validate({"start_s": given}).start_s == seconds
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"start_s": -1},
+        {"start_s": "1:2:3:4"},
+        {"start_s": "soon"},
+        {"start_s": "nan"},
+        {"start_s": float("inf")},
+        {"end_s": 0},
+        {"start_s": 5, "end_s": 5},
+        {"start_s": "1:00", "end_s": "0:59"},
+    ],
+)
+def test_a_part_that_is_none_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SwapOptions.model_validate(wrong)
 
 
 def test_unknown_options_are_ignored() -> None:

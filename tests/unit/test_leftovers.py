@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +51,30 @@ def test_the_work_of_a_live_run_stays_and_that_of_a_cancelled_job_goes(
     assert folders.work(live.run).is_dir()
     assert not folders.work(cancelled.run).exists()
     assert leftovers.remove() == 0
+
+
+def test_a_summary_that_a_killed_process_did_not_finish_is_written_and_its_draft_goes(
+    store: JobStore, folders: Folders
+) -> None:
+    job = running(store, folders)
+    draft, fresh = (folders.job(job.id) / name for name in ("job.0011aabb", "job.2233ccdd"))
+    for path in (draft, fresh):
+        path.write_text("{")
+    os.utime(draft, (0, 0))
+    store.complete(job)
+    Leftovers(store, folders).remove()
+    assert sorted(path.name for path in folders.job(job.id).iterdir()) == [fresh.name, "job.json"]
+    assert json.loads((folders.job(job.id) / "job.json").read_text())["status"] == "completed"
+
+
+def test_a_folder_with_a_young_draft_is_looked_at_again(store: JobStore, folders: Folders) -> None:
+    job = running(store, folders)
+    store.complete(job)
+    (folders.job(job.id) / "job.2233ccdd").write_text("{")
+    leftovers = Leftovers(store, folders)
+    assert leftovers.remove() == 1, "the work folder"
+    os.utime(folders.job(job.id) / "job.2233ccdd", (0, 0))
+    assert (leftovers.remove(), leftovers.remove()) == (1, 0)
 
 
 def test_what_an_earlier_attempt_left_goes_while_the_next_one_runs(store: JobStore, folders: Folders) -> None:

@@ -234,6 +234,14 @@ def test_a_snapshot_from_before_manifests_is_restored_and_claimed(machine: Machi
     assert machine.snapshots.take()
 
 
+def test_copies_of_the_store_that_a_killed_process_left_here_are_deleted(machine: Machine) -> None:
+    left = [machine.root / f".jobs.sqlite3.00aabbcc{end}" for end in ("", "-journal")]
+    for path in left:
+        path.write_bytes(b"with the titles of deleted jobs")
+    assert machine.snapshots.take()
+    assert not any(path.exists() for path in left)
+
+
 def test_media_are_copied_once_and_again_when_they_change(machine: Machine) -> None:
     job = machine.finish_a_job()
     machine.snapshots.take()

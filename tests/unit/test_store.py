@@ -3,6 +3,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -378,6 +379,32 @@ def test_what_was_deleted_stays_in_the_log_while_somebody_reads_there(
     assert (tmp_path / "jobs.sqlite3-wal").stat().st_size == 0
 
 
+def test_events_are_in_the_order_in_which_they_happened_even_if_the_clock_is_set_back(
+    store: JobStore, clock: Clock
+) -> None:
+    add_job(store)
+    clock.now_s -= 3600
+    job = store.claim("worker", "local", 60)
+    assert job is not None
+    clock.now_s -= 3600
+    store.complete(job)
+    assert [event.status for event in store.events(job.id)] == ["pending", "processing", "completed"]
+
+
+def test_a_dead_run_is_taken_over_although_the_clock_was_set_back_by_a_day(
+    store: JobStore, clock: Clock
+) -> None:
+    add_job(store)
+    job = store.claim("dead", "local", 5)
+    assert job is not None
+    clock.now_s -= 86_400
+    assert [found.id for found in store.with_lapsed_lease()] == [job.id]
+    adopted = store.adopt(job, "alive", 5)
+    assert adopted is not None
+    assert store.with_lapsed_lease() == []
+    assert store.adopt(adopted, "third", 5) is None
+
+
 def test_history_filters_searches_and_pages(store: JobStore) -> None:
     for minute in range(4):
         add_job(store, title=f"Clip {minute}.mp4", created_at=NOON + timedelta(minutes=minute))
@@ -463,6 +490,61 @@ def test_what_is_no_store_is_refused_in_words(tmp_path: Path) -> None:
         JobStore(path)
     assert str(tmp_path) not in str(caught.value)
     assert path.read_bytes().startswith(b"not a database")
+
+
+class FailingConnection(sqlite3.Connection):
+    """Fails each statement with `code`, while that is set."""
+
+    code: int | None = None
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if FailingConnection.code is not None:
+            error = sqlite3.OperationalError("injected")
+            error.sqlite_errorcode = FailingConnection.code
+            raise error
+        return super().execute(sql, *values)
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_CORRUPT]
+)
+def test_a_failure_of_the_file_is_said_in_words_and_the_file_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    connect, opened = sqlite3.connect, list[object]()
+
+    def counting(*arguments: Any, **named: Any) -> sqlite3.Connection:
+        opened.append(arguments)
+        return connect(*arguments, factory=FailingConnection, **named)
+
+    monkeypatch.setattr(sqlite3, "connect", counting)
+    store = JobStore(tmp_path / "jobs.sqlite3")
+    job = add_job(store)
+    for action in (lambda: store.cancel(job.id), lambda: store.get(job.id), store.version):
+        monkeypatch.setattr(FailingConnection, "code", code)
+        before = len(opened)
+        with pytest.raises(StoreUnavailable):
+            action()
+        monkeypatch.setattr(FailingConnection, "code", None)
+        assert store.get(job.id).status is Status.PENDING
+        assert len(opened) == before + 1
+    store.close()
+
+
+def test_a_store_that_vanished_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "jobs.sqlite3"
+    store = JobStore(path)
+    job = add_job(store)
+    store.close()
+    path.parent.rename(tmp_path / "elsewhere")
+    path.parent.mkdir()  # as the place where a disk was mounted
+    with pytest.raises(StoreUnavailable, match="not there"):
+        store.get(job.id)
+    assert list(path.parent.iterdir()) == []
+    path.parent.rmdir()
+    (tmp_path / "elsewhere").rename(path.parent)
+    assert store.get(job.id) == job
+    store.close()
 
 
 def test_a_full_disk_is_said_in_words_and_loses_nothing(store: JobStore) -> None:

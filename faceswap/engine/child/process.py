@@ -95,7 +95,7 @@ class EngineProcess(Generic[R]):
             threading.Thread(target=reader, name=f"engine-{self.pid}-{reader.__name__}", daemon=True)
             for reader in (self._read_report, self._read_stderr)
         ]
-        for reader in self._readers:
+        for reader in reversed(self._readers):  # the first one waits for the second one
             reader.start()
 
     @property

@@ -26,7 +26,8 @@ function follow(event) {
   if (!(lead instanceof HTMLVideoElement) || !lead.dataset.lead) return;
   const other = lead.closest(".fs-compare")?.querySelector("video[data-follow]");
   if (!(other instanceof HTMLVideoElement)) return;
-  if (Math.abs(other.currentTime - lead.currentTime) > DRIFT_S) other.currentTime = lead.currentTime;
+  const time = lead.currentTime + Number(other.dataset.from); // the result may be a part of the original
+  if (Math.abs(other.currentTime - time) > DRIFT_S) other.currentTime = time;
   other.playbackRate = lead.playbackRate;
   if (lead.paused) other.pause();
   else if (other.paused && !other.ended) other.play().catch(() => other.pause());
