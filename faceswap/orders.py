@@ -21,7 +21,7 @@ from faceswap.errors import (
     UnknownFace,
     WrongKind,
 )
-from faceswap.jobs import LOCAL_OWNER, JobType, SwapOptions
+from faceswap.jobs import LOCAL_OWNER, WORST_CRF, JobType, SwapOptions
 from faceswap.provenance import label_of
 from faceswap.settings import Settings
 from faceswap.store import JobStore, Upload
@@ -73,7 +73,14 @@ class CheckedOrder:
         several = any((source.faces or 0) > 1 for source in self.different_sources)
         unlabelled = not self.options.visible_label
         about_sources = dict.fromkeys(note for source in self.different_sources for note in source.notes)
-        return (*("several_faces_in_source",) * several, *about_sources, *("unlabelled",) * unlabelled)
+        stated = self.options.video_quality if self.type.target_kind == "video" else None
+        as_crf = stated is not None and stated <= WORST_CRF
+        return (
+            *("several_faces_in_source",) * several,
+            *about_sources,
+            *("unlabelled",) * unlabelled,
+            *("quality_is_rate_factor",) * as_crf,
+        )
 
 
 class OrderChecks:
