@@ -32,7 +32,8 @@ FaceSwapError
 │   ├── TooManyFrames
 │   ├── UnsafeAddress
 │   ├── ContentRefused
-│   └── NoFaceFound
+│   ├── NoFaceFound
+│   └── NotHuman
 ├── BackendUnavailable
 │   ├── BackendLost
 │   ├── SubmissionUnknown
@@ -294,6 +295,12 @@ class NoFaceFound(BadMedia):
     """No face was found in the {role}. Use one where a face is clearly visible and not turned away."""
 
     code = "no_face"
+
+
+class NotHuman(BadMedia):
+    """The source shows no human face that can be swapped in. Use a photo of a person."""
+
+    code = "not_human"
 
 
 class BackendUnavailable(FaceSwapError):

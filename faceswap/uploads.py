@@ -354,6 +354,7 @@ class Intake:
             faces=len(found.faces) if media.kind == "image" else None,
             created_at=self._now(),
             kept_bytes=file_path.stat().st_size,
+            notes=found.notes,
         )
 
     def _ask_engine(self, spec: Spec[R]) -> R:

@@ -120,6 +120,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
                 "url": owners.signed_url(download_path(taken.id), owner),
                 "size": taken.size_bytes,
                 "type": taken.media_type,
+                "notes": list(taken.notes),
             }
         )
 

@@ -88,6 +88,10 @@ class UploadView(BaseModel):
     url: str = Field(examples=[f"/api/download/{_UPLOAD_ID}"])
     size: int = Field(ge=1, examples=[183_402], description="Bytes, as sent.")
     type: str = Field(examples=["image/png", "video/mp4"], description="Media type, judged by the content.")
+    notes: list[str] = Field(
+        examples=[["source_turned"]],
+        description="Codes of what about a picture will show in a swap with it as the source.",
+    )
 
 
 class OptionsView(SwapOptions):

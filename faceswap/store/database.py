@@ -114,6 +114,7 @@ MIGRATIONS = (
         '$.options.quality_percent', json_extract(body, '$.options.video_quality')
     ) WHERE json_extract(body, '$.options.video_quality') IS NOT NULL;
     """,
+    "ALTER TABLE uploads ADD COLUMN notes TEXT;",
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)
