@@ -237,6 +237,7 @@ def measure(
     from faceswap.engine.neural.contracts import Role
     from faceswap.engine.neural.providers import provider_for
     from faceswap.engine.neural.weights import read_weights_folder
+    from faceswap.engine.occlusion import KeepingOccluders, find_occluders
     from faceswap.engine.swap import MANY
     from faceswap.engine.video import RestingShapes, swap_frames
     from faceswap.media import Limits, VideoReader, VideoWriter, read_picture
@@ -254,7 +255,8 @@ def measure(
         engine = NeuralEngine(weights_files, provider)
         if enhance:
             engine = EnhancingEngine(engine, weights_files.need(Role.ENHANCER), provider)
-    swapper: Any = engine.swapper(photo, mesh)
+    occluders = find_occluders(mesh, weights.with_name("hand_landmarker.task"))
+    swapper: Any = KeepingOccluders(engine.swapper(photo, mesh), occluders)
     if mode == "floor":
         tracker = Nothing()
     if engine.samples_shapes and mode == "swap":
@@ -276,7 +278,9 @@ def device(engine: Any) -> str:
     provider = getattr(engine, "provider", None) or "CPU"
     if provider.startswith("CUDA"):
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.splitlines()[
+            0
+        ]
     return f"{provider.removesuffix('ExecutionProvider')}, {os.cpu_count()} cores"
 
 

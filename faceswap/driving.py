@@ -23,12 +23,15 @@ from faceswap.errors import (
     FaceSwapError,
     JobNotFound,
     JobStopped,
+    OutOfResources,
     StoreUnavailable,
     SubmissionUnknown,
 )
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
+from faceswap.private import private_folder
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
+from faceswap.shortage import is_shortage
 from faceswap.store import JobStore
 from faceswap.summary import write_summary
 from faceswap.uploads import people_path
@@ -37,6 +40,10 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.5
 """How often leases are renewed, progress is written, and the writes of other processes are looked for."""
+
+
+SHORTAGE_PAUSE_S = 5.0
+"""How long a run for which this machine had no memory or descriptors waits before it is given back."""
 
 
 class Seal(Protocol):
@@ -184,6 +191,7 @@ class Driver:
     def _media(self, job: Job) -> Media:
         work = self._folders.work(job.run)
         shutil.rmtree(work, ignore_errors=True)
+        private_folder(self._folders.jobs)
         work.mkdir(parents=True)
         if job.backend == "simulated":
             return Media(sources={}, target=work, work_dir=work)
@@ -253,9 +261,9 @@ class Driver:
             return False
         return now.status is Status.PROCESSING and now.run == job.run
 
-    def give_back(self, run: DrivenRun) -> None:
+    def give_back(self, run: DrivenRun, reason: str = "given back: the app was stopped") -> None:
         """Let another dispatcher continue the run. If nothing was sent yet, put the job back in the queue."""
-        if self._store.release(run.job, "given back: the app was stopped", spent=False) is None:
+        if self._store.release(run.job, reason, spent=False) is None:
             self._store.end_lease(run.job)  # refused: the run was submitted, perhaps just now
 
     def _give_up(self, run: DrivenRun, error: FaceSwapError) -> None:
@@ -263,7 +271,13 @@ class Driver:
             # Another program may have used the memory, and may be gone at the next attempt.
             self._store.release(run.job, "restarted: out of memory", spent=True)
             return
-        self.fail(run.job, error, stop_remote=run.remote)
+        if is_shortage(error) or isinstance(error, OutOfResources):
+            # This says nothing about the job, so no attempt is spent. A submitted run is taken over again.
+            log.warning("job %s: this machine has run short of something; it is tried again", run.job.id)
+            self._closing.wait(SHORTAGE_PAUSE_S)
+            self.give_back(run, "given back: this machine has run short of something")
+        else:
+            self.fail(run.job, error, stop_remote=run.remote)
         if not run.remote:
             run.backend.clean_up(handle_of(run.job))
             # The job may have been cancelled meanwhile. Then the store waits for the stop of this run, which
@@ -301,7 +315,7 @@ def in_words(job: Job, error: Exception) -> FaceSwapError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull()
     log.error("job %s: unexpected error", job.id, exc_info=error)
-    return FaceSwapError()
+    return OutOfResources() if is_shortage(error) else FaceSwapError()
 
 
 def handle_of(job: Job) -> Handle:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from faceswap import errors
+from faceswap.shortage import is_shortage
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,10 @@ DETAILS_HEADER = "X-FaceSwap-Error-Details"
 """This header has the values for the placeholders of that message, as a JSON object in ASCII."""
 
 BODY_LIMIT_BYTES = 256 * 1024
-"""The limit for the body of every request, except an upload."""
+"""The limit for the body of every request, except one with files."""
 
-UNLIMITED_BODY = frozenset({"/api/upload"})
-"""This route checks the size of its body itself."""
+UNLIMITED_BODY = frozenset({"/api/upload", "/api/single-image-swap"})
+"""These routes check the size of their bodies themselves."""
 
 
 def status_of(error: errors.FaceSwapError) -> int:
@@ -68,7 +69,11 @@ def success(data: object, headers: dict[str, str] | None = None) -> Response:
 def failure(error: errors.FaceSwapError, sentence: str = "") -> Response:
     """`sentence` takes the place of the error's own English message."""
     status = status_of(error)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "10"}}.get(status, {})
+    headers = {
+        401: {"WWW-Authenticate": "Bearer"},
+        429: {"Retry-After": "10"},
+        503: {"Retry-After": "60"},
+    }.get(status, {})
     details = {DETAILS_HEADER: json.dumps(error.details, default=str)} if error.details else {}
     return refusal(status, sentence or str(error), headers | {CODE_HEADER: error.code} | details)
 
@@ -110,7 +115,7 @@ class EnvelopeRoute(APIRoute):
                 return await handle(_limited(request) if limited else request)
             except errors.FaceSwapError as error:
                 log.debug("%s %s: %s", request.method, request.url.path, error.code)
-                return _failure(request, error)
+                return _failure(request, errors.OutOfResources() if is_shortage(error) else error)
             except RequestValidationError as error:
                 return _failure(request, errors.InvalidRequest(reason=_reason(error)))
             except HTTPException as error:
@@ -118,9 +123,10 @@ class EnvelopeRoute(APIRoute):
             except ClientDisconnect:
                 log.debug("%s %s: the client went away", request.method, request.url.path)
                 return refusal(400, str(errors.InvalidRequest(reason="it ended early")))
-            except Exception:
+            except Exception as error:
                 log.exception("%s %s: unexpected error", request.method, request.url.path)
-                return _failure(request, errors.FaceSwapError())
+                shortage = is_shortage(error)
+                return _failure(request, errors.OutOfResources() if shortage else errors.FaceSwapError())
 
         return handler
 

@@ -72,7 +72,7 @@ class Sources:
         self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
         self.appearance = Appearance(self.mesh)
         self.notes: list[str] = []
-        self._occluders = find_occluders(hand_model) if options.occlusion_mask else []
+        self._occluders = find_occluders(self.mesh, hand_model) if options.occlusion_mask else []
         self._swappers: dict[str, FaceSwapper] = {}
         made: dict[Path, FaceSwapper] = {}
         for face, path in sources.items():

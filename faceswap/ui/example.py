@@ -31,8 +31,8 @@ def example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
             face = site.service.example("source", owner=owner, sender=sender)
             goal = site.service.example(which, owner=owner, sender=sender)
             return [
-                *filled(site, source.kind, "source", face, owner, language),
-                *filled(site, target.kind, "target", goal, owner, language),
+                *filled(site, source.kind, face, owner, language, "source"),
+                *filled(site, target.kind, goal, owner, language),
             ]
         return [UNCHANGED] * 4
 
@@ -67,7 +67,7 @@ def group_example(site: Site, frame: Frame, target: Slot) -> Dependency:
                 for face, other, source in ((left, right, portraits[1]), (right, left, portraits[0]))
             }
             faces = json.dumps({"target": group.id, "mapped": mapped})
-            return [*filled(site, target.kind, "target", group, owner, language), faces]
+            return [*filled(site, target.kind, group, owner, language), faces]
         return [UNCHANGED] * 3
 
     pressed = _button(frame).click(

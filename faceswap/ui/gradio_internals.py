@@ -15,6 +15,8 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
+from faceswap.ui.connections import limit_connections
+
 CORS_MIDDLEWARE = "CustomCORSMiddleware"
 """The class of Gradio's own CORS rules, by name: there is no public place to import it from."""
 
@@ -30,16 +32,19 @@ def without_cors(middleware: list[Middleware]) -> list[Middleware]:
     return [item for item in middleware if getattr(item.cls, "__name__", "") != CORS_MIDDLEWARE]
 
 
-def launch_on(server: gr.Server, demo: gr.Blocks, **options: Any) -> Any:
+def launch_on(server: gr.Server, demo: gr.Blocks, *, behind_proxy: bool, **options: Any) -> Any:
     """`demo.launch(…)` on a server of ours, which is what `gr.Server.launch()` itself does for its own pages.
 
-    `_app` has no public name. Server-side rendering would answer our /api routes with pages.
+    `_app` has no public name. Server-side rendering would answer our /api routes with pages. uvicorn reads
+    the class of its connections from its configuration each time, so it can be set once the server runs.
     """
     # Gradio looks for new events a thousand times a second, which costs most of what an idle app takes.
     queue: Any = demo._queue  # pyright: ignore[reportPrivateUsage]
     queue.sleep_when_free = _EVENT_PAUSE_S
     queue.progress_update_sleep_when_free = _PROGRESS_PAUSE_S
-    return demo.launch(_app=server, ssr_mode=False, **options)
+    launched = demo.launch(_app=server, ssr_mode=False, **options)
+    limit_connections(demo.server.config, behind_proxy=behind_proxy)
+    return launched
 
 
 def is_port_in_use(error: OSError) -> bool:

@@ -11,11 +11,13 @@ from typing import Any, Literal, cast
 import gradio as gr
 from markupsafe import Markup
 
+from faceswap.api.files import download_path
 from faceswap.api.senders import address_of
-from faceswap.errors import FaceSwapError
+from faceswap.errors import FaceSwapError, OutOfResources
 from faceswap.jobs import Job
 from faceswap.owners import Owners
 from faceswap.service import Service
+from faceswap.shortage import is_shortage
 from faceswap.ui import texts
 from faceswap.ui.render import render
 from faceswap.ui.texts import Language
@@ -48,8 +50,11 @@ class Site:
         return self.owners.sender(address)
 
     def media_url(self, file_id: str, owner: str) -> str:
-        """For `src` and `href`, which cannot send the token: of a completed job's result or of an upload."""
-        return self.owners.signed_url(f"/api/download/{file_id}", owner)
+        """For `src` and `href`, which cannot send the token: of a completed job's result or of an upload.
+
+        Relative to the page, as are our scripts and styles, so that it works wherever the app is mounted.
+        """
+        return f".{self.owners.signed_url(download_path(file_id), owner)}"
 
     def thumbnail_url(self, upload_id: str, owner: str) -> str:
         """For `src`: of a small picture of an upload."""
@@ -77,9 +82,10 @@ def in_words(language: Language) -> Generator[EventOutcome]:
         yield outcome
     except FaceSwapError as error:
         outcome.problem = texts.sentence(error, language)
-    except Exception:
+    except Exception as error:
         log.exception("a page's event failed")
-        outcome.problem = texts.sentence(FaceSwapError(), language)
+        known = OutOfResources() if is_shortage(error) else FaceSwapError()
+        outcome.problem = texts.sentence(known, language)
     if outcome.problem:
         gr.Warning(Markup.escape(outcome.problem), title=texts.words("attention", language))
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.events import Dependency
 
-from faceswap.errors import FaceSwapError, NoFaceFound
+from faceswap.engine.face.found import NOT_HUMAN
+from faceswap.errors import FaceSwapError, NoFaceFound, NotHuman
 from faceswap.store import Upload
 from faceswap.ui import texts
 from faceswap.ui.frame import PUBLIC_SECRET, Frame
@@ -54,10 +55,15 @@ def outputs_of(slot: Slot) -> list[Any]:
     return [slot.card, slot.chosen]
 
 
-def filled(site: Site, kind: Kind, role: Role, upload: Upload, owner: str, language: Language) -> list[Any]:
-    """What the components of a slot show of an upload, in the order of `outputs_of`."""
+def filled(
+    site: Site, kind: Kind, upload: Upload, owner: str, language: Language, role: Role = "target"
+) -> list[Any]:
+    """What the components of a slot show of an upload, in the order of `outputs_of`. With a source they say
+    what about it will show in the swap.
+    """
     url = site.media_url(upload.id, owner)
-    card = render("card", language, upload=upload, role=role, url=url, faces=kind != "any")
+    notes = upload.notes if role == "source" else ()
+    card = render("card", language, upload=upload, role=role, url=url, faces=kind != "any", notes=notes)
     return [card, upload.id]
 
 
@@ -110,7 +116,9 @@ class _Events:
             upload = self._site.service.find_upload(asked, owner=owner)
             if upload.faces == 0 and upload.kind == "image":
                 raise NoFaceFound(role=self._role)
-            return filled(self._site, self._kind, self._role, upload, owner, language)
+            if self._role == "source" and NOT_HUMAN in upload.notes:
+                raise NotHuman()
+            return filled(self._site, self._kind, upload, owner, language, self._role)
         return [message(outcome.problem, "bad"), ""]
 
     def restore(self, chosen: object, token: object, request: gr.Request) -> list[Any]:
@@ -122,7 +130,7 @@ class _Events:
             upload = self._site.service.find_upload(chosen, owner=owner)
         except FaceSwapError:
             return ["", ""]
-        return filled(self._site, self._kind, self._role, upload, owner, language_of(request))
+        return filled(self._site, self._kind, upload, owner, language_of(request), self._role)
 
     def look_for_people(self, chosen: object, token: object, request: gr.Request) -> Generator[str]:
         """First a line that says it is looking, then how many people the video shows.

@@ -17,6 +17,7 @@ from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
 from faceswap.store import JobStore, Upload
+from faceswap.ui.connections import HEAD_S, limit_connections
 from faceswap.ui.server import Server
 from tests.factories import NOON, add_job, make_upload
 from tests.waiting import PATIENCE, wait_until
@@ -31,7 +32,9 @@ PIXEL = bytes.fromhex(
 class Serving:
     """Use it in a `with` statement. With `dispatch=False` nothing runs the jobs."""
 
-    def __init__(self, root: Path, *, dispatch: bool = False, **settings: Any) -> None:
+    def __init__(
+        self, root: Path, *, dispatch: bool = False, head_s: float = HEAD_S, **settings: Any
+    ) -> None:
         self.settings = Settings(data_dir=root, **{"multi_user": False, "cors_origins": (), **settings})
         self.folders = Folders(root)
         self.service = Service(self.settings, dispatch=dispatch)
@@ -41,6 +44,8 @@ class Serving:
         config = uvicorn.Config(
             self.app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2
         )
+        config.load()
+        limit_connections(config, behind_proxy=self.settings.behind_proxy, head_s=head_s)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._age_s = 0
@@ -102,7 +107,7 @@ class Serving:
         job = add_job(self.store, owner=owner, source_file=source.id, target_file=target.id, **changes)
         if status is Status.PENDING:
             return job
-        running = self.store.claim("a worker", job.backend, lease_s=3600)
+        running = self.store.claim("a worker", job.backend, lease_s=60)
         assert running is not None
         assert running.id == job.id
         match status:

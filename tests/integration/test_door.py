@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from faceswap.errors import UploadNotFound
+from faceswap.folders import Folders
 from faceswap.incoming import Incoming, sweep
 from faceswap.owners import Owners
 from faceswap.ui.door import EVENT_BYTES, OURS
@@ -114,6 +115,7 @@ REFUSED = {
 
 LIST_ROUTES = """
 import json
+from faceswap.folders import Folders
 from faceswap.incoming import Incoming, sweep
 from faceswap.owners import Owners
 from faceswap.service import Service
@@ -313,7 +315,8 @@ def test_nothing_but_an_upload_passes_as_a_file(running: Running, path: object) 
 
 def test_an_upload_that_is_broken_off_leaves_nothing_behind(running: Running) -> None:
     """Neither in a folder for temporary files nor in the log, through our route and through Gradio's."""
-    before = sorted(running.app.temporary.rglob("*")), running.app.log.read_text().count("Traceback")
+    incoming = Folders(running.app.data_dir).incoming
+    before = sorted(incoming.rglob("*")), running.app.log.read_text().count("Traceback")
     token = f"Authorization: Bearer {running.token()}\r\n" if running.owners.multi_user else ""
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"x" * 100_000
     for path in ("/api/upload", "/gradio_api/upload"):
@@ -324,8 +327,8 @@ def test_an_upload_that_is_broken_off_leaves_nothing_behind(running: Running) ->
         with socket.create_connection(("127.0.0.1", running.app.port)) as connection:
             connection.sendall(head.encode() + part)
             if path != "/api/upload":  # the other route's file has no name
-                wait_until(lambda: sorted(running.app.temporary.rglob("*")) != before[0], "it has begun")
-    wait_until(lambda: sorted(running.app.temporary.rglob("*")) == before[0], "nothing is left of it")
+                wait_until(lambda: sorted(incoming.rglob("*")) != before[0], "it has begun")
+    wait_until(lambda: sorted(incoming.rglob("*")) == before[0], "nothing is left of it")
     assert running.api.get("/api/health").is_success
     assert not list(running.app.data_dir.glob("uploads/*"))
     assert running.app.log.read_text().count("Traceback") == before[1]

@@ -110,16 +110,23 @@ def test_without_a_hand_only_the_search_costs_and_seldom(landmarker: Landmarker,
     assert (model.finds, model.searches) == (0, frames // 15)
 
 
-def test_a_change_around_the_face_starts_a_search(landmarker: Landmarker, face_video: Path) -> None:
+@pytest.mark.parametrize("like_skin", [True, False], ids=["skin", "anything"])
+def test_what_comes_near_the_face_starts_a_search(
+    landmarker: Landmarker, face_video: Path, like_skin: bool
+) -> None:
+    """At once if it has the colour of the face's skin, else within six frames."""
     picture = np.ascontiguousarray(pictures(face_video, 60)[0])
     face = landmarker.find_all(planes_of(picture))[0]
     model = Counting(hand_model_path())
     hands = Hands(model)
-    for _ in range(4):
+    for _ in range(6):
         hands.cover(view_of(planes_of(picture), face.landmarks))
     assert model.searches == 1
-    picture[-90:] = 255 - picture[-90:]
-    hands.cover(view_of(planes_of(picture), face.landmarks))
+    cheek = face.landmarks[50, :2].astype(int)
+    colour = picture[cheek[1], cheek[0]] if like_skin else np.array([30, 160, 60])
+    picture[-60:, 200:320] = colour
+    for _ in range(1 if like_skin else 6):
+        hands.cover(view_of(planes_of(picture), face.landmarks))
     assert model.searches == 2
 
 

@@ -20,8 +20,9 @@ from faceswap.engine.occlusion.hand_model import (
     Hand,
     HandModel,
 )
+from faceswap.engine.occlusion.surroundings import Surroundings
 from faceswap.engine.occlusion.view import FaceView
-from faceswap.engine.planes import F32, U8, Region, as_f32, as_u8
+from faceswap.engine.planes import F32, U8, Region, as_f32
 
 _PRESENCE = 0.5
 _FITTED = 3
@@ -30,19 +31,12 @@ _HANDS = 2
 """So many hands are followed before one face."""
 _SEARCHED, _LOWER = 2.2, 0.25
 """Side of the searched square and its shift towards the chin, in sides of the face's region."""
-_SEARCH_WITHIN = 15
-"""A hand is searched for at least once in so many frames."""
-_SEARCH_APART = 3
-"""Frames between two searches while the surroundings of the face change."""
 _NEAR = 0.3
 """A hand is followed while a point of it is this close to the box around the face, in sides of the box."""
 _SAME_HAND = 0.35
 """Regions whose centres are closer than this show the same hand, in sides of the larger one."""
 _SIZES = (0.25, 2.5)
 """Smallest and largest extent of a hand, in sides of the face's region."""
-_THUMBNAIL = 24
-_CHANGED_LUMA, _CHANGED_SHARE = 14, 0.05
-"""The surroundings have changed if this share of the thumbnail's cells differs by more than so much luma."""
 _FINGER_OF_WIDTH, _FINGER_OF_LENGTH = 0.36, 0.27
 """Width of a finger, as a share of the palm's width and of its length. The larger one counts, because a hand
 seen from the side has no width."""
@@ -55,10 +49,7 @@ _FOREARM = 0.5
 @dataclass(slots=True)
 class _State:
     hands: list[Hand] = field(default_factory=list[Hand])
-    searched: U8 | None = None
-    """Thumbnail of the surroundings when a hand was last searched for."""
-    since: int = 0
-    """Frames since that search."""
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 class Hands:
@@ -82,8 +73,9 @@ class Hands:
         found: list[Hand] = []
         for hand in state.hands:
             self._add(found, view, face, self._model.find(view.planes, hand.region))
-        if len(found) < _HANDS and self._time_to_search(view, face, state):
-            for region in self._model.search(view.planes, _around(face)):
+        around = _around(face)
+        if len(found) < _HANDS and state.surroundings.may_show_a_hand(view.planes, around, view.landmarks):
+            for region in self._model.search(view.planes, around):
                 if len(found) < _HANDS and not any(_same(region, hand.region) for hand in found):
                     self._add(found, view, face, self._first(view, region))
         state.hands = found
@@ -111,18 +103,6 @@ class Hands:
             return
         if not any(_same(hand.region, other.region) for other in found):
             found.append(hand)
-
-    def _time_to_search(self, view: FaceView, face: Region, state: _State) -> bool:
-        state.since += 1
-        if state.searched is not None and state.since < _SEARCH_APART:
-            return False
-        now = as_u8(view.planes.crop_rgb(_around(face), 2 * _THUMBNAIL)[::2, ::2, 1])
-        if state.searched is not None and state.since < _SEARCH_WITHIN:
-            changed = cv2.absdiff(now, state.searched) > _CHANGED_LUMA
-            if np.asarray(changed).mean() < _CHANGED_SHARE:
-                return False
-        state.searched, state.since = now, 0
-        return True
 
 
 def _same(one: Region, other: Region) -> bool:

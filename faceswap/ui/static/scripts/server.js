@@ -83,10 +83,11 @@ async function read(answer) {
  */
 export function upload(file, { expected, progress, signal } = {}) {
   const body = new FormData();
+  if (expected) body.append("expected", expected);
   body.append("file", file);
   const request = new XMLHttpRequest();
   return new Promise((resolve, reject) => {
-    request.open("POST", address(expected ? `/api/upload?expected=${expected}` : "/api/upload"));
+    request.open("POST", address("/api/upload"));
     for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({ loaded, total }) => progress?.(loaded / total));
     request.addEventListener("load", () => resolve(answerOf(request)));
