@@ -115,7 +115,6 @@ REFUSED = {
 
 LIST_ROUTES = """
 import json
-from faceswap.folders import Folders
 from faceswap.incoming import Incoming, sweep
 from faceswap.owners import Owners
 from faceswap.service import Service
