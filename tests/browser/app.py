@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser.preloaded import PreloadedApp
 from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_until
 
@@ -43,7 +44,7 @@ class App:
             **settings,
         }
         self.temporary = self.data_dir / ".incoming"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | PreloadedApp | None = None
         self.api = httpx.Client(base_url=self.url, trust_env=False, timeout=30 * PATIENCE)
 
     @property
@@ -80,7 +81,8 @@ class App:
         return done.stdout.splitlines()[-1]
 
     def start(self) -> None:
-        self._process = self.launch()
+        as_usual = (self._python, self._code) == (Path(sys.executable), REPOSITORY)
+        self._process = PreloadedApp(self._code, self._environment, self.log) if as_usual else self.launch()
         wait_until(self._answers, f"the app answers; see {self.log}", START_S)
 
     def _answers(self) -> bool:

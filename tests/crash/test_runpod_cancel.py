@@ -1,4 +1,7 @@
-"""Cancels in every phase of a remote run while the app is killed repeatedly: no engine computes on."""
+"""Cancels in every phase of a remote run while the app is killed repeatedly: no engine computes on.
+
+`TIMES=100 KILLS=100` in the environment makes it a long proof instead of a short test.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,13 @@ from tests.factories import make_upload
 from tests.waiting import PATIENCE
 
 PHASES = ("before submit", "during submit", "queued", "first 100 ms", "middle", "uploading", "after the end")
-TIMES = 20
-KILLS = 10
+TIMES = int(os.environ.get("TIMES", "20"))
+"""How many cancels there are in each phase."""
+KILLS = int(os.environ.get("KILLS", "10"))
 SLOW_RUN_S = 0.3
 SLOW_UPLOAD_S = 2.0
 WAIT_S, RUN_S = 15, 10
-DEADLINE_S = 240.0 * PATIENCE
+DEADLINE_S = 240.0 * PATIENCE * max(1, TIMES // 20, KILLS // 10)
 
 APP = """
 import threading
