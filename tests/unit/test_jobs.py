@@ -188,7 +188,7 @@ def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker(
         engine="mesh",
         weights=({"role": "swap"},),
         marks={"label": "both"},
-        progress=99.96,
+        progress=33.36,
         stage=Stage.FINISHING,
         eta_s=1.26,
         started_at=NOON,
@@ -205,7 +205,7 @@ def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker(
     )
     noon = "2026-06-01T12:00:00.000Z"
     assert job.public() == {
-        **{"id": "an-id", "type": "single-video", "status": "completed", "progress": 100.0},
+        **{"id": "an-id", "type": "single-video", "status": "completed", "progress": 33.4},
         **{"stage": "finishing", "eta_s": 1.3, "title": "clip.mp4", "backend": "local"},
         **{"source_file": "source-file-of-test", "target_file": "target-file-of-test"},
         **{"face_mappings": {"face_0": "a-source"}, "options": SwapOptions(mouth_mask=True).model_dump()},
