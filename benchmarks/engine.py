@@ -278,7 +278,9 @@ def device(engine: Any) -> str:
     provider = getattr(engine, "provider", None) or "CPU"
     if provider.startswith("CUDA"):
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.splitlines()[
+            0
+        ]
     return f"{provider.removesuffix('ExecutionProvider')}, {os.cpu_count()} cores"
 
 

@@ -36,7 +36,7 @@ def pairs_of(media: Path, folder: Path, frames: int, wanted: set[str]) -> list[P
     """Pairs from your own folder `media`. The first `frames` frames of each clip are copied to `folder`."""
     listed = media / "pairs.txt"
     if listed.exists():
-        names = [line.split() for line in listed.read_text().splitlines() if line.strip()]
+        names = [line.split() for line in listed.read_text("utf-8").splitlines() if line.strip()]
         chosen = [(media / photo, media / clip) for photo, clip in names]
     else:
         photos = sorted(path for path in media.iterdir() if path.suffix.lower() in _PHOTOS)

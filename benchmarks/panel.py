@@ -36,7 +36,7 @@ def fill(data_dir: Path, live: int) -> JobStore:
     store = JobStore(data_dir / "jobs.sqlite3")
     for number in range(FINISHED + live):
         add_job(store, max_active=10**6, max_queue=10**6)
-        job = store.claim("benchmark", "local", lease_s=3600)
+        job = store.claim("benchmark", "local", lease_s=60)
         assert job is not None
         if number < FINISHED:
             store.complete(job)
@@ -45,7 +45,7 @@ def fill(data_dir: Path, live: int) -> JobStore:
 
 def cpu_s(pid: int) -> float:
     """User and system time of a process so far, in seconds. Source: proc_pid_stat(5), fields 14 and 15."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
@@ -131,7 +131,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             "GRADIO_SERVER_PORT": str(port),
         }
         server = subprocess.Popen(
-            [sys.executable, "-m", "faceswap", "serve"], env=environment, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "faceswap", "serve"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
         )
         try:
             assert server.stdout

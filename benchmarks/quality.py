@@ -89,7 +89,8 @@ def main() -> None:
             )
         )
     if options.json:
-        options.json.write_text(json.dumps({name: asdict(one) for name, one in verdicts.items()}, indent=1))
+        report = json.dumps({name: asdict(one) for name, one in verdicts.items()}, indent=1)
+        options.json.write_text(report, "utf-8")
 
 
 def measured(pair: Pair, folder: Path, model: Path, judge: Judge, sheets: Path, how: Options) -> Verdict:

@@ -99,7 +99,9 @@ def main() -> None:
         path = Path(scratch) / "shared.sqlite3"
         JobStore(path).close()
         command = [sys.executable, "-m", "benchmarks.store", str(path)]
-        children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)]
+        children = [
+            subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(PROCESSES)
+        ]
         total = sum(float(child.communicate()[0]) for child in children)
         print(f"the same by {PROCESSES} processes at once: {total:.0f} jobs/s together")
 

@@ -1,4 +1,5 @@
-"""Finds out which file system a folder is on. SQLite is safe on a local disk only.
+"""Finds out which file system a folder is on, and why a folder cannot be used. SQLite is safe on a local disk
+only.
 
 FUSE, NFS, 9P and CIFS may confirm a write before it is stored, and may enforce a lock on one machine only. So
 the store could lose jobs or be damaged there.
@@ -6,6 +7,7 @@ the store could lose jobs or be damaged there.
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
@@ -13,6 +15,21 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _NETWORK = re.compile(r"fuse(\..*)?|nfs\d?|9p|cifs|smb\d?|smbfs")
 """`fuseblk` is not matched: it is a local disk whose driver runs outside the kernel."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+_REASONS = {
+    errno.EROFS: "it is read-only",
+    errno.EACCES: "this user may not write there",
+    errno.EPERM: "this user may not write there",
+    errno.EEXIST: "it is no folder",
+    errno.ENOTDIR: "it is no folder",
+    errno.ENOENT: "it does not exist and cannot be made",
+}
+
+
+def why_unusable(error: OSError) -> str:
+    """Return why a folder cannot be used, as half a sentence without its path."""
+    return _REASONS.get(error.errno or 0, error.strerror or type(error).__name__)
 
 
 def network_file_system(folder: Path, mounts: Path = _MOUNTS) -> str | None:

@@ -29,6 +29,7 @@ from faceswap.errors import (
 )
 from faceswap.folders import Folders
 from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
+from faceswap.private import private_folder
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
 from faceswap.shortage import is_shortage
 from faceswap.store import JobStore
@@ -190,6 +191,7 @@ class Driver:
     def _media(self, job: Job) -> Media:
         work = self._folders.work(job.run)
         shutil.rmtree(work, ignore_errors=True)
+        private_folder(self._folders.jobs)
         work.mkdir(parents=True)
         if job.backend == "simulated":
             return Media(sources={}, target=work, work_dir=work)

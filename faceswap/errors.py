@@ -32,7 +32,8 @@ FaceSwapError
 │   ├── TooManyFrames
 │   ├── UnsafeAddress
 │   ├── ContentRefused
-│   └── NoFaceFound
+│   ├── NoFaceFound
+│   └── NotHuman
 ├── BackendUnavailable
 │   ├── BackendLost
 │   ├── SubmissionUnknown
@@ -65,8 +66,15 @@ FaceSwapError
 ├── JobTimeout
 ├── JobStopped
 ├── DiskFull
-├── McpMissing
+├── CannotStart
+│   ├── TemporaryFolderUnusable
+│   ├── HostUnusable
+│   ├── PortInUse
+│   ├── PortForbidden
+│   ├── WrongSetting
+│   └── McpMissing
 └── StoreUnavailable
+    ├── DataFolderUnusable
     ├── NetworkDisk
     └── SnapshotUnavailable
 
@@ -289,6 +297,12 @@ class NoFaceFound(BadMedia):
     code = "no_face"
 
 
+class NotHuman(BadMedia):
+    """The source shows no human face that can be swapped in. Use a photo of a person."""
+
+    code = "not_human"
+
+
 class BackendUnavailable(FaceSwapError):
     """The place where this task should run cannot be reached. Try again later."""
 
@@ -507,6 +521,12 @@ class StoreUnavailable(FaceSwapError):
     code = "store_unavailable"
 
 
+class DataFolderUnusable(StoreUnavailable):
+    """The data folder cannot be used: {reason}. Choose another one with FACESWAP_DATA_DIR."""
+
+    code = "data_folder_unusable"
+
+
 class NetworkDisk(StoreUnavailable):
     """The data folder lies on a {file_system} file system, where the job store is not safe. Choose a folder
     on a local disk with FACESWAP_DATA_DIR and, to keep copies in a mounted bucket, set FACESWAP_SNAPSHOT_DIR;
@@ -522,7 +542,43 @@ class SnapshotUnavailable(StoreUnavailable):
     code = "snapshot_unavailable"
 
 
-class McpMissing(FaceSwapError):
+class CannotStart(FaceSwapError):
+    """The app cannot be started."""
+
+    code = "cannot_start"
+
+
+class TemporaryFolderUnusable(CannotStart):
+    """The folder for temporary files cannot be used: {reason}. Choose another one with TMPDIR."""
+
+    code = "temporary_folder_unusable"
+
+
+class HostUnusable(CannotStart):
+    """{host} is no name or address of this machine. Set GRADIO_SERVER_NAME to one, such as 127.0.0.1."""
+
+    code = "host_unusable"
+
+
+class PortInUse(CannotStart):
+    """Port {port} of {host} is in use. Stop the other program, or set GRADIO_SERVER_PORT to another port."""
+
+    code = "port_in_use"
+
+
+class PortForbidden(CannotStart):
+    """This user may not use port {port}. Set GRADIO_SERVER_PORT to another port, such as 3001."""
+
+    code = "port_forbidden"
+
+
+class WrongSetting(CannotStart):
+    """Setting {name}: {reason}."""
+
+    code = "wrong_setting"
+
+
+class McpMissing(CannotStart):
     """FACESWAP_MCP needs a package that is not installed. Install it with: pip install "gradio[mcp]"."""
 
     code = "mcp_missing"

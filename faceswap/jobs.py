@@ -18,6 +18,8 @@ from faceswap.terms import Terms
 
 CANCELLED_MESSAGE = "任务已被用户取消"
 LOCAL_OWNER = "local"
+WORST_CRF = 51
+"""The highest constant rate factor of x264, which makes the smallest file."""
 
 
 class JobType(StrEnum):
@@ -108,8 +110,11 @@ class SwapOptions(BaseModel):
     """Keep what lies before the face: hands, hair, glasses. False swaps over it."""
     keep_fps: bool = True
     """Keep every frame. False drops frames until at most 30 a second are left."""
-    video_quality: int = Field(default=80, ge=1, le=100)
+    quality_percent: int = Field(default=80, ge=1, le=100)
     """1 (smallest file) to 100 (best); see `crf`."""
+    video_quality: int | None = Field(default=None, ge=0, le=100)
+    """The quality as clients of the original API state it: 0 (best) to 51 (smallest file), a rate factor. It
+    takes the place of `quality_percent`. A value above 51 is a percentage, which this option once was."""
     video_encoder: str = Field(default="libx264", max_length=64)
     """`libx264` (H.264, plays everywhere), `libx265` (HEVC, smaller, slow; not every browser plays it) or
     `libvpx-vp9` (VP9, small, slow). Any other becomes `libx264`, and a note says so."""
@@ -128,7 +133,10 @@ class SwapOptions(BaseModel):
     @property
     def crf(self) -> int:
         """The constant rate factor for x264: quality 100 -> 16, 80 -> 20, 1 -> 36."""
-        return round(36 - self.video_quality * 0.2)
+        stated = self.video_quality
+        if stated is not None and stated <= WORST_CRF:
+            return stated
+        return round(36 - (self.quality_percent if stated is None else stated) * 0.2)
 
     @model_validator(mode="after")
     def _starts_before_its_end(self) -> Self:
@@ -159,7 +167,9 @@ class SwapOptions(BaseModel):
 
     def for_engine(self) -> Mapping[str, object]:
         """Return the options in the form that the engine's spec and the cloud worker's order contain."""
-        return self.model_dump(exclude={"video_quality", "visible_label"}) | {"crf": self.crf}
+        return self.model_dump(exclude={"quality_percent", "video_quality", "visible_label"}) | {
+            "crf": self.crf
+        }
 
 
 class Simulation(SwapOptions):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from faceswap.engine.face.found import NOT_HUMAN
 from faceswap.errors import (
     ConsentRequired,
     FaceSwapError,
@@ -15,11 +16,12 @@ from faceswap.errors import (
     LabelRequired,
     NoFaceChosen,
     NoFaceFound,
+    NotHuman,
     OutsideVideo,
     UnknownFace,
     WrongKind,
 )
-from faceswap.jobs import LOCAL_OWNER, JobType, SwapOptions
+from faceswap.jobs import LOCAL_OWNER, WORST_CRF, JobType, SwapOptions
 from faceswap.provenance import label_of
 from faceswap.settings import Settings
 from faceswap.store import JobStore, Upload
@@ -70,7 +72,15 @@ class CheckedOrder:
         """Codes of remarks about this order."""
         several = any((source.faces or 0) > 1 for source in self.different_sources)
         unlabelled = not self.options.visible_label
-        return ("several_faces_in_source",) * several + ("unlabelled",) * unlabelled
+        about_sources = dict.fromkeys(note for source in self.different_sources for note in source.notes)
+        stated = self.options.video_quality if self.type.target_kind == "video" else None
+        as_crf = stated is not None and stated <= WORST_CRF
+        return (
+            *("several_faces_in_source",) * several,
+            *about_sources,
+            *("unlabelled",) * unlabelled,
+            *("quality_is_rate_factor",) * as_crf,
+        )
 
 
 class OrderChecks:
@@ -192,6 +202,8 @@ def _require_fit(job_type: JobType, sources: Mapping[str, Upload], target: Uploa
         raise WrongKind(expected=job_type.target_kind, found=target.kind)
     if any(source.faces == 0 for source in sources.values()):
         raise NoFaceFound(role="source")
+    if any(NOT_HUMAN in source.notes for source in sources.values()):
+        raise NotHuman()
     # The faces of a video are known from sampled frames only. A single swap may find one in another frame.
     if target.faces == 0 and (target.kind == "image" or job_type.several_faces):
         raise NoFaceFound(role="target")

@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="FACESWAP_", frozen=True, populate_by_name=True, extra="forbid"
+        env_prefix="FACESWAP_", env_ignore_empty=True, frozen=True, populate_by_name=True, extra="forbid"
     )
 
     data_dir: Path = Field(default_factory=lambda: user_data_path("faceswap", appauthor=False))
@@ -121,7 +121,10 @@ class Settings(BaseSettings):
     s3_region: str = "auto"
 
     server_port: int = Field(
-        default_factory=lambda: 7860 if _on_a_space() else 3001, validation_alias="GRADIO_SERVER_PORT"
+        default_factory=lambda: 7860 if _on_a_space() else 3001,
+        validation_alias="GRADIO_SERVER_PORT",
+        ge=1,
+        le=65535,
     )
     server_name: str = Field(
         default_factory=lambda: "0.0.0.0" if _on_a_space() else "127.0.0.1",

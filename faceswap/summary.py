@@ -10,6 +10,7 @@ from pathlib import Path
 from faceswap.errors import JobNotFound
 from faceswap.folders import Folders
 from faceswap.jobs import isoformat
+from faceswap.private import private_folder
 from faceswap.store import JobStore
 
 SUMMARY = "job.json"
@@ -36,7 +37,8 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
         for event in store.events(job_id)
     ]
     path = folders.job(job_id) / SUMMARY
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(folders.jobs)
+    path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(f".{secrets.token_hex(4)}")
     content = json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2)
     try:

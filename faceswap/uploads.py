@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Mapping
@@ -44,6 +45,7 @@ from faceswap.errors import (
 from faceswap.folders import Folders
 from faceswap.media import Limits, sniff
 from faceswap.media.kinds import Kind
+from faceswap.private import private_folder
 from faceswap.quota import Amount, Quota
 from faceswap.settings import MEGABYTE, Settings
 from faceswap.store import JobStore, Upload
@@ -126,15 +128,14 @@ class Intake:
         upload_id = secrets.token_urlsafe(16)
         folder = self._folders.upload(upload_id)
         try:
-            folder.mkdir(parents=True)
+            private_folder(self._folders.uploads)
+            folder.mkdir()
             raw = folder / "raw"
             size, digest = self._copy(file, raw)
             sniff(raw)  # refuses a file with an unknown signature before a child process starts
             clip = folder / "media.mp4" if expected == "video" else None
             with self._probes.taken(owner, sender):
-                upload = self._inspect(
-                    raw, upload_id, Path(name).name[-120:] or "file", owner, size, digest, clip
-                )
+                upload = self._inspect(raw, upload_id, _shown_name(name), owner, size, digest, clip)
             upload = replace(upload, sender=sender)
             if expected and upload.kind != expected:
                 raise WrongKind(expected=expected, found=upload.kind)
@@ -353,6 +354,7 @@ class Intake:
             faces=len(found.faces) if media.kind == "image" else None,
             created_at=self._now(),
             kept_bytes=file_path.stat().st_size,
+            notes=found.notes,
         )
 
     def _ask_engine(self, spec: Spec[R]) -> R:
@@ -366,6 +368,12 @@ class Intake:
                 child.kill()
 
         return retried_without_memory(ask)
+
+
+def _shown_name(name: str) -> str:
+    """Return a file's name for display. Bytes that are no UTF-8, such as those of a name from a GBK archive,
+    become replacement characters: neither the store nor an answer could hold them."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", Path(name).name)[-120:] or "file"
 
 
 def people_path(video: Path) -> Path:

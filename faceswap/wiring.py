@@ -11,19 +11,20 @@ from faceswap.backends import Backend
 from faceswap.backends.local import LocalBackend
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.backends.simulated import SimulatedBackend
-from faceswap.disks import network_file_system
+from faceswap.disks import network_file_system, why_unusable
 from faceswap.dispatcher import Dispatcher
 from faceswap.driving import Seal
 from faceswap.engine.child import confinement
 from faceswap.engine.gate import require as require_gate
 from faceswap.engine.neural.weights import WeightsCache
 from faceswap.erasure import Eraser
-from faceswap.errors import NetworkDisk
+from faceswap.errors import DataFolderUnusable, NetworkDisk
 from faceswap.folders import Folders
 from faceswap.housekeeping import Housekeeping
 from faceswap.jobs import Status
 from faceswap.loops import Loop, State
 from faceswap.orders import OrderChecks
+from faceswap.private import private_folder
 from faceswap.provenance import Provenance
 from faceswap.settings import Settings
 from faceswap.snapshots import Snapshots, prepare, remove_unowned, restore
@@ -47,13 +48,30 @@ def open_store(
     if file_system is not None:
         raise NetworkDisk(file_system=file_system)
     if settings.snapshot_dir is None:
-        return JobStore(folders.store, clock), None
+        store = JobStore(folders.store, clock)
+        _keep_private(folders)
+        return store, None
     prepare(settings.snapshot_dir)
     restored = restore(folders, settings.snapshot_dir)
     store = JobStore(folders.store, clock)
+    _keep_private(folders)
     if restored:
         remove_unowned(store, folders)
     return store, Snapshots(store, folders, settings.snapshot_dir)
+
+
+def _keep_private(folders: Folders) -> None:
+    """Keep other users from the pictures of faces, whatever the mode of a data folder is that existed before.
+
+    Raises: DataFolderUnusable.
+    """
+    try:
+        private_folder(folders.incoming)  # before Gradio makes it
+        for folder in (folders.uploads, folders.jobs):
+            if folder.exists():
+                private_folder(folder)
+    except OSError as error:
+        raise DataFolderUnusable(reason=why_unusable(error)) from error
 
 
 def configured_backends(settings: Settings, folders: Folders) -> dict[str, Backend]:

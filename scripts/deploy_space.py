@@ -61,7 +61,7 @@ def front_matter_problems(data: SpaceCardData) -> list[str]:
     """What is wrong with the front matter, one sentence each; an empty list when a Space would start."""
     found: dict[str, Any] = data.to_dict()
     gradio = next(
-        line for line in (REPOSITORY / "requirements.txt").read_text().splitlines() if "gradio" in line
+        line for line in (REPOSITORY / "requirements.txt").read_text("utf-8").splitlines() if "gradio" in line
     )
     allowed = Requirement(gradio.partition("#")[0].strip()).specifier
     sdk_version = str(found.get("sdk_version"))
@@ -90,7 +90,7 @@ def front_matter_problems(data: SpaceCardData) -> list[str]:
 
 def wanted_files() -> list[str]:
     told = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, encoding="utf-8", check=True
     )
     names = filter(None, told.stdout.split("\0"))
     return [name for name in names if not name.startswith(NOT_NEEDED) and (REPOSITORY / name).is_file()]

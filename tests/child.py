@@ -66,7 +66,7 @@ def run(spec: Spec[Any]) -> Answer:
 
 def processor_s(pid: int) -> float:
     """Seconds of processor time that a process has used. Other programs add nothing to it."""
-    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
     return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -35,7 +35,7 @@ NAMES = frozenset(
     }
 )
 """Formats, products, people, units and files that Chinese writes in Latin letters."""
-SETTING = re.compile(r"(FACESWAP|RUNPOD)_[A-Z0-9_]*")
+SETTING = re.compile(r"(FACESWAP|RUNPOD|GRADIO)_[A-Z0-9_]*|TMPDIR")
 
 
 def english_in(text: str) -> set[str]:

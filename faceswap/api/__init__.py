@@ -15,12 +15,12 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from faceswap.api import docs_page
+from faceswap.api import docs_page, original
 from faceswap.api.access import dependencies, sender_finder
 from faceswap.api.answers import EnvelopeRoute, success
-from faceswap.api.documents import BYTES, MULTIPART, described, failures, links
+from faceswap.api.documents import BYTES, described, failures, links, multipart
 from faceswap.api.files import download_path, stored_file
-from faceswap.api.receiving import received_file
+from faceswap.api.receiving import received_form
 from faceswap.api.schemas import (
     CancelView,
     DetectRequest,
@@ -30,6 +30,7 @@ from faceswap.api.schemas import (
     JobId,
     JobView,
     MessageView,
+    PictureSwapView,
     PreviewRequest,
     PreviewView,
     ProcessRequest,
@@ -44,12 +45,14 @@ from faceswap.api.schemas import (
 )
 from faceswap.api.tasks import TaskAnswers, shown_job
 from faceswap.errors import (
+    ConsentRequired,
     InvalidRequest,
     NotFound,
 )
-from faceswap.jobs import JobType
+from faceswap.jobs import Job, JobType
 from faceswap.owners import Owners
 from faceswap.service import Service
+from faceswap.settings import Settings
 from faceswap.store import Upload
 from faceswap.uploads import DetectedFace, most_callers
 
@@ -89,13 +92,14 @@ def router(service: Service, owners: Owners) -> APIRouter:
         response_model=Success[UploadView],
         responses=closed | failures(400, 413, 415, 429, 503, 507) | links("fileId", "download"),
         summary="Take a picture or video in",
-        openapi_extra=MULTIPART,
+        openapi_extra=multipart("file"),
     )
     async def upload(request: Request, owner: str = Depends(signed_in)) -> Response:
         """Judged by its content, not by its name. Pictures are kept upright and without metadata."""
         sender = sender_of(request)
         await to_thread.run_sync(service.require_upload_room, owner, sender)
-        async with received_file(request, service.settings.max_upload_mb) as received:
+        async with received_form(request, ["file"], service.settings.max_upload_mb) as form:
+            received = form.files["file"]
             take = partial(service.upload, received.file, received.name, owner=owner, sender=sender)
             taken = await to_thread.run_sync(take, limiter=engine_slots)
         return success(
@@ -105,6 +109,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
                 "url": owners.signed_url(download_path(taken.id), owner),
                 "size": taken.size_bytes,
                 "type": taken.media_type,
+                "notes": list(taken.notes),
             }
         )
 
@@ -138,7 +143,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
             source,
             target,
             face_mappings=mapped,
-            consent=_consent(service.settings.api_consent, body, request),
+            consent=_consent(service.settings.api_consent, body.stated_consent(), request),
             options=body.swap_options(),
             owner=owner,
             sender=sender_of(request),
@@ -147,6 +152,46 @@ def router(service: Service, owners: Owners) -> APIRouter:
         limiter = engine_slots if service.settings.content_gate else None
         job = await to_thread.run_sync(submit, limiter=limiter)
         return success({"jobId": job.id})
+
+    @api.post(
+        "/single-image-swap",
+        response_model=Success[PictureSwapView],
+        responses=closed
+        | failures(400, 403, 413, 415, 429, 503, 507)
+        | links("jobId", "status", "cancel", "download", "receipt", "revoke", "delete"),
+        summary="Send two pictures and queue a swap",
+        openapi_extra=multipart(
+            original.SOURCE, original.TARGET, consent="`true`, as in /api/process/single-image."
+        ),
+    )
+    async def single_image_swap(request: Request, owner: str = Depends(signed_in)) -> Response:
+        """Two calls of /api/upload and one of /api/process/single-image in one request, as the original API
+        has it. The target's own mouth is kept, and the face is enhanced if there are weights for that.
+        """
+        names, sender = (original.SOURCE, original.TARGET), sender_of(request)
+        await to_thread.run_sync(service.require_upload_room, owner, sender)
+        async with received_form(request, names, service.settings.max_upload_mb) as form:
+            stated = form.fields.get("consent", "").strip().lower() == "true"
+            if not _consent(service.settings.api_consent, stated, request):
+                raise ConsentRequired()
+
+            def submit() -> Job:
+                source, target = (
+                    service.upload(file.file, file.name, expected="image", owner=owner, sender=sender)
+                    for file in (form.files[name] for name in names)
+                )
+                return service.submit(
+                    JobType.SINGLE_IMAGE,
+                    source,
+                    target,
+                    consent=True,
+                    options=original.PICTURE_OPTIONS,
+                    owner=owner,
+                    sender=sender,
+                )
+
+            job = await to_thread.run_sync(submit, limiter=engine_slots)
+        return success({"jobId": job.id, "job_id": job.id})
 
     @api.post(
         "/preview",
@@ -166,7 +211,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
             source,
             target,
             face_mappings=mapped,
-            consent=_consent(service.settings.api_consent, body, request),
+            consent=_consent(service.settings.api_consent, body.stated_consent(), request),
             options=body.swap_options(),
             at_s=body.at_s,
             owner=owner,
@@ -182,7 +227,8 @@ def router(service: Service, owners: Owners) -> APIRouter:
         summary="One task",
     )
     def status(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
-        return success(shown_job(service.get(jobId, owner=owner), owner, owners))
+        job = shown_job(service.get(jobId, owner=owner), owner, owners)
+        return success(original.shown_status(job, service.settings))
 
     @api.get(
         "/tasks",
@@ -273,7 +319,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         faces = await to_thread.run_sync(detect, limiter=engine_slots)
         return success(
             {
-                "faces": [_shown_face(face) for face in faces],
+                "faces": [_shown_face(face, service.settings) for face in faces],
                 "image_path": owners.signed_url(download_path(body.fileId), owner),
                 "total_faces": len(faces),
             }
@@ -307,9 +353,9 @@ def _name(route: APIRoute) -> str:
     return route.name
 
 
-def _consent(accepted: Literal["field", "header", "assume"], body: ProcessRequest, request: Request) -> bool:
+def _consent(accepted: Literal["field", "header", "assume"], stated: bool, request: Request) -> bool:
     in_header = accepted == "header" and request.headers.get(CONSENT_HEADER, "").strip().lower() == "true"
-    return accepted == "assume" or in_header or body.stated_consent()
+    return accepted == "assume" or in_header or stated
 
 
 def _files(
@@ -328,9 +374,9 @@ def _files(
     return None, found(body.target_file), mapped
 
 
-def _shown_face(face: DetectedFace) -> dict[str, Any]:
+def _shown_face(face: DetectedFace, settings: Settings) -> dict[str, Any]:
     return asdict(face) | {
         "center_x": face.x + face.width / 2,
         "center_y": face.y + face.height / 2,
-        "preview": f"data:image/jpeg;base64,{face.preview}",
+        "preview": original.shown_preview(face.preview, settings),
     }

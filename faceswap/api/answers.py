@@ -52,10 +52,10 @@ DETAILS_HEADER = "X-FaceSwap-Error-Details"
 """This header has the values for the placeholders of that message, as a JSON object in ASCII."""
 
 BODY_LIMIT_BYTES = 256 * 1024
-"""The limit for the body of every request, except an upload."""
+"""The limit for the body of every request, except one with files."""
 
-UNLIMITED_BODY = frozenset({"/api/upload"})
-"""This route checks the size of its body itself."""
+UNLIMITED_BODY = frozenset({"/api/upload", "/api/single-image-swap"})
+"""These routes check the size of their bodies themselves."""
 
 
 def status_of(error: errors.FaceSwapError) -> int:

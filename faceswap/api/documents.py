@@ -70,17 +70,22 @@ BYTES: dict[int | str, dict[str, Any]] = {
     206: {"description": "A range of it.", "content": {"image/*": _BINARY, "video/*": _BINARY}},
     416: {"description": _SENTENCES[416], "content": {"text/plain": {}}},
 }
-MULTIPART: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
+
+
+def multipart(*files: str, **texts: str) -> dict[str, Any]:
+    """Return the OpenAPI body of a form with these files, and with these texts and their descriptions."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": list(files),
+                        "properties": dict.fromkeys(files, _BINARY["schema"])
+                        | {name: {"type": "string", "description": said} for name, said in texts.items()},
+                    }
                 }
-            }
-        },
+            },
+        }
     }
-}

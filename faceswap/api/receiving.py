@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -25,15 +25,24 @@ class ReceivedFile:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedForm:
+    files: Mapping[str, ReceivedFile]
+    fields: Mapping[str, str]
+    """The other parts, which are short texts."""
+
+
 @asynccontextmanager
-async def received_file(request: Request, limit_mb: int) -> AsyncGenerator[ReceivedFile]:
-    """Receive the part called `file` of a multipart body.
+async def received_form(
+    request: Request, names: Sequence[str], limit_mb: int
+) -> AsyncGenerator[ReceivedForm]:
+    """Receive a multipart body with a file in each of the parts called `names`. `limit_mb` is for each file.
 
     Raises:
         TooLarge: as soon as the announced or the received size is over the limit (10**6 bytes each).
-        InvalidRequest: there is no such part.
+        InvalidRequest: such a part is missing, or there are more.
     """
-    limit = limit_mb * 10**6 + _ENVELOPE_BYTES
+    limit = limit_mb * len(names) * 10**6 + _ENVELOPE_BYTES
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise TooLarge(limit_mb=limit_mb)
@@ -48,8 +57,12 @@ async def received_file(request: Request, limit_mb: int) -> AsyncGenerator[Recei
         return message
 
     limited = Request(request.scope, receive)
-    async with limited.form(max_files=1, max_fields=8, max_part_size=16 * 1024) as form:
-        part = form.get("file")
-        if not isinstance(part, UploadFile):
-            raise InvalidRequest(reason="send the file as multipart/form-data in a part named 'file'")
-        yield ReceivedFile(part.file, part.filename or "file")
+    async with limited.form(max_files=len(names), max_fields=8, max_part_size=16 * 1024) as form:
+        files: dict[str, ReceivedFile] = {}
+        for name in names:
+            part = form.get(name)
+            if not isinstance(part, UploadFile):
+                raise InvalidRequest(reason=f"send the file as multipart/form-data in a part named '{name}'")
+            files[name] = ReceivedFile(part.file, part.filename or "file")
+        fields = {name: part for name, part in form.multi_items() if isinstance(part, str)}
+        yield ReceivedForm(files, fields)

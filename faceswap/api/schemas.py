@@ -88,6 +88,10 @@ class UploadView(BaseModel):
     url: str = Field(examples=[f"/api/download/{_UPLOAD_ID}"])
     size: int = Field(ge=1, examples=[183_402], description="Bytes, as sent.")
     type: str = Field(examples=["image/png", "video/mp4"], description="Media type, judged by the content.")
+    notes: list[str] = Field(
+        examples=[["source_turned"]],
+        description="Codes of what about a picture will show in a swap with it as the source.",
+    )
 
 
 class OptionsView(SwapOptions):
@@ -104,7 +108,7 @@ class ProcessRequest(BaseModel):
             "example": {
                 "source_file": _UPLOAD_ID,
                 "target_file": "c1Qz5JtHn8oRr0FvGxWm3A",
-                "options": {"video_quality": 80, "many_faces": False},
+                "options": {"quality_percent": 80, "many_faces": False},
                 "consent": True,
             }
         }
@@ -161,6 +165,10 @@ class ProcessView(BaseModel):
     jobId: str = Field(examples=[_JOB_ID])
 
 
+class PictureSwapView(ProcessView):
+    job_id: str = Field(examples=[_JOB_ID], description="The same, as the original API calls it.")
+
+
 class JobView(BaseModel):
     """A task. Times are ISO 8601 in UTC."""
 
@@ -172,7 +180,11 @@ class JobView(BaseModel):
     progress: float = Field(ge=0, le=100, description="Percent; never falls within an attempt.")
     stage: Stage
     eta_s: float | None = Field(description="Seconds left; null while unknown.")
-    title: str
+    title: str = Field(
+        default="",
+        description="Not in /api/status of a server that serves clients of the original API, see "
+        "FACESWAP_API_CONSENT: they would replace their own title by it.",
+    )
     backend: BackendName
     source_file: str
     target_file: str
@@ -238,7 +250,7 @@ _RECEIPT: dict[str, Any] = {
     "cancelled_at": None,
     "backend": "local",
     "attempts": 1,
-    "options": {"many_faces": False, "video_quality": 80},
+    "options": {"many_faces": False, "quality_percent": 80},
     "notes": [],
     "events": [{"at": _TIME, "status": "pending", "reason": "submitted"}],
     "consent": {
@@ -310,7 +322,9 @@ class FaceView(BaseModel):
     center_x: float
     center_y: float
     preview: str = Field(
-        examples=["data:image/jpeg;base64,/9j/4AAQ…"], description="The face, as a data URL."
+        examples=["data:image/jpeg;base64,/9j/4AAQ…"],
+        description="The face, as a data URL. A server that serves clients of the original API, see "
+        "FACESWAP_API_CONSENT, sends what follows the comma only.",
     )
     at_s: float | None = Field(description="When a video shows the face so, in seconds; null for a picture.")
 

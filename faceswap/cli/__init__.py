@@ -18,9 +18,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from faceswap.cli.output import FAILED, INTERRUPTED, USAGE, Refused, say_failure
+from faceswap.cli.output import (
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    Refused,
+    make_printable,
+    say_failure,
+    speaks_chinese,
+)
 from faceswap.cli.parser import parser
-from faceswap.errors import FaceSwapError
+from faceswap.errors import FaceSwapError, WrongSetting
 from faceswap.quiet_log import QuietHandler
 from faceswap.settings import Settings
 
@@ -32,15 +40,18 @@ _SETTINGS = ("data_dir", "server_port", "server_name")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Only this function turns errors into messages and exit codes."""
+    make_printable(sys.stdout)
     given = parser().parse_args(argv)
     try:
         settings = Settings(**_overrides(given))
     except ValidationError as error:
-        return say_failure(given, _wrong_settings(error), USAGE)
+        return say_failure(given, _wrong_settings(given, error), USAGE)
     _log_to_stderr(settings, given.command)
     try:
         return given.run(given, settings)
-    except (FaceSwapError, Refused) as error:
+    except FaceSwapError as error:
+        return say_failure(given, _in_words(given, error))
+    except Refused as error:
         return say_failure(given, str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -54,11 +65,21 @@ def _overrides(given: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _wrong_settings(error: ValidationError) -> str:
+def _wrong_settings(given: argparse.Namespace, error: ValidationError) -> str:
     """Return the names of the wrong settings and the reasons, without the values: a value may be a key."""
     return "\n".join(
-        f"Setting {each['loc'][0]}: {each['msg']}." for each in error.errors(include_input=False)
+        _in_words(given, WrongSetting(name=each["loc"][0], reason=each["msg"]))
+        for each in error.errors(include_input=False)
     )
+
+
+def _in_words(given: argparse.Namespace, error: FaceSwapError) -> str:
+    """Return the sentence of an error in the language of the terminal. Programs are told it in English."""
+    if given.json or not speaks_chinese():
+        return str(error)
+    from faceswap.ui import texts  # it imports Gradio, which takes seconds; the commands need none of it
+
+    return texts.sentence(error, "zh")
 
 
 def _log_to_stderr(settings: Settings, command: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import locale
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,20 +26,42 @@ class Refused(Exception):
     """The command line asks for something that cannot be done. The message is for its user."""
 
 
+def make_printable(out: TextIO) -> None:
+    """Make a terminal show `?` for letters that its encoding lacks, where Python would raise an error."""
+    unable = out.errors == "strict" or not _has_every_letter(out)
+    if unable and isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="replace")
+
+
 def say(given: argparse.Namespace, data: Any, text: str) -> None:
     """Print `data` with `--json`, and `text` without it."""
     if given.json:
-        print(json.dumps({"success": True, "data": data}, ensure_ascii=False))
+        print(_json({"success": True, "data": data}))
     elif text:
         print(text)
 
 
 def say_failure(given: argparse.Namespace, sentence: str, code: int = FAILED) -> int:
     if given.json:
-        print(json.dumps({"success": False, "error": sentence}, ensure_ascii=False))
+        print(_json({"success": False, "error": sentence}))
     else:
         print(sentence, file=sys.stderr)
     return code
+
+
+def _json(answer: Mapping[str, Any]) -> str:
+    """Return an answer for programs. In an encoding that lacks letters, it has them as JSON's escapes."""
+    return json.dumps(answer, ensure_ascii=not _has_every_letter(sys.stdout))
+
+
+def _has_every_letter(out: TextIO) -> bool:
+    return (out.encoding or "").lower() in ("utf-8", "utf8")
+
+
+def speaks_chinese() -> bool:
+    """Whether the language of the terminal is Chinese. As in POSIX, the first of the variables decides."""
+    said = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), None)
+    return (said or locale.getlocale()[0] or "").lower().startswith(("zh", "chinese"))
 
 
 def local_time(time: datetime) -> str:

@@ -29,7 +29,7 @@ from faceswap.service import Service
 from faceswap.settings import Settings
 
 _TIMES = "--start and --end are seconds, m:ss or h:mm:ss, and --end is later than --start."
-_WRONG_OPTIONS = {"video_quality": "--quality is 1 to 100.", "start_s": _TIMES, "end_s": _TIMES}
+_WRONG_OPTIONS = {"quality_percent": "--quality is 1 to 100.", "start_s": _TIMES, "end_s": _TIMES}
 
 RESULT_SUFFIXES = {"image": ".png", "video": ".mp4"}
 
@@ -169,7 +169,7 @@ def _options(given: argparse.Namespace) -> SwapOptions:
             end_s=given.end,
             keep_fps=not given.reduce_fps,
             video_encoder=given.encoder,
-            video_quality=given.quality,
+            quality_percent=given.quality,
             engine=given.engine,
             use_face_enhancer=given.enhance,
             visible_label=not given.no_label,

@@ -42,7 +42,10 @@ class _Encoder:
 
 _USUAL = "libx264"
 _ENCODERS: Mapping[str, _Encoder] = {
-    _USUAL: _Encoder(lambda crf: crf, ({"preset": "veryfast"}, {"preset": "superfast"})),
+    _USUAL: _Encoder(
+        lambda crf: max(1, crf),  # 0 is lossless, which browsers do not play
+        ({"preset": "veryfast"}, {"preset": "superfast"}),
+    ),
     "libx265": _Encoder(
         lambda crf: min(51, crf + 3),
         ({"preset": "veryfast"}, {"preset": "ultrafast"}),

@@ -11,7 +11,9 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from faceswap.errors import DiskFull, StoreUnavailable
+from faceswap.disks import why_unusable
+from faceswap.errors import DataFolderUnusable, DiskFull, StoreUnavailable
+from faceswap.private import private_file
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,17 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX jobs_of_sender ON senders (sender);
     """,
+    # The percentage was called `video_quality`, which is a rate factor now.
+    """
+    UPDATE jobs SET options = json_set(
+        json_remove(options, '$.video_quality'), '$.quality_percent', json_extract(options, '$.video_quality')
+    ) WHERE json_extract(options, '$.video_quality') IS NOT NULL;
+    UPDATE receipts SET body = json_set(
+        json_remove(body, '$.options.video_quality'),
+        '$.options.quality_percent', json_extract(body, '$.options.video_quality')
+    ) WHERE json_extract(body, '$.options.video_quality') IS NOT NULL;
+    """,
+    "ALTER TABLE uploads ADD COLUMN notes TEXT;",
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)
@@ -126,10 +139,11 @@ class Database:
         """Whether the file was there once. Then an empty one must not be made in its place."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # only its user may read it
+            private_file(path)  # SQLite gives the files beside it the same mode
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
             if not self.release_reserve():  # on a full disk SQLite cannot make the log's index
-                raise StoreUnavailable(reason=_reason(error)) from error
+                raise _unavailable(error) from error
             self._open_again()
         self._found = True
         self.keep_reserve()
@@ -138,7 +152,7 @@ class Database:
         try:
             self._migrate()
         except (OSError, sqlite3.DatabaseError) as error:
-            raise StoreUnavailable(reason=_reason(error)) from error
+            raise _unavailable(error) from error
 
     def close(self) -> None:
         """Close this thread's connection. Other threads' connections close when those threads end."""
@@ -293,6 +307,14 @@ def _code_of(error: sqlite3.DatabaseError) -> int:
 def _reason(error: OSError | sqlite3.DatabaseError) -> str:
     known = _ABOUT_THE_FILE.get(_code_of(error)) if isinstance(error, sqlite3.DatabaseError) else None
     return known or type(error).__name__
+
+
+def _unavailable(error: OSError | sqlite3.DatabaseError) -> StoreUnavailable:
+    if isinstance(error, OSError):
+        return DataFolderUnusable(reason=why_unusable(error))
+    if _code_of(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return DataFolderUnusable(reason="this user may not write there")
+    return StoreUnavailable(reason=_reason(error))
 
 
 def is_whole(path: Path) -> bool:

@@ -37,7 +37,7 @@ from faceswap.store.rows import (
     row_of,
 )
 
-LONGEST_LEASE_S = 3600.0
+LONGEST_LEASE_S = 60.0
 _LAPSED = "NOT lease_until BETWEEN ? AND ?"
 
 

@@ -58,6 +58,8 @@ class Upload:
     """Size of the stored file. A picture is stored anew, so it may be many times larger than `size_bytes`."""
     sender: str = ""
     """Stands for the network address that it came from, see `Owners.sender`. "" once a task uses it."""
+    notes: tuple[str, ...] = ()
+    """Codes of what about a picture will show in a swap with it as the source, see `SourceNote`."""
 
     @property
     def media_type(self) -> str:
@@ -142,6 +144,7 @@ def row_of_upload(upload: Upload) -> Mapping[str, Any]:
     return asdict(upload) | {
         "has_audio": int(upload.has_audio),
         "created_at": upload.created_at.timestamp(),
+        "notes": json.dumps(upload.notes),
     }
 
 
@@ -149,6 +152,7 @@ def upload_of(row: sqlite3.Row) -> Upload:
     values: dict[str, Any] = dict(row)
     values["has_audio"] = bool(values["has_audio"])
     values["created_at"] = time_of(values["created_at"])
+    values["notes"] = tuple(json.loads(values["notes"] or "[]"))
     return Upload(**values)
 
 

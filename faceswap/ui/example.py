@@ -31,7 +31,7 @@ def example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
             face = site.service.example("source", owner=owner, sender=sender)
             goal = site.service.example(which, owner=owner, sender=sender)
             return [
-                *filled(site, source.kind, face, owner, language),
+                *filled(site, source.kind, face, owner, language, "source"),
                 *filled(site, target.kind, goal, owner, language),
             ]
         return [UNCHANGED] * 8

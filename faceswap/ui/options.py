@@ -17,7 +17,7 @@ from faceswap.ui.site import Site
 
 _NAMES = (
     *("many_faces", "occlusion_mask", "mouth_mask", "start_s", "end_s"),
-    *("keep_fps", "video_quality", "video_encoder"),
+    *("keep_fps", "quality_percent", "video_encoder"),
     *("engine", "use_face_enhancer", "unlabelled"),
 )
 
@@ -46,8 +46,8 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
             100,
             80,
             step=1,
-            label=i18n("video_quality"),
-            info=i18n("video_quality_info"),
+            label=i18n("quality_percent"),
+            info=i18n("quality_percent_info"),
             visible=moving,
             elem_id="fs-quality",
         )

@@ -19,6 +19,7 @@ from faceswap.ui.frame import frame, i18n
 from faceswap.ui.gradio_internals import launch_on, use_upload_folder
 from faceswap.ui.history import history_page
 from faceswap.ui.look import theme
+from faceswap.ui.places import reach_directly
 from faceswap.ui.receipt import receipt_page
 from faceswap.ui.server import Server
 from faceswap.ui.site import Site
@@ -72,6 +73,7 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
         McpMissing: tools over MCP were asked for, and a package for it is missing.
     """
     settings = service.settings
+    reach_directly(settings.server_name)
     chosen: dict[str, Any] = {
         "server_name": settings.server_name,
         "server_port": settings.server_port,

@@ -93,6 +93,7 @@ def _licence(file: Mapping[str, str | bool], language: Language) -> str:
 _OPTION_WORDS = {
     "use_face_enhancer": "enhancer",
     "execution_provider": "option_execution_provider",
+    "video_quality": "option_video_quality",
     "visible_label": "mark_label",
 }
 """Options whose sentence on the pages has another key."""

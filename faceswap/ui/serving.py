@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 import threading
 
-from faceswap.errors import FaceSwapError
+from faceswap.errors import FaceSwapError, PortInUse
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
 from faceswap.ui.gradio_internals import is_port_in_use
 from faceswap.ui.pages import build, launch
+from faceswap.ui.places import require_address, require_temporary_folder
 from faceswap.ui.zero_gpu import declare
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 def serve(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code; call it in the main thread.
 
-    Raises: StoreUnavailable.
+    Raises: StoreUnavailable, CannotStart.
     """
+    require_temporary_folder()
+    require_address(settings.server_name, settings.server_port)
     stop = threading.Event()
 
     def on_signal(number: int, frame: object) -> None:
@@ -40,12 +42,7 @@ def serve(settings: Settings) -> int:
         except OSError as error:
             if not is_port_in_use(error):
                 raise
-            print(
-                f"Port {settings.server_port} of {settings.server_name} is in use. "
-                "Stop the other program, or set GRADIO_SERVER_PORT to another port.",
-                file=sys.stderr,
-            )
-            return 1
+            raise PortInUse(host=settings.server_name, port=settings.server_port) from error
         _log_as_we_do()
         shown = "localhost" if settings.server_name in ("127.0.0.1", "0.0.0.0") else settings.server_name
         print(f"FaceSwap 换脸: http://{shown}:{settings.server_port}/video", flush=True)

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 import gradio as gr
 from markupsafe import Markup
 
+from faceswap.api.files import download_path
 from faceswap.api.senders import address_of
 from faceswap.errors import FaceSwapError, OutOfResources
 from faceswap.jobs import Job
@@ -49,8 +50,11 @@ class Site:
         return self.owners.sender(address)
 
     def media_url(self, file_id: str, owner: str) -> str:
-        """For `src` and `href`, which cannot send the token: of a completed job's result or of an upload."""
-        return self.owners.signed_url(f"/api/download/{file_id}", owner)
+        """For `src` and `href`, which cannot send the token: of a completed job's result or of an upload.
+
+        Relative to the page, as are our scripts and styles, so that it works wherever the app is mounted.
+        """
+        return f".{self.owners.signed_url(download_path(file_id), owner)}"
 
 
 def language_of(request: gr.Request | None) -> Language:

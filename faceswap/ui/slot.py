@@ -12,7 +12,8 @@ from typing import Any, Literal, cast
 import gradio as gr
 from gradio.events import Dependency
 
-from faceswap.errors import FaceSwapError, NoFaceFound, UploadNotFound
+from faceswap.engine.face.found import NOT_HUMAN
+from faceswap.errors import FaceSwapError, NoFaceFound, NotHuman, UploadNotFound
 from faceswap.store import Upload
 from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
 from faceswap.ui.gradio_internals import upload_folder
@@ -48,10 +49,15 @@ def outputs_of(slot: Slot) -> list[Any]:
     return [slot.file, slot.card, slot.replace, slot.chosen]
 
 
-def filled(site: Site, kind: Kind, upload: Upload, owner: str, language: Language) -> list[Any]:
-    """What the components of a slot show of an upload, in the order of `outputs_of`."""
+def filled(
+    site: Site, kind: Kind, upload: Upload, owner: str, language: Language, role: Role = "target"
+) -> list[Any]:
+    """What the components of a slot show of an upload, in the order of `outputs_of`. With a source they say
+    what about it will show in the swap.
+    """
     url = site.media_url(upload.id, owner)
-    card = render("card", language, upload=upload, url=url, faces=kind != "any")
+    notes = upload.notes if role == "source" else ()
+    card = render("card", language, upload=upload, url=url, faces=kind != "any", notes=notes)
     return [gr.File(value=None, visible=False), card, gr.Button(visible=True), upload.id]
 
 
@@ -91,7 +97,7 @@ class _Events:
     def __init__(self, site: Site, kind: Kind, role: Role) -> None:
         self._site = site
         self._kind: Kind = kind
-        self._role = role
+        self._role: Role = role
 
     def take_in(self, sent: object, token: object, request: gr.Request) -> list[Any]:
         """A file has arrived in Gradio's folder: hand it to the service, and remove that copy."""
@@ -110,7 +116,9 @@ class _Events:
                 path.unlink(missing_ok=True)
             if upload.faces == 0:
                 raise NoFaceFound(role=self._role)
-            return filled(self._site, self._kind, upload, owner, language)
+            if self._role == "source" and NOT_HUMAN in upload.notes:
+                raise NotHuman()
+            return filled(self._site, self._kind, upload, owner, language, self._role)
         return self._open(message(outcome.problem, "bad"))
 
     def restore(self, chosen: object, token: object, request: gr.Request) -> list[Any]:
@@ -122,7 +130,7 @@ class _Events:
             upload = self._site.service.find_upload(chosen, owner=owner)
         except FaceSwapError:
             return self._open("")
-        return filled(self._site, self._kind, upload, owner, language_of(request))
+        return filled(self._site, self._kind, upload, owner, language_of(request), self._role)
 
     def empty(self) -> list[Any]:
         return self._open("")

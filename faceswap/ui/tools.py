@@ -56,7 +56,7 @@ class Tools:
         consent: bool,
         request: gr.Request,
         many_faces: bool = False,
-        video_quality: int = 80,
+        quality_percent: int = 80,
         token: str = "",
     ) -> Task:
         """Queue a face swap and return at once with the new task; follow it with `status`.
@@ -66,7 +66,7 @@ class Tools:
             target: fileId of the picture or video that the face goes into, got in the same way.
             consent: true states that everyone shown in both files agreed to this swap. Ask the user; never assume it.
             many_faces: swap every face of the target, not only the largest.
-            video_quality: 1 (smallest file) to 100 (best).
+            quality_percent: 1 (smallest file) to 100 (best).
             token: who you are, from POST /api/session, on a server for several users; or send it as `Authorization: Bearer`.
 
         Returns:
@@ -80,7 +80,7 @@ class Tools:
             finally:
                 _remove(source, target)
             kind = JobType.SINGLE_VIDEO if into.kind == "video" else JobType.SINGLE_IMAGE
-            options = _options(many_faces, video_quality)
+            options = _options(many_faces, quality_percent)
             job = self._site.service.submit(
                 kind, face, into, consent=consent is True, options=options, owner=owner, sender=sender
             )
@@ -159,7 +159,7 @@ class Tools:
             created_at=isoformat(job.created_at) or "",
             error_code=job.error_code,
             error_message=job.error_message,
-            result_url=self._site.media_url(job.id, owner) if job.result_url else None,
+            result_url=self._site.owners.signed_url(job.result_url, owner) if job.result_url else None,
         )
 
 
@@ -178,11 +178,11 @@ def require_mcp(settings: Settings) -> bool:
     return settings.mcp
 
 
-def _options(many_faces: object, video_quality: object) -> SwapOptions:
+def _options(many_faces: object, quality_percent: object) -> SwapOptions:
     try:
-        return SwapOptions.model_validate({"many_faces": many_faces, "video_quality": video_quality})
+        return SwapOptions.model_validate({"many_faces": many_faces, "quality_percent": quality_percent})
     except ValidationError as error:
-        raise InvalidRequest(reason="video_quality is 1 to 100, many_faces true or false") from error
+        raise InvalidRequest(reason="quality_percent is 1 to 100, many_faces true or false") from error
 
 
 def _remove(*sent: object) -> None:

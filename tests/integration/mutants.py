@@ -38,7 +38,7 @@ def _peak_mb() -> int:
 
     Source: proc(5).
     """
-    status = Path("/proc/self/status").read_text().splitlines()
+    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1000
 
 

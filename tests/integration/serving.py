@@ -106,7 +106,7 @@ class Serving:
         job = add_job(self.store, owner=owner, source_file=source.id, target_file=target.id, **changes)
         if status is Status.PENDING:
             return job
-        running = self.store.claim("a worker", job.backend, lease_s=3600)
+        running = self.store.claim("a worker", job.backend, lease_s=60)
         assert running is not None
         assert running.id == job.id
         match status:

@@ -217,10 +217,10 @@ def files(serving: Serving) -> dict[str, str]:
 def test_process_queues_a_job_with_the_options_we_know(
     serving: Serving, http: httpx.Client, name: str
 ) -> None:
-    options = {"many_faces": True, "video_quality": 60, "mouth_mask": True, "execution_provider": "cuda"}
+    options = {"many_faces": True, "quality_percent": 60, "mouth_mask": True, "execution_provider": "cuda"}
     answer = http.post(f"/api/process/{name}", json={**files(serving), "options": options, "consent": True})
     job = serving.service.get(data(answer)["jobId"])
-    assert (job.type, job.title, job.options.many_faces, job.options.video_quality) == (
+    assert (job.type, job.title, job.options.many_faces, job.options.quality_percent) == (
         "single-video",
         "clip.mp4",
         True,

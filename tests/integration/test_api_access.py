@@ -114,7 +114,7 @@ PRIVATE = [
     Request("DELETE", "/api/jobs/{jobId}", lambda s: f"/api/jobs/{s.live.id}"),
 ]
 OPEN = {"/api/session", "/api/health"}
-OWN = {"/api/tasks", "/api/upload"}
+OWN = {"/api/tasks", "/api/upload", "/api/single-image-swap"}
 """These routes take no id. Each signed-in caller sees or makes only their own jobs and files."""
 
 
@@ -146,11 +146,13 @@ def test_tasks_and_uploads_are_ones_own(shared: Shared) -> None:
     for who, client in shared.visitors().items():
         listed = client.get("/api/tasks?scope=all")
         sent = client.post("/api/upload", files={"file": ("a.txt", b"no picture")})
+        form = dict.fromkeys(("source_image", "target_image"), ("a.txt", b"no picture"))
+        both = client.post("/api/single-image-swap", files=form, data={"consent": "true"})
         if who == "other":
             assert listed.json() == {"success": True, "data": []}
-            assert sent.status_code == 415
+            assert (sent.status_code, both.status_code) == (415, 415)
         else:
-            assert (listed.status_code, sent.status_code) == (401, 401), who
+            assert (listed.status_code, sent.status_code, both.status_code) == (401, 401, 401), who
             assert listed.headers["WWW-Authenticate"] == "Bearer"
     mine = shared.serving.client(shared.token).get("/api/tasks?scope=all").json()["data"]
     assert {job["id"] for job in mine} == {shared.live.id, shared.done.id}

@@ -94,7 +94,7 @@ def test_a_video_is_swapped_to_where_it_was_asked_for(
     assert "processing" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("100 %")
     (job,) = jobs()
-    assert (job["status"], job["title"], job["options"]["video_quality"]) == (
+    assert (job["status"], job["title"], job["options"]["quality_percent"]) == (
         "completed",
         face_video.name,
         50,

@@ -33,6 +33,7 @@ from faceswap.media import aigc_text
 from faceswap.provenance import Marks, Verdict, marking_of, verify
 from faceswap.settings import Settings
 from faceswap.store import JobStore
+from faceswap.store.lives import LONGEST_LEASE_S
 from faceswap.swap_result import SwapResult
 from faceswap.ui.texts import CATALOGUES
 from tests.factories import Clock, add_job, make_upload
@@ -328,6 +329,45 @@ def test_after_a_jump_of_the_clock_an_owner_that_is_alive_keeps_its_run(tmp_path
         other._claim()
         passed.now_s += 0.6
     assert store.get(job.id).status is Status.PENDING, "its owner had time to renew, and did not"
+    store.close()
+
+
+@pytest.mark.parametrize("back_s", [3, 30, 3600, 86_400])
+def test_after_a_crash_a_run_starts_again_although_the_clock_was_set_back(
+    tmp_path: Path, back_s: float
+) -> None:
+    clock, passed = Clock(), Clock(0.0)
+    store = JobStore(Folders(tmp_path).store, clock)
+    job = add_job(store)
+    assert store.claim("dead worker", "local", LEASE_S) is not None
+    clock.now_s -= back_s
+    settings, folders = Settings(data_dir=tmp_path), Folders(tmp_path)
+    other = Dispatcher(store, {"local": ScriptedBackend()}, folders, settings, {"local": 0}, passed)
+    while store.get(job.id).status is Status.PROCESSING:
+        assert passed.now_s < LONGEST_LEASE_S, "nobody takes the run up"
+        other._claim()
+        clock.now_s += 0.5
+        passed.now_s += 0.5
+    assert store.get(job.id).status is Status.PENDING
+    store.close()
+
+
+def test_after_the_clock_was_set_back_an_owner_that_is_alive_keeps_its_run(tmp_path: Path) -> None:
+    clock, passed = Clock(), Clock(0.0)
+    store = JobStore(Folders(tmp_path).store, clock)
+    add_job(store)
+    running = store.claim("alive", "local", LEASE_S)
+    assert running is not None
+    settings, folders = Settings(data_dir=tmp_path), Folders(tmp_path)
+    other = Dispatcher(store, {"local": ScriptedBackend()}, folders, settings, {"local": 0}, passed)
+    for step in range(80):
+        if step % 20 == 10:
+            clock.now_s -= 3600
+        store.keep_leases("alive", LEASE_S, [running.run])
+        other._claim()
+        clock.now_s += 0.5
+        passed.now_s += 0.5
+    assert store.get(running.id).run == running.run
     store.close()
 
 

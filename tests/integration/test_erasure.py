@@ -56,7 +56,7 @@ def finished(serving: Serving, title: str = "a-private-title.mp4") -> Job:
         **{"width": 640, "height": 360, "duration_s": 2.4, "fps": 30.0, "has_audio": True},
     )
     job = add_job(serving.store, title=title, source_file=source.id, target_file=target.id)
-    running = serving.store.claim("host:1:w", "local", lease_s=3600)
+    running = serving.store.claim("host:1:w", "local", lease_s=60)
     assert running is not None
     result = serving.folders.result(job)
     result.parent.mkdir(parents=True)

@@ -11,9 +11,12 @@ import pytest
 
 from faceswap import Service, Settings, Status
 from faceswap.errors import DiskFull, JobNotFound
+from faceswap.folders import Folders
 from faceswap.jobs import Job
+from faceswap.provenance import Ingredient, Provenance, marking_of
 from faceswap.store.database import RESERVE_BYTES
-from tests.factories import add_job, make_upload
+from tests.factories import add_job, make_job, make_upload
+from tests.marked import marked
 
 
 @pytest.fixture
@@ -96,3 +99,21 @@ def test_a_store_on_a_full_disk_opens_for_who_wants_to_delete(small_disk: Path) 
     with Service(settings, dispatch=False) as service:
         service.delete(job.id)
         assert service.history() == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("kind", ["png", "mp4"])
+def test_a_disk_that_is_full_while_a_result_is_sealed_is_told_as_that(
+    small_disk: Path, tmp_path_factory: pytest.TempPathFactory, kind: str
+) -> None:
+    """The signed file is written by the engine's process, beside the file that it signs."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("elsewhere") / "data", min_free_mb=0)
+    provenance, job = Provenance(settings, Folders(settings.data_dir)), make_job()
+    fetched, sealed = small_disk / f"fetched.{kind}", small_disk / f"sealed.{kind}"
+    marked(fetched, marking_of(job, settings))
+    fill(small_disk)
+    with pytest.raises(DiskFull):
+        provenance.seal(job, fetched, sealed, (Ingredient("target", "0" * 64),))
+    (small_disk / "filler").unlink()
+    sealed.unlink(missing_ok=True)
+    assert provenance.seal(job, fetched, sealed, (Ingredient("target", "0" * 64),)) is not None

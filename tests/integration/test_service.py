@@ -23,6 +23,7 @@ from faceswap.errors import (
     JobAlreadyFinished,
     JobNotFound,
     NoFaceFound,
+    NotHuman,
     ResultNotReady,
     TooLarge,
     TooLong,
@@ -32,7 +33,7 @@ from faceswap.errors import (
 )
 from faceswap.jobs import CANCELLED_MESSAGE
 from faceswap.queries import FRAME_COLUMNS
-from tests.media import MediaFolder, transcode
+from tests.media import MediaFolder, skimage_file, transcode
 from tests.waiting import PATIENCE, wait_until
 
 
@@ -208,6 +209,25 @@ def test_several_faces_in_the_source_are_noted(
     job = service.submit("single-image", group_photo, other_portrait, consent=True)
     assert job.notes == ("several_faces_in_source",)
     assert service.wait(job.id, timeout_s=60 * PATIENCE).status is Status.COMPLETED
+
+
+@pytest.mark.engine
+def test_a_doubtful_source_is_noted_and_what_is_no_face_is_refused(
+    make_service: Callable[..., Service], other_portrait: Path, tmp_path: Path
+) -> None:
+    service = make_service(dispatch=False)
+    small = tmp_path / "small.png"
+    with Image.open(other_portrait) as picture:
+        picture.reduce(4).save(small)
+    source, target = service.upload(small), service.upload(other_portrait)
+    assert (source.notes, target.notes) == (("source_small",), ())
+    assert service.find_upload(source.id).notes == source.notes
+    job = service.submit("single-image", source, target, consent=True)
+    assert job.notes == ("source_small",)
+    cells = service.upload(skimage_file("cell.png"))
+    assert cells.faces
+    with pytest.raises(NotHuman):
+        service.submit("single-image", cells, target, consent=True)
 
 
 @pytest.mark.engine

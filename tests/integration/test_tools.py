@@ -113,7 +113,7 @@ def test_a_script_cancels_what_it_submitted_by_file_ids(
         ]["fileId"]
         for path in (portrait, occluded_video)
     )
-    task = client.predict(source=source, target=target, consent=True, video_quality=50, api_name="/submit")
+    task = client.predict(source=source, target=target, consent=True, quality_percent=50, api_name="/submit")
     cancelled = client.predict(job_id=task["id"], api_name="/cancel")
     assert (cancelled["status"], cancelled["error_code"]) == ("failed", "cancelled")
     assert cancelled["error_message"] == "任务已被用户取消"
@@ -132,7 +132,7 @@ def test_the_same_picture_may_be_both(client: Client, portrait: Path) -> None:
     [
         ({"consent": False}, "State that everyone shown"),
         ({"consent": "yes"}, "State that everyone shown"),
-        ({"video_quality": 0}, "video_quality is 1 to 100"),
+        ({"quality_percent": 0}, "quality_percent is 1 to 100"),
         ({"source": "A" * 22}, "File not found"),
         ({"source": None}, "File not found"),
         ({"source": {"path": "/etc/passwd", "meta": {"_type": "other"}}}, "File not found"),

@@ -175,3 +175,16 @@ def test_every_document_is_found_from_the_readme(name: str) -> None:
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_a_readme_is_read_in_three_minutes(name: str) -> None:
     assert len(text(name).encode()) < 8_000
+
+
+def test_every_promise_of_security_names_a_test_that_exists() -> None:
+    document = text("SECURITY.md")
+    written = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"def (test_\w+)\(", written))
+    named = set(re.findall(r"`(test_\w+)`", document))
+    assert named - there == set()
+    threats = document.partition("| threat |")[2].partition("\n## ")[0].splitlines()[2:]
+    promises = document.partition("## What is promised")[2].partition("\n## ")[0].split("\n* ")[1:]
+    lines = [line for line in threats if line.startswith("| ")] + promises
+    assert len(lines) >= 15
+    assert [line[:60] for line in lines if not re.search(r"`test_\w+`", line)] == []

@@ -107,7 +107,7 @@ def record() -> Receipt:
             mouth_mask=True,
             occlusion_mask=False,
             keep_fps=False,
-            video_quality=55,
+            quality_percent=55,
             video_encoder="libx265",
             engine="neural",
             use_face_enhancer=True,

@@ -116,8 +116,16 @@ def test_the_time_left_of_a_minute_is_within_a_quarter_after_its_first_fifth(
 
 
 @pytest.mark.parametrize(("quality", "crf"), [(100, 16), (80, 20), (1, 36)])
-def test_video_quality_maps_to_a_rate_factor(quality: int, crf: int) -> None:
-    assert SwapOptions(video_quality=quality).crf == crf
+def test_a_percentage_maps_to_a_rate_factor(quality: int, crf: int) -> None:
+    assert SwapOptions(quality_percent=quality).crf == crf
+
+
+@pytest.mark.parametrize(("stated", "crf"), [(0, 0), (18, 18), (51, 51), (52, 26), (80, 20), (100, 16)])
+def test_the_quality_of_the_original_api_is_a_rate_factor(stated: int, crf: int) -> None:
+    """Its scale ends at 51, so a higher value is a percentage."""
+    options = SwapOptions(video_quality=stated, quality_percent=1)
+    assert (options.crf, options.for_engine()["crf"]) == (crf, crf)
+    assert not options.for_engine().keys() & {"video_quality", "quality_percent"}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def made(**changes: object) -> Receipt:
         target_file=target.id,
         completed_at=NOON + timedelta(minutes=1),
         result=Result("c" * 64, 2_600_000, frames=72, swapped_frames=70),
-        options=SwapOptions(many_faces=True, video_quality=55),
+        options=SwapOptions(many_faces=True, quality_percent=55),
         **changes,
     )
     events = [

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 
 from faceswap.settings import Settings
 
@@ -39,7 +39,7 @@ def test_how_long_tasks_are_kept_can_be_set(
     assert Settings().retention_days == days
 
 
-@pytest.mark.parametrize("said", ["0", "-1", "a week", ""])
+@pytest.mark.parametrize("said", ["0", "-1", "a week", " "])
 def test_what_is_no_time_to_keep_tasks_is_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setenv("FACESWAP_RETENTION_DAYS", said)
     with pytest.raises(ValidationError):
@@ -75,6 +75,26 @@ def test_auto_means_runpod_once_it_is_configured(monkeypatch: pytest.MonkeyPatch
     assert Settings().backend_name == "runpod"
     assert Settings(backend="local").backend_name == "local"
     assert "a-secret-key" not in repr(Settings())
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = Settings()
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        names = alias.choices if isinstance(alias, AliasChoices) else [alias or f"FACESWAP_{name.upper()}"]
+        for each in names:
+            monkeypatch.setenv(str(each), "")
+    assert Settings() == unset
+    assert Settings().data_dir.is_absolute()
+    monkeypatch.setenv("RUNPOD_TOKEN", "a-key")
+    assert Settings().runpod_api_key.get_secret_value() == "a-key"
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "-1", "http"])
+def test_what_is_no_port_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("GRADIO_SERVER_PORT", port)
+    with pytest.raises(ValidationError, match="GRADIO_SERVER_PORT"):
+        Settings()
 
 
 def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

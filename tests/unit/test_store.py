@@ -1,3 +1,4 @@
+import json
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from faceswap.errors import (
     UploadNotFound,
     from_code,
 )
-from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, RunKey, Stage, Status
+from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, RunKey, Stage, Status, SwapOptions
 from faceswap.settings import Settings
 from faceswap.store import Erasure, JobStore, Upload
 from faceswap.store.database import MIGRATIONS, SCHEMA_VERSION
@@ -450,6 +451,25 @@ def test_how_many_people_a_video_shows_is_noted_once_it_is_known(store: JobStore
     store.note_faces(video.id, 2)
     store.note_faces("deleted-meanwhile", 2)
     assert (store.upload(video.id).faces, store.upload(other.id).faces) == (2, None)
+
+
+def test_a_percentage_of_an_older_store_is_not_taken_for_a_rate_factor(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite3"
+    store = JobStore(path)
+    job = add_job(store)
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("""UPDATE jobs SET options = '{"video_quality": 40, "many_faces": true}'""")
+        kept = '{"options": {"video_quality": 30, "mouth_mask": true}}'
+        db.execute("INSERT INTO receipts VALUES ('deleted', 'local', 0, ?)", (kept,))
+        (renaming,) = (script for script in MIGRATIONS if "quality_percent" in script)
+        for statement in renaming.split(";"):
+            db.execute(statement)
+    db.close()
+    store = JobStore(path)
+    assert store.get(job.id).options == SwapOptions(quality_percent=40, many_faces=True)
+    assert json.loads(store.receipt("deleted"))["options"] == {"quality_percent": 30, "mouth_mask": True}
+    store.close()
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))

@@ -21,7 +21,7 @@ URL = "https://bucket.example/x?sig=1"
 
 
 def test_what_the_app_writes_is_what_the_worker_reads() -> None:
-    job = make_job(type=JobType.MULTI_VIDEO, options=SwapOptions(many_faces=True, video_quality=100))
+    job = make_job(type=JobType.MULTI_VIDEO, options=SwapOptions(many_faces=True, quality_percent=100))
     written = WorkerRequest(
         job_id=job.id,
         process_type=job.type.value,

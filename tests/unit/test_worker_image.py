@@ -50,7 +50,7 @@ def imports_of(path: Path) -> Iterator[str]:
 
     Imports under TYPE_CHECKING are left out, because they never run.
     """
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {
         id(node)
         for block in ast.walk(tree)

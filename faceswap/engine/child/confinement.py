@@ -114,7 +114,7 @@ def _library_folders() -> set[str]:
     """The folders of the libraries that this process has loaded. Other libraries of the same installation are
     in the same folders."""
     with contextlib.suppress(OSError):
-        lines = Path("/proc/self/maps").read_text(errors="replace").splitlines()
+        lines = os.fsdecode(Path("/proc/self/maps").read_bytes()).splitlines()
         return {os.path.dirname(line.split(maxsplit=5)[5]) for line in lines if ".so" in line and "/" in line}  # noqa: PTH120
     return set()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from faceswap import codec
-from faceswap.engine.face.found import DetectedFace, Face
+from faceswap.engine.face.found import DetectedFace, Face, SourceNote
 from faceswap.engine.marks.found import FoundMarks
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.options import Options
@@ -153,6 +153,8 @@ class InspectResult:
     media: MediaInfo
     faces: tuple[Face, ...] = ()
     """The faces, largest first. Empty when `detect_faces` is False."""
+    notes: tuple[SourceNote, ...] = ()
+    """What about a picture's largest face will show in a swap with it as the source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from faceswap.swap_result import SwapResult
 
 if TYPE_CHECKING:
     from faceswap.engine.neural.weights import Fact
+    from faceswap.engine.planes import U8
 
 Progress = Callable[[float, int], None]
 """Called with the finished share, 0..1, and the number of finished frames."""
@@ -100,10 +101,16 @@ def _preview(spec: PreviewSpec) -> PreviewResult:
 
 def _inspect(spec: InspectSpec) -> InspectResult:
     from faceswap.engine.face.inspect import inspect
+    from faceswap.engine.mesh.portrait import Portrait, look_at
 
-    model = (lambda: _landmark_model(spec.weights_dir)) if spec.detect_faces else None
-    info, faces = inspect(spec.path, spec.limits.media, spec.normalised, model, spec.clip)
-    return InspectResult(info, tuple(faces))
+    def look(picture: U8) -> Portrait:
+        return look_at(picture, _landmark_model(spec.weights_dir))
+
+    look_if_asked = look if spec.detect_faces else None
+    info, seen = inspect(spec.path, spec.limits.media, spec.normalised, look_if_asked, spec.clip)
+    if seen is None:
+        return InspectResult(info)
+    return InspectResult(info, seen.faces, seen.notes if info.kind == "image" else ())
 
 
 def _faces(spec: FacesSpec) -> FacesResult:

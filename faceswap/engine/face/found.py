@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+SourceNote = Literal[
+    "source_turned",
+    "source_small",
+    "source_mouth_open",
+    "source_lit_from_side",
+    "source_glasses",
+    "source_covered",
+    "source_not_human",
+]
+"""What about a photo will show in a swap with it."""
+SOURCE_NOTES: tuple[SourceNote, ...] = get_args(SourceNote)
+NOT_HUMAN: SourceNote = "source_not_human"
+"""The photo shows no human face, although the detector found one. It is refused as a source."""
 
 
 @dataclass(frozen=True, slots=True)

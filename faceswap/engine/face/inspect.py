@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
-from faceswap.engine.face.faces import detect_faces
-from faceswap.engine.face.found import Face
 from faceswap.engine.files import whole_or_not_at_all
+from faceswap.engine.planes import U8
 from faceswap.media import (
     Limits,
     MediaInfo,
@@ -24,14 +24,16 @@ from faceswap.media import (
     write_png,
 )
 
+T = TypeVar("T")
+
 
 def inspect(
     path: Path,
     limits: Limits,
     normalised: Path | None = None,
-    model: Callable[[], Path] | None = None,
+    look: Callable[[U8], T] | None = None,
     clip: Path | None = None,
-) -> tuple[MediaInfo, list[Face]]:
+) -> tuple[MediaInfo, T | None]:
     """Find out what a picture or video is, from its content and not its name.
 
     A picture is decoded in full. If `normalised` is given, the picture is written there as PNG: upright, RGB,
@@ -41,8 +43,8 @@ def inspect(
     An animated GIF, WebP or PNG counts as a picture if `clip` is None. Otherwise it is written to `clip` as
     MP4 and treated as a video.
 
-    If `model` is given, the faces of the picture or of the first frame are returned, largest first. Their
-    boxes are in pixels of the picture or frame as shown.
+    Returns what `look` returns for the picture or the first frame as shown, (H, W, 3) uint8 RGB; None without
+    `look`.
 
     Raises:
         BadMedia: damaged, empty, of no supported format, or over the limits.
@@ -59,13 +61,13 @@ def inspect(
         if normalised is not None:
             with whole_or_not_at_all(normalised) as part:
                 write_png(part, picture, notes=picture_notes(path, limits))
-        return info, detect_faces(picture, model()) if model else []
+        return info, look(picture) if look else None
     with VideoReader(path, limits) as reader:
         info = reader.info()
-        if model is None:
-            return info, []
+        if look is None:
+            return info, None
         reader.seek(0)
         first = next(reader.frames())
         pixels = np.asarray(first.video.to_ndarray(format="rgb24"), np.uint8)
     shown = np.ascontiguousarray(np.rot90(pixels, round(info.rotation / 90)))
-    return info, detect_faces(shown, model())
+    return info, look(shown)

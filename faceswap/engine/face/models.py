@@ -138,7 +138,8 @@ def download_wheel(requirement: str, folder: Path) -> Path:
     done = subprocess.run(
         [*command, "--disable-pip-version-check", "--dest", str(folder), requirement],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=_FETCH_LIMIT_S,
         check=False,
     )

@@ -117,7 +117,7 @@ async function takeFace(file) {
   const found = looked.data.faces;
   if (!found.length) throw new Refused(word("no_face_here"));
   const largest = found.reduce((one, other) => (other.width * other.height > one.width * one.height ? other : one));
-  return { file: taken.fileId, name: taken.fileName, preview: largest.preview.split(",")[1] };
+  return { file: taken.fileId, name: taken.fileName, preview: largest.preview.split(",").pop() ?? "" };
 }
 
 /** @param {Event} event */
