@@ -229,7 +229,8 @@ def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker(
 
 def test_the_engine_gets_every_option_but_those_that_are_the_apps() -> None:
     options = SwapOptions(video_quality=80, visible_label=False).for_engine()
-    assert set(options) == set(SwapOptions.model_fields) - {"video_quality", "visible_label"} | {"crf"}
+    of_the_app = {"video_quality", "quality_percent", "visible_label"}
+    assert set(options) == set(SwapOptions.model_fields) - of_the_app | {"crf"}
     assert options["crf"] == 20
 
 
