@@ -92,15 +92,26 @@ def router(service: Service, owners: Owners) -> APIRouter:
         response_model=Success[UploadView],
         responses=closed | failures(400, 413, 415, 429, 503, 507) | links("fileId", "download"),
         summary="Take a picture or video in",
-        openapi_extra=multipart("file"),
+        openapi_extra=multipart("file", expected="`video` takes an animation as a video; also `image`."),
     )
     async def upload(request: Request, owner: str = Depends(signed_in)) -> Response:
-        """Judged by its content, not by its name. Pictures are kept upright and without metadata."""
+        """Judged by its content, not by its name. Pictures are kept upright and without metadata.
+
+        An animated GIF, WebP or PNG is a picture, unless `expected` says `video`. A file of another kind than
+        the expected one is refused.
+        """
         sender = sender_of(request)
         await to_thread.run_sync(service.require_upload_room, owner, sender)
         async with received_form(request, ["file"], service.settings.max_upload_mb) as form:
             received = form.files["file"]
-            take = partial(service.upload, received.file, received.name, owner=owner, sender=sender)
+            take = partial(
+                service.upload,
+                received.file,
+                received.name,
+                expected=_expected(form.fields.get("expected")),
+                owner=owner,
+                sender=sender,
+            )
             taken = await to_thread.run_sync(take, limiter=engine_slots)
         return success(
             {
@@ -356,6 +367,15 @@ def _name(route: APIRoute) -> str:
 def _consent(accepted: Literal["field", "header", "assume"], stated: bool, request: Request) -> bool:
     in_header = accepted == "header" and request.headers.get(CONSENT_HEADER, "").strip().lower() == "true"
     return accepted == "assume" or in_header or stated
+
+
+def _expected(said: str | None) -> Literal["image", "video"] | None:
+    """Raises: InvalidRequest."""
+    match said or None:
+        case None | "image" | "video" as kind:
+            return kind
+        case _:
+            raise InvalidRequest(reason="expected is image or video")
 
 
 def _files(

@@ -141,11 +141,15 @@ def test_the_visible_label_is_left_out_only_where_somebody_asks_for_that(
     expect(choice).to_contain_text("这一选择会写入日志和任务回执；元数据标识和签名仍会写入文件")
     expect(choice.locator("input")).not_to_be_checked()
     choice.locator("input").check()
+    occluders = page.page.locator("#fs-occlusion input")
+    expect(occluders).to_be_checked()
+    occluders.uncheck()
     page.start()
     expect(choice.locator("input")).not_to_be_checked()  # It must be chosen again for each task.
     expect(page.result.locator(".fs-remarks")).to_have_text("按要求未加可见标识", timeout=TASK_MS)
     (task,) = app.tasks()
     assert task["options"]["visible_label"] is False
+    assert task["options"]["occlusion_mask"] is False
     assert task["id"] in (app.data_dir / "unlabelled.jsonl").read_text()
     with page.page.expect_download() as download:
         page.result.get_by_role("link", name="下载").click()

@@ -8,9 +8,11 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from faceswap.api import tasks
 from faceswap.consent import STATEMENT
@@ -519,3 +521,28 @@ def test_the_document_for_people_comes_whole_from_here(http: httpx.Client) -> No
     assert "<script" not in page.text
     for path in http.get("/api/openapi.json").json()["paths"]:
         assert path in page.text
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animation_is_a_video_where_one_is_expected(
+    serving: Serving, http: httpx.Client, tmp_path: Path, kind: str
+) -> None:
+    frames = [Image.new("RGB", (64, 48), colour) for colour in ("red", "green", "blue")]
+    path = tmp_path / "moving"
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], duration=200)
+    part = {"file": ("moving", path.read_bytes())}
+    kinds = {
+        said: data(http.post("/api/upload", files=part, data={"expected": said} if said else {}))["type"]
+        for said in ("", "image", "video")
+    }
+    assert kinds == {"": "image/png", "image": "image/png", "video": "video/mp4"}
+
+
+@pytest.mark.engine
+def test_what_is_not_of_the_expected_kind_is_refused(http: httpx.Client) -> None:
+    part = {"file": ("me.png", PIXEL)}
+    sentence = "This is the wrong kind of file (image instead of video). Choose another one."
+    refused(http.post("/api/upload", files=part, data={"expected": "video"}), 400, sentence)
+    sentence = "This request cannot be understood: expected is image or video."
+    refused(http.post("/api/upload", files=part, data={"expected": "film"}), 400, sentence)

@@ -126,11 +126,14 @@ def test_faces_are_listed_and_each_gets_its_own(
     output = tmp_path / "out.png"
     faces = ("--face", f"face_0={portrait}", "--face", f"face_3={other_portrait}")
     done = command(
-        "multi", group_photo, *faces, "-o", output, "--consent", "--mouth-mask", "--json", "--quiet"
+        "multi",
+        group_photo,
+        *faces,
+        *("-o", output, "--consent", "--mouth-mask", "--no-occlusion-mask", "--json", "--quiet"),
     )
     job = json.loads(done.stdout)["data"]
     assert (job["type"], sorted(job["face_mappings"])) == ("multi-image", ["face_0", "face_3"])
-    assert job["options"]["mouth_mask"]
+    assert job["options"]["mouth_mask"] and not job["options"]["occlusion_mask"]
     with Image.open(output) as picture, Image.open(group_photo) as target:
         assert picture.size == target.size
 

@@ -84,10 +84,10 @@ def engine_pids(data_dir: Path) -> list[int]:
 
 @pytest.mark.engine
 def test_a_video_is_swapped_from_submit_to_file(
-    make_service: Callable[..., Service], portrait: Path, occluded_video: Path
+    make_service: Callable[..., Service], portrait: Path, longer_video: Path
 ) -> None:
     service = make_service()
-    job = service.submit("single-video", portrait, occluded_video, consent=True, title="me in a clip")
+    job = service.submit("single-video", portrait, longer_video, consent=True, title="me in a clip")
     assert (job.status, job.title, job.position) == (Status.PENDING, "me in a clip", 1)
     seen = list(service.watch(job.id))
     assert seen[-1].status is Status.COMPLETED
@@ -178,10 +178,10 @@ def test_a_run_that_takes_too_long_is_stopped(
 
 @pytest.mark.engine
 def test_closing_gives_the_job_back_and_the_next_service_finishes_it(
-    make_service: Callable[..., Service], portrait: Path, long_video: Path, tmp_path: Path
+    make_service: Callable[..., Service], portrait: Path, longer_video: Path, tmp_path: Path
 ) -> None:
     service = make_service()
-    job = service.submit("single-video", portrait, long_video, consent=True)
+    job = service.submit("single-video", portrait, longer_video, consent=True)
     running(service, job)
     service.close()
     assert not engine_pids(tmp_path)
