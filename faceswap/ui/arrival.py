@@ -1,33 +1,12 @@
-"""Files that Gradio receives: how they arrive, and how an event names them."""
+"""Takes a file that Gradio received and named in an event."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import cast
 
-from starlette.formparsers import MultiPartException
-from starlette.types import Message, Receive
-
 from faceswap.errors import UploadNotFound
 from faceswap.ui.gradio_internals import upload_folder
-
-
-def whole_or_refused(receive: Receive) -> Receive:
-    """A `receive` that raises MultiPartException when the client leaves before the end of the body.
-
-    Then Gradio deletes what it received. Otherwise it would keep that and log a traceback.
-    """
-    whole = False
-
-    async def checked() -> Message:
-        nonlocal whole
-        message = await receive()
-        if message["type"] == "http.disconnect" and not whole:
-            raise MultiPartException("The upload ended early.")
-        whole = whole or not message.get("more_body", False)
-        return message
-
-    return checked
 
 
 def arrived(sent: object) -> tuple[Path, str]:

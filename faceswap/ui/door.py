@@ -40,7 +40,6 @@ from faceswap.owners import Owners
 from faceswap.quota import Amount
 from faceswap.service import Service
 from faceswap.settings import MEGABYTE
-from faceswap.ui.arrival import whole_or_refused
 from faceswap.ui.frame import FIRST_TOKEN, PATHS
 from faceswap.ui.missing import missing_page
 
@@ -176,9 +175,8 @@ class Door:
             raise _TooLarge
         await to_thread.run_sync(self._require_upload_room, owner, sender)
         answer = _Answer()
-        arriving = whole_or_refused(_counted(receive, rules.upload_bytes))
         # Also waits for Gradio's tasks that move the files.
-        await self._app(scope, arriving, answer.take)
+        await self._app(scope, _counted(receive, rules.upload_bytes), answer.take)
         if answer.status == 200:
             references = [rules.incoming.keep(Path(path), owner, sender) for path in json.loads(answer.body)]
             answer.replace(json.dumps(references).encode())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,10 @@ import httpx
 import pytest
 
 from faceswap.errors import UploadNotFound
-from faceswap.folders import Folders
 from faceswap.incoming import Incoming, sweep
 from faceswap.owners import Owners
 from faceswap.ui.door import EVENT_BYTES, OURS
 from tests.browser.app import App
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -310,27 +307,6 @@ def test_nothing_but_an_upload_passes_as_a_file(running: Running, path: object) 
     assert '"success": true' in said or '"success":true' in said
     assert "passwd" not in said
     assert "fs-media" not in said
-
-
-def test_an_upload_that_is_broken_off_leaves_nothing_behind(running: Running) -> None:
-    """Neither in a folder for temporary files nor in the log, through our route and through Gradio's."""
-    incoming = Folders(running.app.data_dir).incoming
-    before = sorted(incoming.rglob("*")), running.app.log.read_text().count("Traceback")
-    token = f"Authorization: Bearer {running.token()}\r\n" if running.owners.multi_user else ""
-    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"x" * 100_000
-    for path in ("/api/upload", "/gradio_api/upload"):
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n{token}"
-            "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
-        )
-        with socket.create_connection(("127.0.0.1", running.app.port)) as connection:
-            connection.sendall(head.encode() + part)
-            if path != "/api/upload":  # the other route's file has no name
-                wait_until(lambda: sorted(incoming.rglob("*")) != before[0], "it has begun")
-    wait_until(lambda: sorted(incoming.rglob("*")) == before[0], "nothing is left of it")
-    assert running.api.get("/api/health").is_success
-    assert not list(running.app.data_dir.glob("uploads/*"))
-    assert running.app.log.read_text().count("Traceback") == before[1]
 
 
 def test_a_large_event_is_refused_before_it_is_parsed(running: Running) -> None:

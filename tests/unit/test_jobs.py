@@ -234,6 +234,7 @@ def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker(
         **{"face_mappings": {"face_0": "a-source"}, "options": SwapOptions(mouth_mask=True).model_dump()},
         **{"notes": ["audio_reencoded"], "engine": "mesh", "weights": [{"role": "swap"}]},
         **{"marks": {"label": "both"}, "created_at": noon, "updated_at": noon, "started_at": noon},
+        "report": None,
         **{"completed_at": noon, "cancelled_at": noon, "error_message": "A sentence."},
         **{"error_code": "a_code", "error_details": {"limit": 1}, "result_url": "/api/download/an-id"},
         **{"runpod_id": "remote", "remote_stop": "pending", "attempt": 2, "position": 3},
