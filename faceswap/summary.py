@@ -45,8 +45,10 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
         draft.write_text(content + "\n", encoding="utf-8")
         draft.chmod(0o444)
         draft.replace(path)
-    except OSError:
+    except OSError as error:
         draft.unlink(missing_ok=True)
+        if not store.has_job(job_id):  # its folder was deleted meanwhile
+            raise JobNotFound() from error
         raise
     if not store.has_job(job_id):  # deleted while this file was written: the deletion may have missed it
         shutil.rmtree(path.parent, ignore_errors=True)

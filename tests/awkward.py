@@ -58,6 +58,7 @@ def write(
     fields: bool = False,
     encoder: dict[str, str] | None = None,
     seconds: float = 1.0,
+    clock: Fraction = CLOCK,
 ) -> Path:
     """Encode frames at 30 a second, with one tone of `seconds` for each codec of `sounds`.
 
@@ -67,7 +68,7 @@ def write(
     with av.open(str(path), "w", format=format, options=muxer or {}) as out:
         stream: Any = out.add_stream(codec, rate=FPS, options=encoder or {})
         stream.pix_fmt = pix_fmt
-        stream.codec_context.time_base = CLOCK
+        stream.codec_context.time_base = clock
         if fields:
             stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
         if tags:
@@ -83,8 +84,8 @@ def write(
         for index, frame in enumerate(frames):
             if index == 0:
                 stream.width, stream.height = frame.width, frame.height
-            frame.pts = round((Fraction(index, FPS) + Fraction(start_s)) / CLOCK)
-            frame.time_base = CLOCK
+            frame.pts = round((Fraction(index, FPS) + Fraction(start_s)) / clock)
+            frame.time_base = clock
             frame.pict_type = av.video.frame.PictureType.NONE
             packets += stream.encode(frame)
         packets += stream.encode(None)

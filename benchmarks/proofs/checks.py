@@ -22,7 +22,7 @@ ALL = 1_000_000
 _OF_THE_ROOT = {
     *("jobs.sqlite3", "jobs.sqlite3-wal", "jobs.sqlite3-shm", "jobs.sqlite3-reserve"),
     *("uploads", "jobs", "weights", "signing", "server.key", "unlabelled.jsonl"),
-    *(".snapshot.json", ".snapshot.lock"),
+    *(".snapshot.json", ".snapshot.lock", ".incoming"),
 }
 _WITHOUT_A_CHANGE = ("adopted by ", "submitting to ", "remote stop ")
 """Events with these reasons repeat the status that the job has."""

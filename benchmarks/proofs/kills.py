@@ -58,7 +58,7 @@ ROUND = 20
 LEASE_S, HEARTBEAT_S = 1.0, 0.1
 LIFE_S = 8.0
 """How long a process may live when it does not reach its point."""
-REST_S = 60.0
+REST_S = 300.0
 MOST_ACTIVE = 12
 
 STEPS: dict[str, tuple[type[Any], str]] = {
@@ -144,7 +144,7 @@ def hurry() -> None:
     dispatcher.LEASE_S, dispatcher.ADOPT_AFTER_S = LEASE_S, 2 * HEARTBEAT_S
     dispatcher.HEARTBEAT_S = driving.HEARTBEAT_S = HEARTBEAT_S
     housekeeping.LEFTOVERS_PERIOD_S = 0.5
-    leftovers.DRAFT_AGE_S = 2.0
+    leftovers.DRAFT_AGE_S = 5.0
     snapshots.PERIOD_S = 1.0
     sys.setswitchinterval(0.0002)
 

@@ -123,21 +123,34 @@ def together(works: Sequence[tuple[Callable[..., None], tuple[Any, ...]]]) -> li
     return answers
 
 
-def prepared(path: Path, race: Race, count: int) -> list[Job]:
-    """Make running jobs."""
-    jobs: list[Job] = []
+def prepared(path: Path, count: int, race: Race | None = None) -> list[Job]:
+    """Make jobs that wait, or that run if there is a `race`: one through `JobStore`, the others copies of it.
+
+    To add each one would take long, because it counts all live jobs.
+    """
     with closing(JobStore(path)) as store:
-        for _ in range(count):
-            add_job(store, backend=race.backend, max_active=count, max_queue=count)
-            job = store.claim("one:1:11111111", race.backend, race.lease_s)
-            assert job is not None
-            jobs.append(job)
-    return jobs
+        first = add_job(store, backend=race.backend if race else "local")
+        if race:
+            assert store.claim("one:1:11111111", race.backend, race.lease_s)
+        with store._database.write() as db:
+            columns = [row["name"] for row in db.execute("PRAGMA table_info(jobs)") if row["name"] != "id"]
+            names = ", ".join(columns)
+            db.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+                f"INSERT INTO jobs (id, {names}) SELECT 'copy-' || i, {names} FROM n, jobs WHERE jobs.id = ?",
+                (count - 1, first.id),
+            )
+            db.execute(
+                "INSERT INTO events SELECT jobs.id, at, events.status, reason FROM jobs, events "
+                "WHERE job_id = ?1 AND jobs.id <> ?1 ORDER BY jobs.id, events.rowid",
+                (first.id,),
+            )
+        return store.active()
 
 
 def run_race(path: Path, race: Race, count: int) -> Iterator[str]:
     """Run one race. Returns the faults, after it has printed who won how often."""
-    jobs = prepared(path, race, count)
+    jobs = prepared(path, count, race)
     start = _FORK.Barrier(4)
     acts = (cancel, cancel, *race.rivals)
     wins: list[Won] = together([(race_in, (path, jobs, act, start, seed)) for seed, act in enumerate(acts)])
@@ -181,8 +194,7 @@ def claim_all(path: Path, start: Barrier, pipe: Any) -> None:
 
 
 def run_claims(path: Path, count: int) -> Iterator[str]:
-    with closing(JobStore(path)) as store:
-        jobs = [add_job(store, max_active=count, max_queue=count) for _ in range(count)]
+    jobs = prepared(path, count)
     start = _FORK.Barrier(CLAIMERS)
     claims: list[list[str]] = together([(claim_all, (path, start))] * CLAIMERS)
     times = Counter(job_id for claimed in claims for job_id in claimed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -61,6 +62,10 @@ class VideoReader:
         """Whether some frames had another size than the first frame. They are scaled to its size."""
         self._decoded = 0
         self._last_pts: int | None = None
+        self._in_order = False
+        self._order: deque[int] = deque()
+        """Of an AVI with H.264: decoding times of packets that no frame was returned for yet. The frames are
+        shown one after the other at these times."""
         self._open()
         try:
             with damage_is_bad_media():
@@ -90,6 +95,9 @@ class VideoReader:
     def _set_up_decoder(self) -> None:
         require_allowed_video(self.stream)
         codec = self.stream.codec_context
+        # An AVI does not say when a frame is shown, and FFmpeg guesses it wrongly for H.264 with B-frames.
+        self._in_order = "avi" in self._container.format.name and codec.codec.canonical_name == "h264"
+        self._order.clear()
         stated_s = None if self._starts_late() else self._stated_s()
         self._limits.check_video(codec.width, codec.height, stated_s, self.stream.frames)
         codec.options = {"max_pixels": str(int(self._limits.max_video_megapixels * 1.1e6))}
@@ -249,6 +257,7 @@ class VideoReader:
                 self.close()
                 self._open()
             self._last_pts = None
+            self._order.clear()
 
     def _decoded_frames(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets(self.stream):
@@ -282,6 +291,9 @@ class VideoReader:
 
     def _decode(self, packet: Any) -> Iterator[av.VideoFrame]:
         """Yield the frames that the decoder returns for a packet. For None, yield the remaining frames."""
+        time: int | None = packet.dts if self._in_order and packet is not None and packet.size else None
+        if time is not None:
+            self._order.append(time)
         try:
             decoded = cast(
                 "list[av.VideoFrame]",
@@ -289,6 +301,8 @@ class VideoReader:
             )
         except av.error.InvalidDataError:
             self.skipped += 1
+            if time is not None:
+                self._order.pop()
             if self.skipped > _BROKEN_PACKETS_ALLOWED + self._decoded // 10:
                 raise
             return
@@ -300,6 +314,8 @@ class VideoReader:
 
     def _frame(self, video: av.VideoFrame) -> Frame:
         pts = video.pts if video.pts is not None else video.dts
+        if self._order:
+            pts = self._order.popleft()
         if pts is None or (self._last_pts is not None and pts <= self._last_pts):
             pts = 0 if self._last_pts is None else self._last_pts + 1
         self._last_pts = pts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -14,6 +15,15 @@ _COPIED = frozenset({"aac", "mp3", "opus", "flac"})
 _AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000})
 _AAC_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 _AAC_FRAME = 1024
+
+
+def _finely_timed(frame: av.AudioFrame) -> av.AudioFrame:
+    """Count the time of decoded sound in samples. In an AVI it is counted in packets, which is too coarse for
+    the smaller frames that are encoded."""
+    if frame.pts is not None and frame.time_base is not None:
+        frame.pts = round(frame.pts * frame.time_base * frame.sample_rate)
+        frame.time_base = Fraction(1, frame.sample_rate)
+    return frame
 
 
 class Track:
@@ -59,7 +69,7 @@ class Track:
             self._resampler = av.AudioResampler(
                 target.format, target.layout, target.sample_rate, frame_size=target.frame_size or _AAC_FRAME
             )
-        pieces = [piece for frame in decoded for piece in self._resampler.resample(frame)]
+        pieces = [piece for frame in decoded for piece in self._resampler.resample(_finely_timed(frame))]
         return [coded for piece in pieces for coded in self._target.encode(piece)]
 
     def flush(self) -> list[Any]:

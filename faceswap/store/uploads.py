@@ -17,7 +17,11 @@ from faceswap.store.rows import (
 
 _UNUSED = """NOT EXISTS (SELECT 1 FROM jobs WHERE source_file = uploads.id)
 AND NOT EXISTS (SELECT 1 FROM jobs WHERE target_file = uploads.id)
-AND NOT EXISTS (SELECT 1 FROM jobs, json_each(jobs.face_mappings) AS face WHERE face.value = uploads.id)"""
+AND NOT EXISTS (
+    SELECT 1 FROM jobs, json_each(jobs.face_mappings) AS face
+    WHERE jobs.owner = uploads.owner AND face.value = uploads.id
+)"""
+"""A job uses files of its own owner only, so no other owner's jobs are looked through."""
 
 
 class UploadRows(StoreAccess):

@@ -187,3 +187,29 @@ class TestCutFiles:
 
 def test_fields_are_told(clip: Callable[..., Path], tmp_path: Path) -> None:
     assert copied(clip("tv.mp4", fields=True), tmp_path / "result.mp4") == (30, ("interlaced",), False)
+
+
+class TestAnAvi:
+    """It counts frames and packets of sound in the order in which they are stored."""
+
+    def test_frames_that_are_stored_in_another_order_keep_their_times(
+        self, clip: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        avi = clip("a.avi", encoder={"bf": "3"}, clock=Fraction(1, awkward.FPS))
+        with VideoReader(avi, LIMITS) as reader:
+            for _ in range(2):
+                found = [round(frame.time_s * awkward.FPS, 3) for frame in reader.frames()]
+                assert found == list(range(30))
+                reader.seek(0)
+        assert copied(avi, tmp_path / "result.mp4")[0] == 30
+        assert times(tmp_path / "result.mp4", "video") == [
+            Fraction(index, awkward.FPS) for index in range(30)
+        ]
+
+    @pytest.mark.parametrize("sound", ["ac3", "mp2", "pcm_s16le"])
+    def test_its_sound_becomes_aac(self, clip: Callable[..., Path], tmp_path: Path, sound: str) -> None:
+        avi = clip("a.avi", sounds=[sound], clock=Fraction(1, awkward.FPS))
+        assert copied(avi, tmp_path / "result.mp4") == (30, (), True)
+        sound_times = times(tmp_path / "result.mp4", "audio")
+        assert abs(sound_times[0]) < 0.03
+        assert sound_times[-1] == pytest.approx(1, abs=0.06)

@@ -13,13 +13,18 @@ from faceswap.jobs import (
     EtaEstimator,
     Job,
     JobType,
+    RemoteStop,
     Stage,
     Status,
     SwapOptions,
     isoformat,
     rising,
     sources_of,
+    terms_of,
 )
+from faceswap.settings import Settings
+from faceswap.terms import Terms
+from tests.factories import NOON, make_job
 
 
 def test_only_these_moves_between_states_exist() -> None:
@@ -179,3 +184,86 @@ def test_public_job_is_plain_json_and_keeps_owner_and_worker_to_itself() -> None
 
 def test_a_missing_time_stays_missing() -> None:
     assert isoformat(None) is None
+
+
+def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker() -> None:
+    job = make_job(
+        id="an-id",
+        status=Status.COMPLETED,
+        face_mappings={"face_0": "a-source"},
+        options=SwapOptions(mouth_mask=True),
+        notes=("audio_reencoded",),
+        engine="mesh",
+        weights=({"role": "swap"},),
+        marks={"label": "both"},
+        progress=33.36,
+        stage=Stage.FINISHING,
+        eta_s=1.26,
+        started_at=NOON,
+        completed_at=NOON,
+        cancelled_at=NOON,
+        error_code="a_code",
+        error_message="A sentence.",
+        error_details={"limit": 1},
+        runpod_id="remote",
+        remote_stop=RemoteStop.PENDING,
+        attempt=2,
+        position=3,
+        worker="host:1:secret",
+    )
+    noon = "2026-06-01T12:00:00.000Z"
+    assert job.public() == {
+        **{"id": "an-id", "type": "single-video", "status": "completed", "progress": 33.4},
+        **{"stage": "finishing", "eta_s": 1.3, "title": "clip.mp4", "backend": "local"},
+        **{"source_file": "source-file-of-test", "target_file": "target-file-of-test"},
+        **{"face_mappings": {"face_0": "a-source"}, "options": SwapOptions(mouth_mask=True).model_dump()},
+        **{"notes": ["audio_reencoded"], "engine": "mesh", "weights": [{"role": "swap"}]},
+        **{"marks": {"label": "both"}, "created_at": noon, "updated_at": noon, "started_at": noon},
+        **{"completed_at": noon, "cancelled_at": noon, "error_message": "A sentence."},
+        **{"error_code": "a_code", "error_details": {"limit": 1}, "result_url": "/api/download/an-id"},
+        **{"runpod_id": "remote", "remote_stop": "pending", "attempt": 2, "position": 3},
+    }
+    bare = make_job().public()
+    assert (bare["eta_s"], bare["marks"], bare["started_at"], bare["result_url"]) == (None, None, None, None)
+
+
+def test_the_engine_gets_every_option_but_those_that_are_the_apps() -> None:
+    options = SwapOptions(video_quality=80, visible_label=False).for_engine()
+    of_the_app = {"video_quality", "quality_percent", "visible_label"}
+    assert set(options) == set(SwapOptions.model_fields) - of_the_app | {"crf"}
+    assert options["crf"] == 20
+
+
+def test_the_terms_of_a_job_are_its_own_if_it_has_some() -> None:
+    settings = Settings(producer="now")
+    own = Terms.of(Settings(producer="then"))
+    assert terms_of(make_job(terms=own), settings) == own
+    assert terms_of(make_job(), settings).producer == "now"
+
+
+def test_progress_starts_at_nothing() -> None:
+    assert rising(0, -5) == 0
+
+
+def test_the_time_left_is_unknown_until_the_samples_span_the_warm_up() -> None:
+    eta = EtaEstimator()
+    assert eta.update(100, 0) is None
+    assert eta.update(100.9, 9) is None
+    assert eta.update(101, 10) == 9
+    assert EtaEstimator(warm_up_s=5).update(0, 1) is None
+
+
+def test_the_rate_of_the_time_left_is_that_of_the_last_20_seconds() -> None:
+    eta = EtaEstimator()
+    for second in range(21):
+        eta.update(second, 0.1 * second)  # slow
+    eta.update(21, 12)
+    assert eta.update(40, 50) == pytest.approx(50 * 20 / (50 - 2))  # from the sample at 20 s: 2 %
+    assert eta.update(41, 52) == pytest.approx(48 * 20 / (52 - 12))  # from the sample at 21 s: 12 %
+
+
+def test_two_samples_are_kept_however_old_they_are() -> None:
+    eta = EtaEstimator(window_s=1)
+    eta.update(0, 0)
+    eta.update(10, 10)
+    assert eta.update(20, 30) == pytest.approx(70 * 10 / 20)

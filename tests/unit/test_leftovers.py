@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from faceswap import Service, Settings
+from faceswap.errors import JobNotFound
 from faceswap.folders import Folders
 from faceswap.jobs import Job, RunKey
 from faceswap.leftovers import Leftovers
 from faceswap.store import JobStore
+from faceswap.summary import write_summary
 from tests.factories import add_job
 
 
@@ -65,6 +68,23 @@ def test_a_summary_that_a_killed_process_did_not_finish_is_written_and_its_draft
     Leftovers(store, folders).remove()
     assert sorted(path.name for path in folders.job(job.id).iterdir()) == [fresh.name, "job.json"]
     assert json.loads((folders.job(job.id) / "job.json").read_text())["status"] == "completed"
+
+
+def test_a_summary_of_a_job_that_is_deleted_meanwhile_is_no_error(
+    store: JobStore, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = running(store, folders)
+    store.complete(job)
+
+    def delete_first(draft: Path, path: Path) -> None:
+        store.delete_job(store.get(job.id), None)
+        shutil.rmtree(folders.job(job.id))
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "replace", delete_first)
+    with pytest.raises(JobNotFound):
+        write_summary(store, folders, job.id)
+    assert not folders.job(job.id).exists()
 
 
 def test_a_folder_with_a_young_draft_is_looked_at_again(store: JobStore, folders: Folders) -> None:
