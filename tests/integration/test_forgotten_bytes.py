@@ -20,7 +20,7 @@ from tests.emulator.fixtures import settings_for
 from tests.emulator.s3 import S3Server
 from tests.emulator.sdk import SdkWorker
 from tests.emulator.server import Emulator, Faults
-from tests.integration.test_ui import Caller, file_data
+from tests.integration.test_ui import Caller
 from tests.waiting import PATIENCE, wait_until
 
 WINDOW, WINDOWS = 40, 24
@@ -95,14 +95,14 @@ def test_nothing_is_left_on_this_machine(
     group_photo: Path,
     tmp_path: Path,
 ) -> None:
-    """The files are uploaded through the pages, so that Gradio's cache is tested, too. Another job stays."""
+    """The files are uploaded and shown as the pages do it. Another job stays."""
     material = Material.make(tmp_path / "mine", portrait, face_video, 10_000)
     traces, caller, api = material.traces, Caller(app), app.api
     ids: list[str] = []
     for role, path in (("source", material.picture), ("target", material.clip)):
-        sent = api.post("/gradio_api/upload", files={"files": (path.name, path.read_bytes())}).json()
-        given = file_data(sent[0], orig_name=path.name)
-        ids.append(caller.call(f"fs-{role}-file", "upload", [given, ""])[3])
+        sent = api.post("/api/upload", files={"file": (path.name, path.read_bytes())}).json()
+        caller.call(f"fs-{role}-card", "select", [""], {"upload": sent["data"]["fileId"]})
+        ids.append(sent["data"]["fileId"])
     body = {"source_file": ids[0], "target_file": ids[1], "consent": True}
     mine = api.post("/api/process/single-video", json=body).json()["data"]["jobId"]
     other = queue(app, other_portrait, group_photo, kind="image")
