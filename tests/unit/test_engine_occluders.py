@@ -105,6 +105,22 @@ def test_one_frame_with_a_line_is_no_glasses_and_one_without_does_not_take_them_
     assert bare.cover(view_of(worn, face.landmarks)) is not None
 
 
+def test_a_line_that_is_missed_in_one_frame_fades(still: Any, face: Found) -> None:
+    worn, _ = with_glasses(still, face.landmarks, 3, 3)
+    half = worn.copy()
+    right = round(float(face.landmarks[263, 0])) + 4
+    half[:, right:] = still[:, right:]
+    glasses = Glasses()
+    view = view_of(worn, face.landmarks)
+    first = glasses.cover(view)
+    second, third = (glasses.cover(view_of(half, face.landmarks)) for _ in range(2))
+    assert first is not None and second is not None and third is not None
+    missed = (first > 0.9) & (third < 0.8)
+    assert missed.any()
+    assert 0.5 < float(second[missed].mean()) < 0.8
+    assert float(third[missed].mean()) < float(second[missed].mean())
+
+
 def test_a_microphone_is_kept(still: Any, face: Found, mesh: FaceMesh) -> None:
     chin = face.landmarks[152, :2].round().astype(int).tolist()
     picture, mask = still.copy(), np.zeros(still.shape[:2], np.uint8)

@@ -43,6 +43,8 @@ _SEEN, _UNSEEN = 0.72, 0.6
 """Glasses are there once a line crosses so much of the bridge, and gone when it crosses less than so much."""
 _EASE = 0.25
 """Share of a new value that the average takes."""
+_FADES = 0.7
+"""Share of a line that is left in the next frame if the line is not found there. Thin lines flicker else."""
 _BARE_EVERY = 3
 """A face without glasses is looked at in one of so many frames."""
 _BELOW_EYES, _CHEEKS = (230, 450, 119, 348), (50, 280, 205, 425)
@@ -60,6 +62,8 @@ class _State:
     """Share of the bridge that a line crosses, averaged over the frames."""
     lenses: float = 0.0
     """1 if the lenses are dark, 0 if not, averaged over the frames."""
+    lines: F32 | None = None
+    """The mask of the frame before."""
     worn: bool = False
     dark: bool = False
 
@@ -91,7 +95,10 @@ class Glasses:
         state.dark = state.lenses > 0.5
         masks: list[F32] = []
         if state.worn and lines is not None:
+            if state.lines is not None:
+                lines = as_f32(np.maximum(lines, _FADES * as_f32(cv2.resize(state.lines, view.grid))))
             masks.append(lines)
+        state.lines = lines
         if state.dark:
             masks.append(_lenses(luma, points, cheeks))
         return as_f32(np.max(masks, 0)) if masks else None
