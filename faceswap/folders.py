@@ -6,6 +6,7 @@ weights/                model files, checked by SHA-256
 unlabelled.jsonl        who asked for a result without the visible label, and when
 examples/               the example files that the pages offer
 uploads/<id>/media.*    an uploaded file, as the intake stores it
+uploads/<id>/thumbnail.webp  a small picture of it
 uploads/<id>/people.json  the people in a video, written when somebody asks for them
 jobs/<id>/result-RUN.*  the result of the run RUN; the job's row names the one that can be downloaded
 jobs/<id>/job.json      the summary of a finished job, for people to read
@@ -68,6 +69,10 @@ class Folders:
 
     def media(self, upload: Upload) -> Path:
         return self.upload(upload.id) / upload.file
+
+    def thumbnail(self, upload: Upload) -> Path:
+        """Return the path of an upload's small picture. Uploads of older versions have none."""
+        return self.upload(upload.id) / "thumbnail.webp"
 
     @property
     def jobs(self) -> Path:

@@ -282,6 +282,26 @@ class Job:
     def result_url(self) -> str | None:
         return f"/api/download/{self.id}" if self.status is Status.COMPLETED else None
 
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from the start of the first run to the end. None before the end."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return (self.completed_at - self.started_at).total_seconds()
+
+    def report(self) -> dict[str, Any] | None:
+        """Return what was counted while the result was made, as JSON types. None before there is one."""
+        if self.result is None:
+            return None
+        frames, took_s = self.result.frames, self.took_s
+        return {
+            "frames": frames,
+            "swapped_frames": self.result.swapped_frames,
+            "size_bytes": self.result.size_bytes,
+            "took_s": None if took_s is None else round(took_s, 1),
+            "frames_per_s": round(frames / took_s, 1) if frames and took_s else None,
+        }
+
     def evolve(self, **changes: Any) -> Job:
         return replace(self, **changes)
 
@@ -304,6 +324,7 @@ class Job:
             "engine": self.engine,
             "weights": [dict(file) for file in self.weights],
             "marks": None if self.marks is None else dict(self.marks),
+            "report": self.report(),
             "created_at": isoformat(self.created_at),
             "updated_at": isoformat(self.updated_at),
             "started_at": isoformat(self.started_at),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from faceswap.errors import ResultNotReady
 from faceswap.folders import Folders
 from faceswap.jobs import LOCAL_OWNER, Job, Status
 from faceswap.receipt import Receipt
-from faceswap.store import Event, JobStore
+from faceswap.store import Event, JobStore, Upload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +71,10 @@ class JobQueries:
         """Return every state change of a job, with its time and reason. Raises: JobNotFound."""
         self._store.get(job_id, owner)
         return self._store.events(job_id)
+
+    def files_of(self, jobs: Iterable[Job]) -> dict[str, Upload]:
+        """Return the sources and targets of these jobs that still exist, by upload id."""
+        return self._store.uploads({upload_id for job in jobs for upload_id in job.uploads})
 
     def watch(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Iterator[Job]:
         """Yield the job now and after each change, until it is finished or the service closes.

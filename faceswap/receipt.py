@@ -49,6 +49,8 @@ class ResultRecord(_Record):
     swapped_frames: int | None = Field(
         default=None, description="Frames in which a face was swapped; null where the backend does not tell."
     )
+    took_s: float | None = Field(default=None, description="Seconds from the first start to the end.")
+    frames_per_s: float | None = None
     audio: Audio | None = Field(
         default=None, description="`kept`: every packet as it was; `converted`: to AAC, which MP4 needs."
     )
@@ -195,8 +197,8 @@ def _file(upload: Upload | None, sha256: str) -> FileRecord:
 
 
 def _result(job: Job, target: Upload | None) -> ResultRecord | None:
-    made = job.result
-    if made is None:
+    made, report = job.result, job.report()
+    if made is None or report is None:
         return None
     audio: Audio | None = None
     if target is not None:
@@ -207,5 +209,7 @@ def _result(job: Job, target: Upload | None) -> ResultRecord | None:
         size_bytes=made.size_bytes,
         frames=made.frames,
         swapped_frames=made.swapped_frames,
+        took_s=report["took_s"],
+        frames_per_s=report["frames_per_s"],
         audio=audio,
     )

@@ -39,6 +39,8 @@ from faceswap.wiring import Parts
 
 log = logging.getLogger(__name__)
 
+TITLE_LENGTH = 120
+
 
 class Service(JobQueries):
     """Opens the store and starts a dispatcher. Call `close`, or use it in a `with` statement.
@@ -120,6 +122,10 @@ class Service(JobQueries):
 
     def media_path(self, upload: Upload) -> Path:
         return self._folders.media(upload)
+
+    def thumbnail_path(self, upload: Upload) -> Path:
+        """Return the path of an upload's small WebP picture. Uploads of older versions have no such file."""
+        return self._folders.thumbnail(upload)
 
     def detect_faces(
         self, upload_id: str, *, owner: str = LOCAL_OWNER, sender: str = ""
@@ -267,6 +273,15 @@ class Service(JobQueries):
         self._parts.wake(job_id)
         return job
 
+    def retitle(self, job_id: str, title: str, *, owner: str = LOCAL_OWNER) -> Job:
+        """Give a job another title, which lists, receipts and download names show.
+
+        Raises: JobNotFound; InvalidRequest: the title is empty or longer than `TITLE_LENGTH`.
+        """
+        self._store.retitle(job_id, owner, _title(title))
+        self._summarise(job_id)
+        return self._store.get(job_id, owner)
+
     # -- what is kept ------------------------------------------------------------------------------------
 
     def delete(self, job_id: str, *, owner: str = LOCAL_OWNER) -> None:
@@ -301,6 +316,13 @@ class Service(JobQueries):
 
     # -- inside ------------------------------------------------------------------------------------------
 
+    def _summarise(self, job_id: str) -> None:
+        """Write the summary of a finished job. On a full disk the job is changed all the same."""
+        try:
+            write_summary(self._store, self._folders, job_id)
+        except OSError:
+            log.exception("job %s: job.json could not be written", job_id)
+
     def _ended(self, job_id: str, owner: str) -> Job:
         """Cancel the job if it is live, and return it."""
         job = self._store.get(job_id, owner)
@@ -309,3 +331,12 @@ class Service(JobQueries):
                 self.cancel(job_id, owner=owner)
             job = self._store.get(job_id, owner)
         return job
+
+
+def _title(title: str) -> str:
+    """Return the title in one line. Raises: InvalidRequest."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in title)
+    shown = " ".join(printable.split())
+    if not 0 < len(shown) <= TITLE_LENGTH:
+        raise InvalidRequest(reason=f"a title has 1 to {TITLE_LENGTH} characters")
+    return shown

@@ -319,12 +319,14 @@ class Intake:
         self, raw: Path, upload_id: str, name: str, owner: str, size: int, digest: str, clip: Path | None
     ) -> Upload:
         normalised = raw.with_name("media.png")
+        thumbnail = raw.with_name("thumbnail.webp")
         spec = InspectSpec(
             limits=engine_limits(self._settings, INSPECTION_CPU_S),
             path=raw,
             detect_faces=True,
             normalised=normalised,
             clip=clip,
+            thumbnail=thumbnail,
             weights_dir=self._folders.weights,
         )
         found = self._ask_engine(spec)

@@ -19,7 +19,7 @@ from faceswap.api import docs_page, original
 from faceswap.api.access import dependencies, sender_finder
 from faceswap.api.answers import EnvelopeRoute, success
 from faceswap.api.documents import BYTES, described, failures, links, multipart
-from faceswap.api.files import download_path, stored_file
+from faceswap.api.files import download_path, stored_file, thumbnail, thumbnail_path
 from faceswap.api.receiving import received_form
 from faceswap.api.schemas import (
     CancelView,
@@ -41,6 +41,7 @@ from faceswap.api.schemas import (
     Scope,
     SessionView,
     Success,
+    TitleRequest,
     UploadView,
 )
 from faceswap.api.tasks import TaskAnswers, shown_job
@@ -238,7 +239,8 @@ def router(service: Service, owners: Owners) -> APIRouter:
         summary="One task",
     )
     def status(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
-        job = shown_job(service.get(jobId, owner=owner), owner, owners)
+        found = service.get(jobId, owner=owner)
+        job = shown_job(found, owner, owners, service.files_of([found]))
         return success(original.shown_status(job, service.settings))
 
     @api.get(
@@ -291,6 +293,16 @@ def router(service: Service, owners: Owners) -> APIRouter:
         others = service.revoke_consent(jobId, owner=owner)
         return success({"message": "Consent revoked", "still_used_by": others})
 
+    @api.post(
+        "/jobs/{jobId}/title",
+        response_model=Success[MessageView],
+        responses=closed | failures(400, 404),
+        summary="Give a task another title",
+    )
+    def title(jobId: JobId, body: TitleRequest, owner: str = Depends(signed_in)) -> Response:
+        service.retitle(jobId, body.title, owner=owner)
+        return success({"message": "Title changed"})
+
     @api.delete(
         "/jobs/{jobId}",
         response_model=Success[MessageView],
@@ -309,9 +321,18 @@ def router(service: Service, owners: Owners) -> APIRouter:
         responses=closed | failures(404) | BYTES,
         summary="A task's result, or an upload",
     )
-    def download(fileId: FileId, owner: str = Depends(linked_in)) -> Response:
+    def download(fileId: FileId, owner: str = Depends(linked_in(download_path))) -> Response:
         """Ranges are honoured."""
         return stored_file(service, fileId, owner)
+
+    @api.get(
+        "/thumbnail/{fileId}",
+        response_class=FileResponse,
+        responses=closed | failures(404) | BYTES,
+        summary="A small picture of an upload",
+    )
+    def small_picture(fileId: FileId, owner: str = Depends(linked_in(thumbnail_path))) -> Response:
+        return thumbnail(service, fileId, owner)
 
     @api.post(
         "/detect-faces",

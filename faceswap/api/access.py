@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from faceswap.api.files import download_path
 from faceswap.api.schemas import FileId
 from faceswap.api.senders import address_of
 from faceswap.owners import Owners
@@ -25,28 +24,34 @@ def sender_finder(owners: Owners, behind_proxy: bool) -> Callable[[Request], str
     return sender
 
 
-def dependencies(owners: Owners) -> tuple[Owner, Owner]:
-    """Make two dependencies that return the owner of a request.
+def dependencies(owners: Owners) -> tuple[Owner, Callable[[Callable[[str], str]], Owner]]:
+    """Return two dependencies that find the owner of a request.
 
-    The first finds the owner by the token. The second, for downloads of a `fileId`, also by a signed link.
-    With one user, both return that user without a token, and the API document shows no token.
+    The first finds the owner by the token. The second is made for a route about a `fileId`, whose path it
+    takes: it finds the owner also by a link that is signed for that path. With one user, both return that
+    user without a token, and the API document shows no token.
     """
     if not owners.multi_user:
 
         async def local() -> str:
             return owners.owner_of(None)
 
-        return local, local
+        return local, lambda path_of: local
     bearer = HTTPBearer(auto_error=False, description="A token of POST /api/session.")
 
     async def signed_in(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> str:
         return owners.owner_of(sent.credentials if sent else None)
 
-    async def linked_in(
-        fileId: FileId,
-        sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-        t: Annotated[str | None, Query(description="Of a signed link, where no header can be sent.")] = None,
-    ) -> str:
-        return await signed_in(sent) if t is None else owners.owner_of_link(download_path(fileId), t)
+    def linked_in(path_of: Callable[[str], str]) -> Owner:
+        async def owner(
+            fileId: FileId,
+            sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+            t: Annotated[
+                str | None, Query(description="Of a signed link, where no header can be sent.")
+            ] = None,
+        ) -> str:
+            return await signed_in(sent) if t is None else owners.owner_of_link(path_of(fileId), t)
+
+        return owner
 
     return signed_in, linked_in

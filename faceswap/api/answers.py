@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -66,7 +66,8 @@ def success(data: object, headers: dict[str, str] | None = None) -> Response:
     return _json({"success": True, "data": data}, 200, headers)
 
 
-def failure(error: errors.FaceSwapError) -> Response:
+def failure(error: errors.FaceSwapError, sentence: str = "") -> Response:
+    """`sentence` takes the place of the error's own English message."""
     status = status_of(error)
     headers = {
         401: {"WWW-Authenticate": "Bearer"},
@@ -74,7 +75,7 @@ def failure(error: errors.FaceSwapError) -> Response:
         503: {"Retry-After": "60"},
     }.get(status, {})
     details = {DETAILS_HEADER: json.dumps(error.details, default=str)} if error.details else {}
-    return refusal(status, str(error), headers | {CODE_HEADER: error.code} | details)
+    return refusal(status, sentence or str(error), headers | {CODE_HEADER: error.code} | details)
 
 
 def refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
@@ -86,6 +87,20 @@ def _json(content: object, status: int, headers: dict[str, str] | None) -> Respo
     response = Response(body, status, media_type="application/json", headers=headers)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+Say = Callable[[errors.FaceSwapError, str | None], str]
+"""Makes the sentence of an error for an Accept-Language header."""
+
+
+def speak(app: FastAPI, say: Say) -> None:
+    """Let the routes of `app` answer errors with the sentences that `say` makes."""
+    app.state.faceswap_say = say
+
+
+def _failure(request: Request, error: errors.FaceSwapError) -> Response:
+    say: Say | None = getattr(request.app.state, "faceswap_say", None)
+    return failure(error, say(error, request.headers.get("accept-language")) if say else "")
 
 
 class EnvelopeRoute(APIRoute):
@@ -100,9 +115,9 @@ class EnvelopeRoute(APIRoute):
                 return await handle(_limited(request) if limited else request)
             except errors.FaceSwapError as error:
                 log.debug("%s %s: %s", request.method, request.url.path, error.code)
-                return failure(errors.OutOfResources() if is_shortage(error) else error)
+                return _failure(request, errors.OutOfResources() if is_shortage(error) else error)
             except RequestValidationError as error:
-                return failure(errors.InvalidRequest(reason=_reason(error)))
+                return _failure(request, errors.InvalidRequest(reason=_reason(error)))
             except HTTPException as error:
                 return refusal(error.status_code, str(error.detail), dict(error.headers or {}))
             except ClientDisconnect:
@@ -110,7 +125,8 @@ class EnvelopeRoute(APIRoute):
                 return refusal(400, str(errors.InvalidRequest(reason="it ended early")))
             except Exception as error:
                 log.exception("%s %s: unexpected error", request.method, request.url.path)
-                return failure(errors.OutOfResources() if is_shortage(error) else errors.FaceSwapError())
+                shortage = is_shortage(error)
+                return _failure(request, errors.OutOfResources() if shortage else errors.FaceSwapError())
 
         return handler
 

@@ -63,6 +63,14 @@ async def received_form(
             part = form.get(name)
             if not isinstance(part, UploadFile):
                 raise InvalidRequest(reason=f"send the file as multipart/form-data in a part named '{name}'")
-            files[name] = ReceivedFile(part.file, part.filename or "file")
+            files[name] = ReceivedFile(part.file, _name(part.filename or "file"))
         fields = {name: part for name, part in form.multi_items() if isinstance(part, str)}
         yield ReceivedForm(files, fields)
+
+
+def _name(sent: str) -> str:
+    """Undo the encoding of quotation marks in the name of a file.
+
+    Source: WHATWG HTML, multipart/form-data encoding algorithm.
+    """
+    return sent.replace("%22", '"')

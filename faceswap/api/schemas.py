@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 from faceswap.consent import STATEMENT, VERSION, statement_hash
 from faceswap.jobs import BackendName, RemoteStop, Stage, Status, SwapOptions
 from faceswap.receipt import Receipt
+from faceswap.service import TITLE_LENGTH
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ ProcessType = Literal["single-image", "single-video", "video", "multi-image", "m
 Scope = Literal["active", "recent", "all"]
 
 _UPLOAD_ID = "pR0v3N4t6yXq8sLw2bZkJA"
+_TARGET_ID = "c1Qz5JtHn8oRr0FvGxWm3A"
 _JOB_ID = "Yk3wB7n0T5eZr1uQmVd9Xg"
 _TIME = "2026-11-24T09:30:00.000Z"
 _JOB: dict[str, Any] = {
@@ -41,13 +43,16 @@ _JOB: dict[str, Any] = {
     "title": "clip.mp4",
     "backend": "local",
     "source_file": _UPLOAD_ID,
-    "target_file": "c1Qz5JtHn8oRr0FvGxWm3A",
+    "target_file": _TARGET_ID,
+    "source": {"name": "me.jpg", "thumbnail": f"/api/thumbnail/{_UPLOAD_ID}"},
+    "target": {"name": "clip.mp4", "thumbnail": f"/api/thumbnail/{_TARGET_ID}"},
     "face_mappings": {},
     "options": SwapOptions().model_dump(),
     "notes": [],
     "engine": None,
     "weights": [],
     "marks": None,
+    "report": None,
     "created_at": _TIME,
     "updated_at": _TIME,
     "started_at": _TIME,
@@ -169,6 +174,26 @@ class PictureSwapView(ProcessView):
     job_id: str = Field(examples=[_JOB_ID], description="The same, as the original API calls it.")
 
 
+class JobFileView(BaseModel):
+    """A source or target of a task."""
+
+    name: str = Field(description="As it was sent, for display.")
+    thumbnail: str = Field(
+        description="Where a small WebP of it is; 404 for a file that an older version took in. With several "
+        "users a signed link."
+    )
+
+
+class ReportView(BaseModel):
+    """What was counted while a result was made. Null where the backend did not count."""
+
+    frames: int | None
+    swapped_frames: int | None = Field(description="Frames in which a face was swapped.")
+    size_bytes: int
+    took_s: float | None = Field(description="Seconds from the start of the first run to the end.")
+    frames_per_s: float | None
+
+
 class JobView(BaseModel):
     """A task. Times are ISO 8601 in UTC."""
 
@@ -188,6 +213,10 @@ class JobView(BaseModel):
     backend: BackendName
     source_file: str
     target_file: str
+    source: JobFileView | None = Field(
+        description="The source; of several, that of the first face. Null for a simulated task."
+    )
+    target: JobFileView | None
     face_mappings: dict[str, str]
     options: SwapOptions
     notes: list[str] = Field(description="Codes of things worth telling that are no errors.")
@@ -201,6 +230,7 @@ class JobView(BaseModel):
         description="Of a completed task: the marks that were read back from its result before it was handed "
         "out: visible label, metadata label, manifest, signer, SHA-256."
     )
+    report: ReportView | None = Field(description="Of a completed task.")
     created_at: str
     updated_at: str
     started_at: str | None
@@ -270,6 +300,8 @@ _RECEIPT: dict[str, Any] = {
         "frames": 72,
         "swapped_frames": 72,
         "audio": "converted",
+        "took_s": 6.0,
+        "frames_per_s": 12.0,
     },
     "marks": None,
     "forgotten": None,
@@ -296,6 +328,12 @@ class RevokedView(BaseModel):
 
 class MessageView(BaseModel):
     message: str
+
+
+class TitleRequest(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {"title": "Holiday, second try"}})
+
+    title: Text = Field(max_length=TITLE_LENGTH, description="Shown in lists, receipts and download names.")
 
 
 class CancelView(BaseModel):

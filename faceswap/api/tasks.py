@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Response
 
 from faceswap.api.answers import success
+from faceswap.api.files import thumbnail_path
 from faceswap.api.schemas import Scope
 from faceswap.jobs import Job, Status
 from faceswap.owners import Owners
 from faceswap.service import Service
+from faceswap.store import Upload
 
 RECENT = 3
 _FINISHED = (Status.COMPLETED, Status.FAILED)
@@ -51,16 +54,25 @@ class TaskAnswers:
         asked = (owner, scope, limit, offset)
         if asked not in self._made:
             jobs = _tasks(self._service, owner, scope, limit, offset)
-            body = bytes(success([shown_job(job, owner, self._owners) for job in jobs]).body)
+            files = self._service.files_of(jobs)
+            body = bytes(success([shown_job(job, owner, self._owners, files) for job in jobs]).body)
             tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
             self._made[asked] = (body, tag)
             self._made_bytes += len(body)
         return self._made[asked]
 
 
-def shown_job(job: Job, owner: str, owners: Owners) -> dict[str, Any]:
-    """Return the job as the API shows it, with a result link that a page can use."""
+def shown_job(job: Job, owner: str, owners: Owners, files: Mapping[str, Upload]) -> dict[str, Any]:
+    """Return the job as the API shows it, with links that a page can use. `files` are by upload id."""
+
+    def shown_file(upload_id: str) -> dict[str, str] | None:
+        upload = files.get(upload_id)
+        if upload is None:
+            return None
+        return {"name": upload.name, "thumbnail": owners.signed_url(thumbnail_path(upload.id), owner)}
+
     shown = job.public()
+    shown |= {"source": shown_file(job.source_file), "target": shown_file(job.target_file)}
     if shown["result_url"]:
         shown["result_url"] = owners.signed_url(shown["result_url"], owner)
     return shown

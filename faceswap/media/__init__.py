@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         picture_notes,
         read_picture,
         write_png,
+        write_thumbnail,
     )
     from faceswap.media.reading import VideoReader, video_size
     from faceswap.media.writing import VideoWriter
@@ -52,6 +53,7 @@ __all__ = [
     "video_size",
     "write_animation",
     "write_png",
+    "write_thumbnail",
     "xmp_packet",
 ]
 
@@ -59,7 +61,11 @@ _HOME = {
     **dict.fromkeys(("FoundAigc", "aigc_text", "read_aigc", "xmp_packet"), "aigc"),
     **dict.fromkeys(("Limits", "MediaInfo", "sniff"), "kinds"),
     **dict.fromkeys(
-        ("RGB", "is_animation", "picture_info", "picture_notes", "read_picture", "write_png"), "pictures"
+        (
+            *("RGB", "is_animation", "picture_info", "picture_notes", "read_picture"),
+            *("write_png", "write_thumbnail"),
+        ),
+        "pictures",
     ),
     **dict.fromkeys(("VideoReader", "video_size"), "reading"),
     **dict.fromkeys(("AudioPacket", "Frame"), "frames"),

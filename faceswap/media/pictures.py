@@ -43,6 +43,7 @@ _LEAST_SHARE = 0.5
 _MID_GREY = 128
 """Value that libjpeg gives to the pixels of missing rows."""
 _PILLOW_NAMES = {"heic": "HEIF"}
+THUMBNAIL_PX = 160
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 # Pillow's limit only warns. `Limits` can be set, and are checked at the same moment, before any decoding.
@@ -167,6 +168,13 @@ def write_png(path: Path, picture: RGB, aigc: str | None = None, notes: Collecti
     if notes:
         chunks.add_text(_NOTES_KEY, " ".join(notes))
     Image.fromarray(picture).save(path, format="PNG", compress_level=1, pnginfo=chunks)
+
+
+def write_thumbnail(path: Path, picture: RGB) -> None:
+    """Write a small WebP of at most `THUMBNAIL_PX` on its longer side. It has no metadata."""
+    small = Image.fromarray(picture)
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    small.save(path, format="WEBP", quality=80)
 
 
 class _opened:

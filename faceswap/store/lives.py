@@ -342,6 +342,17 @@ class JobLives(JobReads):
                 raise JobAlreadyFinished(status=row["status"])
             return job
 
+    @urgent
+    def retitle(self, job_id: str, owner: str, title: str) -> Job:
+        """Give a job in any state another title. Raises: JobNotFound."""
+        rows = self._change(
+            "UPDATE jobs SET title = ?, updated_at = ? WHERE id = ? AND owner = ? RETURNING *",
+            (title, self._clock(), job_id, owner),
+        )
+        if not rows:
+            raise JobNotFound()
+        return job_of(rows[0])
+
     def to_stop(self) -> list[Job]:
         """Return the jobs whose remote run must still be stopped."""
         return self._jobs("SELECT * FROM jobs WHERE remote_stop = 'pending'")

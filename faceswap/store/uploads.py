@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Collection
 
 from faceswap.errors import (
     UploadNotFound,
@@ -48,6 +50,14 @@ class UploadRows(StoreAccess):
         if row is None or (owner is not None and row["owner"] != owner):
             raise UploadNotFound()
         return upload_of(row)
+
+    def uploads(self, upload_ids: Collection[str]) -> dict[str, Upload]:
+        """Return those of the uploads that exist, by id."""
+        rows = self._all(
+            "SELECT uploads.* FROM json_each(?) AS wanted JOIN uploads ON uploads.id = wanted.value",
+            (json.dumps(list(upload_ids)),),
+        )
+        return {row["id"]: upload_of(row) for row in rows}
 
     def note_faces(self, upload_id: str, faces: int) -> None:
         """Store how many people a video shows. Does nothing when the video was deleted meanwhile."""

@@ -41,6 +41,7 @@ from faceswap.quota import Amount
 from faceswap.service import Service
 from faceswap.settings import MEGABYTE
 from faceswap.ui.frame import FIRST_TOKEN, PATHS
+from faceswap.ui.missing import missing_page
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,9 @@ class Door:
                 await self._app(scope, await _limited(scope, receive), send)
             else:
                 log.debug("no such route: %s", method)
+                if method == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
+                    await missing_page(scope)(scope, receive, send)
+                    return
                 raise NotFound()
         except FaceSwapError as error:
             await failure(error)(scope, receive, send)

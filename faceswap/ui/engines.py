@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import gradio as gr
 
+from faceswap.engine.neural.weights import Role
+from faceswap.errors import NeuralNotInstalled, NeuralWeightsMissing
 from faceswap.ui import texts
 from faceswap.ui.frame import Frame, i18n
 from faceswap.ui.render import render
-from faceswap.ui.site import Site, in_words, language_of, markup
+from faceswap.ui.site import Site, in_words, language_of, markup, message
 from faceswap.ui.texts import Language
 
 
@@ -24,6 +26,24 @@ def engine_choice(site: Site, frame: Frame) -> tuple[gr.Radio, gr.Checkbox]:
         elem_id="fs-engine",
     )
     enhance = gr.Checkbox(label=i18n("enhancer"), info=i18n("enhancer_info"), elem_id="fs-enhance")
+    warning = markup("", elem_id="fs-engine-warning")
+
+    def warn(token: object, chosen: object, enhanced: object, request: gr.Request) -> str:
+        language = language_of(request)
+        with in_words(language):
+            site.owner_of(token)
+            return _unusable(site, language, chosen == "neural", enhanced is True)
+        return ""
+
+    for choice in (engine, enhance):
+        choice.change(
+            warn,
+            [frame.token, engine, enhance],
+            warning,
+            show_progress="hidden",
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
     _told(site, frame, "fs-models", _missing)
     return engine, enhance
 
@@ -56,7 +76,22 @@ def _terms(site: Site, language: Language) -> str:
     lines = [texts.words("models_own", language)] + [
         f"{fact.name} ({fact.file}): {texts.words(f'licence_{fact.licence}', language)}" for fact in facts
     ]
-    return render("models", head="", lines=lines) if facts else ""
+    return render("models", lines=lines) if facts else ""
+
+
+def _unusable(site: Site, language: Language, neural: bool, enhanced: bool) -> str:
+    """What a choice needs that is not there, as it would be said after a start; "" if all is there."""
+    if site.service.settings.backend_name != "local" or not (neural or enhanced):
+        return ""
+    found = site.service.models()
+    if neural and not site.service.neural_runtime_installed:
+        return message(texts.sentence(NeuralNotInstalled(), language), "bad")
+    if neural and found.missing:
+        error = NeuralWeightsMissing(missing=found.missing[0].value)
+        return message(texts.sentence(error, language), "bad")
+    if enhanced and not any(fact.role == Role.ENHANCER for fact in found.facts):
+        return message(texts.words("enhancer_absent", language), "bad")
+    return ""
 
 
 def _missing(site: Site, language: Language) -> str:
@@ -77,4 +112,4 @@ def _missing(site: Site, language: Language) -> str:
             lines.append(texts.words("models_where", language, missing=missing, folder=folder))
         if not site.service.neural_runtime_installed:
             lines.append(texts.words("models_runtime", language))
-    return render("models", head=texts.words("models_head", language), lines=lines) if lines else ""
+    return render("models_missing", head=texts.words("models_head", language), lines=lines) if lines else ""

@@ -34,13 +34,13 @@ def example(site: Site, frame: Frame, source: Slot, target: Slot) -> None:
                 *filled(site, source.kind, face, owner, language, "source"),
                 *filled(site, target.kind, goal, owner, language),
             ]
-        return [UNCHANGED] * 8
+        return [UNCHANGED] * 4
 
     _button(frame).click(
         fill,
         frame.token,
         [*outputs_of(source), *outputs_of(target)],
-        show_progress_on=[source.file, target.file],
+        show_progress_on=[source.card, target.card],
         **_EVENT,
     )
 
@@ -68,10 +68,10 @@ def group_example(site: Site, frame: Frame, target: Slot) -> Dependency:
             }
             faces = json.dumps({"target": group.id, "mapped": mapped})
             return [*filled(site, target.kind, group, owner, language), faces]
-        return [UNCHANGED] * 5
+        return [UNCHANGED] * 3
 
     pressed = _button(frame).click(
-        fill, frame.token, [*outputs_of(target), kept], show_progress_on=[target.file], **_EVENT
+        fill, frame.token, [*outputs_of(target), kept], show_progress_on=[target.card], **_EVENT
     )
     return pressed.then(
         None, kept, js="(faces) => window.faceswap.keepFaces(faces)", api_visibility="private"

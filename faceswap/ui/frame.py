@@ -73,6 +73,7 @@ def frame(site: Site, page: gr.Blocks, name: PageName) -> Generator[Frame]:
         with gr.Column(elem_id="fs-body"):
             markup('<p class="fs-notice" id="fs-notice" role="status" hidden></p>')
             with gr.Row(elem_id="fs-active"):
+                markup('<ul id="fs-pictures"></ul>', elem_classes=["fs-pictures-column"], min_width=56)
                 table = gr.Dataframe(
                     headers=["", "", "", ""],
                     datatype=["str", "str", "html", "str"],

@@ -11,6 +11,7 @@ from faceswap.errors import JobNotFound
 from faceswap.jobs import LIVE, Job, Status, isoformat
 from faceswap.ui import texts
 from faceswap.ui.frame import PATHS, Frame, i18n
+from faceswap.ui.pictures import Pictures, pictures_of
 from faceswap.ui.receipt import deleted_tasks
 from faceswap.ui.render import render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, nothing
@@ -101,7 +102,8 @@ def _rows(site: Site, jobs: list[Job], owner: str, language: Language, narrowed:
     if not jobs:
         text, link_text = (texts.words(key, language) for key in ("history_empty", "history_go"))
         return nothing(text, link=PATHS["video"], link_text=link_text)
-    rows = [_row(site, job, owner) for job in jobs]
+    files = site.service.files_of(jobs)
+    rows = [_row(site, job, pictures_of(site, job, files, owner), owner) for job in jobs]
     return render("history", language, rows=rows, receipt=PATHS["receipt"])
 
 
@@ -109,6 +111,7 @@ def _rows(site: Site, jobs: list[Job], owner: str, language: Language, narrowed:
 class _Row:
     job: Job
     simulated: bool
+    pictures: Pictures
     created_at: str
     url: str
     """Of the result, or ""."""
@@ -117,18 +120,16 @@ class _Row:
     took_s: float | None
 
 
-def _row(site: Site, job: Job, owner: str) -> _Row:
+def _row(site: Site, job: Job, pictures: Pictures, owner: str) -> _Row:
     done = job.status is Status.COMPLETED
-    took_s = None
-    if done and job.started_at and job.completed_at:
-        took_s = (job.completed_at - job.started_at).total_seconds()
     return _Row(
         job=job,
         simulated=not job.target_file,
+        pictures=pictures,
         created_at=isoformat(job.created_at) or "",
         url=site.media_url(job.id, owner) if done else "",
         consent=_consent(site, job, owner),
-        took_s=took_s,
+        took_s=job.took_s if done else None,
     )
 
 

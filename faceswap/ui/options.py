@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from faceswap.errors import InvalidRequest, WrongPart
 from faceswap.jobs import SwapOptions
 from faceswap.ui.engines import engine_choice
-from faceswap.ui.frame import Frame, i18n
-from faceswap.ui.site import Site
+from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
+from faceswap.ui.site import Site, lead
 
 _NAMES = (
     *("many_faces", "occlusion_mask", "mouth_mask", "start_s", "end_s"),
@@ -23,50 +23,79 @@ _NAMES = (
 
 
 def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) -> list[Component]:
-    """Render them, closed. What the components hold is what `chosen` takes."""
+    """Render them, closed. What the components hold is what `chosen` takes.
+
+    The browser keeps them, except those about one target, and whether to leave the label out.
+    """
     moving = kind != "image"
-    with gr.Accordion(i18n("options"), open=False):
-        many = gr.Checkbox(
-            label=i18n("many_faces"), info=i18n("many_faces_info"), visible=kind != "multi", elem_id="fs-many"
-        )
-        cover = gr.Checkbox(
-            True, label=i18n("occlusion_mask"), info=i18n("occlusion_mask_info"), elem_id="fs-occlusion"
-        )
-        mouth = gr.Checkbox(label=i18n("mouth_mask"), info=i18n("mouth_mask_info"), elem_id="fs-mouth")
-        with gr.Row(visible=moving):
-            start = gr.Textbox(
-                label=i18n("start_s"), info=i18n("start_s_info"), placeholder="0:00", elem_id="fs-start-s"
+    with gr.Accordion(i18n("options"), open=False), gr.Row(elem_id="fs-options"):
+        with gr.Column(min_width=240):
+            lead("options_who", level=3)
+            many = gr.Checkbox(
+                label=i18n("many_faces"),
+                info=i18n("many_faces_info"),
+                visible=kind != "multi",
+                elem_id="fs-many",
             )
-            end = gr.Textbox(label=i18n("end_s"), info=i18n("end_s_info"), elem_id="fs-end-s")
-        frames = gr.Checkbox(
-            True, label=i18n("keep_fps"), info=i18n("keep_fps_info"), visible=moving, elem_id="fs-frames"
-        )
-        quality = gr.Slider(
-            1,
-            100,
-            80,
-            step=1,
-            label=i18n("quality_percent"),
-            info=i18n("quality_percent_info"),
-            visible=moving,
-            elem_id="fs-quality",
-        )
-        encoder = gr.Radio(
-            [("H.264", "libx264"), ("HEVC", "libx265"), ("VP9", "libvpx-vp9")],
-            value="libx264",
-            label=i18n("video_encoder"),
-            info=i18n("video_encoder_info"),
-            visible=moving,
-            elem_id="fs-encoder",
-        )
-        engine, enhance = engine_choice(site, frame)
-        unlabelled = gr.Checkbox(
-            label=i18n("unlabelled"),
-            info=i18n("unlabelled_info"),
-            visible=site.service.settings.allow_unlabelled,
-            elem_id="fs-unlabelled",
-        )
+            cover = gr.Checkbox(
+                True, label=i18n("occlusion_mask"), info=i18n("occlusion_mask_info"), elem_id="fs-occlusion"
+            )
+            mouth = gr.Checkbox(label=i18n("mouth_mask"), info=i18n("mouth_mask_info"), elem_id="fs-mouth")
+        with gr.Column(min_width=240):
+            lead("options_look", level=3)
+            engine, enhance = engine_choice(site, frame)
+        with gr.Column(min_width=240):
+            lead("options_file", level=3)
+            with gr.Row(visible=moving):
+                start = gr.Textbox(
+                    label=i18n("start_s"),
+                    info=i18n("start_s_info"),
+                    placeholder="0:00",
+                    min_width=100,
+                    elem_id="fs-start-s",
+                )
+                end = gr.Textbox(
+                    label=i18n("end_s"), info=i18n("end_s_info"), min_width=100, elem_id="fs-end-s"
+                )
+            frames = gr.Checkbox(
+                True, label=i18n("keep_fps"), info=i18n("keep_fps_info"), visible=moving, elem_id="fs-frames"
+            )
+            quality = gr.Slider(
+                1,
+                100,
+                80,
+                step=1,
+                label=i18n("quality_percent"),
+                info=i18n("quality_percent_info"),
+                visible=moving,
+                elem_id="fs-quality",
+            )
+            encoder = gr.Radio(
+                [("H.264", "libx264"), ("HEVC", "libx265"), ("VP9", "libvpx-vp9")],
+                value="libx264",
+                label=i18n("video_encoder"),
+                info=i18n("video_encoder_info"),
+                visible=moving,
+                elem_id="fs-encoder",
+            )
+            unlabelled = gr.Checkbox(
+                label=i18n("unlabelled"),
+                info=i18n("unlabelled_info"),
+                visible=site.service.settings.allow_unlabelled,
+                elem_id="fs-unlabelled",
+            )
+    _keep(frame, [many, cover, mouth, frames, quality, encoder, engine, enhance], kind)
     return [many, cover, mouth, start, end, frames, quality, encoder, engine, enhance, unlabelled]
+
+
+def _keep(frame: Frame, components: list[Any], place: str) -> None:
+    """Let the browser keep what these components hold, for the page `place`."""
+    state = gr.BrowserState(storage_key=f"faceswap-{place}-options", secret=PUBLIC_SECRET)
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    restore = f"(kept) => window.faceswap.keptOptions(kept, {len(components)})"
+    frame.opened.then(None, state, components, js=restore, **quiet)
+    for each in components:
+        each.input(None, components, state, js="(...values) => [values]", **quiet)
 
 
 def chosen(values: Sequence[object]) -> SwapOptions:

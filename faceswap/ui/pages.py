@@ -89,7 +89,7 @@ def launch(demo: gr.Blocks, service: Service, owners: Owners, **options: Any) ->
         mcp_server=require_mcp(settings),
         run_history=False,
         share=False,
-        footer_links=["settings"],
+        footer_links=[],
         i18n=i18n,
         theme=theme(),
         head=assets().head(),

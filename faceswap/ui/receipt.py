@@ -9,9 +9,11 @@ from typing import Any
 import gradio as gr
 
 from faceswap.errors import JobNotFound
+from faceswap.jobs import Job, isoformat
 from faceswap.receipt import Receipt
 from faceswap.ui import texts
 from faceswap.ui.frame import PATHS, Frame
+from faceswap.ui.pictures import NO_PICTURES, Pictures, pictures_of
 from faceswap.ui.render import render
 from faceswap.ui.site import Site, in_words, language_of, markup, nothing
 from faceswap.ui.texts import Language
@@ -34,12 +36,12 @@ def receipt_page(site: Site, frame: Frame) -> None:
         with in_words(language):
             owner = site.owner_of(token)
             if not job_id:
-                return _none_asked(language)
+                return _choice(site.service.history(limit=LISTED, owner=owner), language)
             try:
                 receipt = site.service.receipt(job_id if isinstance(job_id, str) else "", owner=owner)
             except JobNotFound:
                 return nothing(texts.words("receipt_missing", language))
-            return receipt_markup(receipt, language)
+            return receipt_markup(receipt, language, _pictures(site, receipt, owner))
         return ""
 
     frame.opened.then(show, [frame.token, asked], shown, js=ASKED_FOR, **_QUIET)
@@ -60,22 +62,36 @@ def deleted_tasks(site: Site, frame: Frame, events: Sequence[Callable[..., Any]]
         event(show, frame.token, shown, trigger_mode="always_last", **_QUIET)
 
 
-def _none_asked(language: Language) -> str:
-    text, link_text = (texts.words(key, language) for key in ("receipt_none_asked", "all_tasks"))
-    return nothing(text, link=PATHS["tasks"], link_text=link_text)
+def _choice(jobs: Sequence[Job], language: Language) -> str:
+    """The tasks that have a receipt, for somebody who named none."""
+    real = [job for job in jobs if job.target_file]
+    if not real:
+        text, link_text = (texts.words(key, language) for key in ("history_empty", "history_go"))
+        return nothing(text, link=PATHS["video"], link_text=link_text)
+    rows = [(job, isoformat(job.created_at)) for job in real]
+    return render("receipt_choice", language, rows=rows, page=PATHS["receipt"], tasks=PATHS["tasks"])
 
 
 def _list(receipts: list[Receipt], language: Language) -> str:
     return render("receipts", language, receipts=receipts, page=PATHS["receipt"]) if receipts else ""
 
 
-def receipt_markup(receipt: Receipt, language: Language) -> str:
+def _pictures(site: Site, receipt: Receipt, owner: str) -> Pictures:
+    try:
+        job = site.service.get(receipt.job_id, owner=owner)
+    except JobNotFound:  # only the receipt is left
+        return NO_PICTURES
+    return pictures_of(site, job, site.service.files_of([job]), owner)
+
+
+def receipt_markup(receipt: Receipt, language: Language, pictures: Pictures = NO_PICTURES) -> str:
     said = texts.CATALOGUES[language]
     chosen = receipt.options.model_dump(mode="json", exclude_defaults=True)
     return render(
         "receipt",
         language,
         receipt=receipt,
+        pictures=pictures,
         licences=[_licence(file, language) for file in receipt.weights],
         options=[_option(name, value, language) for name, value in chosen.items()],
         remarks=[said.notes[note] for note in receipt.notes if note in said.notes],

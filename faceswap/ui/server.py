@@ -26,10 +26,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from faceswap.api import CONSENT_HEADER, router
-from faceswap.api.answers import refusal
+from faceswap.api.answers import refusal, speak
+from faceswap.errors import FaceSwapError
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
+from faceswap.ui import texts
 from faceswap.ui.assets import assets
 from faceswap.ui.door import Door, rules_of
 from faceswap.ui.gradio_internals import without_cors
@@ -103,6 +105,12 @@ class Policy:
         return " ".join(["frame-ancestors", _LOOPBACK_FRAMES, _NOTEBOOK_FRAMES, *self.origins])
 
 
+def _said(error: FaceSwapError, accepted: str | None) -> str:
+    """English clients get the error's own message, which names its details."""
+    language = texts.language_of(accepted)
+    return str(error) if language == "en" else texts.sentence(error, language)
+
+
 def _host_name(host: str) -> str | None:
     try:
         return urlsplit(f"//{host}").hostname
@@ -168,6 +176,7 @@ class Server(gr.Server):
         server = cls(title="faceswap", openapi_url=None, docs_url=None, redoc_url=None)
         server.policy = Policy.of(settings)
         server.door = Middleware(Door, rules=rules_of(service, owners, demo))
+        speak(server, _said)
         server.include_router(router(service, owners))
         server.router.routes.append(assets().route())
         return server

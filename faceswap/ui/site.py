@@ -56,6 +56,10 @@ class Site:
         """
         return f".{self.owners.signed_url(download_path(file_id), owner)}"
 
+    def thumbnail_url(self, upload_id: str, owner: str) -> str:
+        """For `src`: of a small picture of an upload."""
+        return self.owners.signed_url(f"/api/thumbnail/{upload_id}", owner)
+
 
 def language_of(request: gr.Request | None) -> Language:
     if request is None:
@@ -98,7 +102,7 @@ def nothing(text: str, *, busy: bool = False, link: str = "", link_text: str = "
     return render("nothing", text=text, busy=busy, link=link, link_text=link_text)
 
 
-def lead(title: str, text: str = "", level: Literal[1, 2] = 1) -> gr.HTML:
+def lead(title: str, text: str = "", level: Literal[1, 2, 3] = 1) -> gr.HTML:
     """A heading and a sentence below it, by their keys."""
     return markup(render("lead", title=title, text=text, level=level))
 

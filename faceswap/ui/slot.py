@@ -1,24 +1,25 @@
 """A slot for one file: choose it, see at once whether it can be used, find it again after a reload.
 
-The file is taken into the service as soon as it is chosen; from then on only its upload id is known here.
+The slot is markup of ours. `static/scripts/slots.js` sends a chosen, dropped or pasted file to /api/upload,
+and then asks the slot's card to show the upload. Here only the upload's id is known.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import gradio as gr
 from gradio.events import Dependency
 
 from faceswap.engine.face.found import NOT_HUMAN
-from faceswap.errors import FaceSwapError, NoFaceFound, NotHuman, UploadNotFound
+from faceswap.errors import FaceSwapError, NoFaceFound, NotHuman
 from faceswap.store import Upload
-from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
-from faceswap.ui.gradio_internals import upload_folder
+from faceswap.ui import texts
+from faceswap.ui.frame import PUBLIC_SECRET, Frame
 from faceswap.ui.render import render
-from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message, nothing
 from faceswap.ui.texts import Language
 
 Kind = Literal["image", "video", "any"]
@@ -30,15 +31,20 @@ _FORMATS: dict[Kind, tuple[str, ...]] = {
     "any": ("formats_image", "formats_video"),
 }
 """The keys of the sentences that name what a slot takes."""
+_PICTURES, _VIDEOS = "image/*,.heic,.heif,.avif", "video/*,.mkv,.avi"
+ACCEPTED: dict[Kind, str] = {
+    "image": _PICTURES,
+    "video": f"{_VIDEOS},.gif,.webp,.apng",  # an animation becomes a video there
+    "any": f"{_PICTURES},{_VIDEOS}",
+}
+"""What a slot's dialog offers: media types, and endings that some browsers do not count to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     kind: Kind
     role: Role
-    file: gr.File
     card: gr.HTML
-    replace: gr.Button
     chosen: gr.BrowserState
     """The upload's id, or "". Comes from the browser: ask the service whose it is."""
     changes: tuple[Dependency, ...]
@@ -46,7 +52,7 @@ class Slot:
 
 
 def outputs_of(slot: Slot) -> list[Any]:
-    return [slot.file, slot.card, slot.replace, slot.chosen]
+    return [slot.card, slot.chosen]
 
 
 def filled(
@@ -57,40 +63,40 @@ def filled(
     """
     url = site.media_url(upload.id, owner)
     notes = upload.notes if role == "source" else ()
-    card = render("card", language, upload=upload, url=url, faces=kind != "any", notes=notes)
-    return [gr.File(value=None, visible=False), card, gr.Button(visible=True), upload.id]
+    card = render("card", language, upload=upload, role=role, url=url, faces=kind != "any", notes=notes)
+    return [card, upload.id]
 
 
 def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
     """Render a slot; `place` names the page, so that each remembers its own files."""
     label = "source" if role == "source" else f"target_{kind}"
-    with gr.Column(elem_classes=["fs-slot"], elem_id=f"fs-{role}", min_width=280):
-        file = gr.File(label=i18n(label), file_count="single", height=280, elem_id=f"fs-{role}-file")
-        markup(render("formats", formats=_FORMATS[kind]))
-        card = markup("", elem_id=f"fs-{role}-card")
-        replace = gr.Button(i18n("replace"), visible=False, size="sm", elem_id=f"fs-{role}-replace")
+    with gr.Column(elem_classes=["fs-slot"], elem_id=f"fs-{role}", min_width=240):
+        zone = render(
+            "zone", role=role, kind=kind, label=label, formats=_FORMATS[kind], accept=ACCEPTED[kind]
+        )
+        markup(zone, elem_id=f"fs-{role}-file")
+        card = markup(
+            "",
+            js_on_load=f"window.faceswap.lendSlot('{role}', (upload) => trigger('select', {{upload}}))",
+            elem_id=f"fs-{role}-card",
+        )
+        seen = markup("", elem_id=f"fs-{role}-seen")
         chosen = gr.BrowserState("", storage_key=f"faceswap-{place}-{role}", secret=PUBLIC_SECRET)
-    outputs = [file, card, replace, chosen]
+    outputs = [card, chosen]
     events = _Events(site, kind, role)
-    uploaded = file.upload(
-        events.take_in,
-        [file, frame.token],
-        outputs,
-        preprocess=False,
-        concurrency_limit=None,  # `uploads.Turns` decide whose turn it is
-        show_progress_on=[file],
-        api_visibility="private",
-    )
-    emptied = replace.click(events.empty, None, outputs, show_progress="hidden", api_visibility="private")
-    restored = frame.opened.then(
-        events.restore,
-        [chosen, frame.token],
-        outputs,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    return Slot(kind, role, file, card, replace, chosen, (uploaded, emptied, restored))
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    changed = card.select(events.show, frame.token, outputs, concurrency_limit=None, **quiet)
+    restored = frame.opened.then(events.restore, [chosen, frame.token], outputs, queue=False, **quiet)
+    if kind == "video":
+        chosen.change(
+            events.look_for_people,
+            [chosen, frame.token],
+            seen,
+            concurrency_limit=None,
+            trigger_mode="always_last",
+            **quiet,
+        )
+    return Slot(kind, role, card, chosen, (changed, restored))
 
 
 class _Events:
@@ -99,57 +105,53 @@ class _Events:
         self._kind: Kind = kind
         self._role: Role = role
 
-    def take_in(self, sent: object, token: object, request: gr.Request) -> list[Any]:
-        """A file has arrived in Gradio's folder: hand it to the service, and remove that copy."""
+    def show(self, token: object, request: gr.Request, event: gr.EventData) -> list[Any]:
+        """A file was taken in, or the slot was emptied."""
+        asked = getattr(event, "upload", None)
+        if not isinstance(asked, str) or not asked:
+            return ["", ""]
         language = language_of(request)
         with in_words(language) as outcome:
             owner = self._site.owner_of(token)
-            path, name = arrived(sent)
-            expected = None if self._kind == "any" else self._kind
-            try:
-                upload = self._site.service.upload(
-                    path, name, expected=expected, owner=owner, sender=self._site.sender_of(request)
-                )
-            except FileNotFoundError as error:  # somebody sent the same file at the same moment
-                raise UploadNotFound() from error
-            finally:
-                path.unlink(missing_ok=True)
-            if upload.faces == 0:
+            upload = self._site.service.find_upload(asked, owner=owner)
+            if upload.faces == 0 and upload.kind == "image":
                 raise NoFaceFound(role=self._role)
             if self._role == "source" and NOT_HUMAN in upload.notes:
                 raise NotHuman()
             return filled(self._site, self._kind, upload, owner, language, self._role)
-        return self._open(message(outcome.problem, "bad"))
+        return [message(outcome.problem, "bad"), ""]
 
     def restore(self, chosen: object, token: object, request: gr.Request) -> list[Any]:
         """The page was loaded again: show what was chosen before, as long as it exists."""
         if not chosen or not isinstance(chosen, str):
-            return [UNCHANGED] * 4
+            return [UNCHANGED] * 2
         try:
             owner = self._site.owner_of(token)
             upload = self._site.service.find_upload(chosen, owner=owner)
         except FaceSwapError:
-            return self._open("")
+            return ["", ""]
         return filled(self._site, self._kind, upload, owner, language_of(request), self._role)
 
-    def empty(self) -> list[Any]:
-        return self._open("")
+    def look_for_people(self, chosen: object, token: object, request: gr.Request) -> Generator[str]:
+        """First a line that says it is looking, then how many people the video shows.
 
-    def _open(self, card: str) -> list[Any]:
-        return [gr.File(value=None, visible=True), card, gr.Button(visible=False), ""]
-
-
-def arrived(sent: object) -> tuple[Path, str]:
-    """The file of an upload event: its path and its name.
-
-    Gradio has checked already that the path is in its upload folder; it is a path that a browser sent, so it
-    is checked again. Raises: UploadNotFound.
-    """
-    data = cast("dict[str, object]", sent) if isinstance(sent, dict) else {}
-    path, name = data.get("path"), data.get("orig_name")
-    if not isinstance(path, str):
-        raise UploadNotFound()
-    file = Path(path).resolve()
-    if not file.is_relative_to(upload_folder().resolve()) or not file.is_file():
-        raise UploadNotFound()
-    return file, name if isinstance(name, str) and name else file.name
+        A video without a face is not refused: only some of its frames are looked at.
+        """
+        if not chosen or not isinstance(chosen, str):
+            yield ""
+            return
+        language = language_of(request)
+        yield nothing(texts.words("people_looking", language), busy=True)
+        with in_words(language):
+            owner = self._site.owner_of(token)
+            upload = self._site.service.find_upload(chosen, owner=owner)
+            count = upload.faces
+            if count is None:
+                sender = self._site.sender_of(request)
+                count = len(self._site.service.detect_faces(chosen, owner=owner, sender=sender))
+            if count:
+                yield render("seen", text=texts.words("people_seen", language, count=count))
+            else:
+                yield message(texts.words("people_none", language), "bad")
+            return
+        yield ""

@@ -6,9 +6,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import gradio as gr
+from gradio.components import Component
 
 from faceswap.errors import ConsentRequired, InvalidRequest
 from faceswap.jobs import JobType
@@ -20,8 +22,8 @@ from faceswap.ui.example import example, group_example
 from faceswap.ui.frame import QUEUED, Frame, i18n
 from faceswap.ui.options import chosen, options
 from faceswap.ui.people import people
-from faceswap.ui.render import render
-from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, message
+from faceswap.ui.render import both, render
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, lead, markup, message, nothing
 from faceswap.ui.slot import slot
 from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
@@ -35,7 +37,61 @@ _FROM_PAGE = (
 
 
 def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
-    lead(f"title_{kind}", f"lead_{kind}")
+    with gr.Row(elem_id="fs-desk"):
+        with gr.Column(elem_id="fs-form", min_width=280):
+            lead(f"title_{kind}", f"lead_{kind}")
+            form = _form(site, frame, kind)
+        with gr.Column(elem_id="fs-side", min_width=280):
+            preview = markup("", elem_id="fs-preview")
+            lead("result", level=2)
+            viewer(site, frame, offers=True)
+    events = _Events(site, kind)
+    events = _Events(site, kind)
+    busy = json.dumps(nothing(both("preview_busy"), busy=True))
+    form.look.click(None, None, preview, js=f"() => {busy}", show_progress="hidden", api_visibility="private")
+    inputs = [frame.token, form.target, form.faces, form.moment, form.consent, *form.how]
+    quiet: dict[str, Any] = {"api_visibility": "private", "js": _FROM_PAGE}
+    for event in (form.go.click, form.look.click, form.consent.input, *form.changes):
+        # what the form said is no longer about what it shows
+        event(None, None, form.said, js="() => ''", show_progress="hidden", api_visibility="private")
+    each_time_anew = [form.consent, form.how[-1]]  # the statement, and whether to leave the label out
+    form.go.click(
+        events.start,
+        inputs,
+        [form.said, preview, *each_time_anew],
+        show_progress="hidden",
+        concurrency_limit=None,
+        **quiet,
+    ).then(None, js=QUEUED, show_progress="hidden", api_visibility="private")
+    form.look.click(
+        events.preview,
+        inputs,
+        [form.said, preview],
+        concurrency_limit=None,
+        show_progress="hidden",
+        **quiet,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """The components of a form whose values its events need."""
+
+    target: gr.BrowserState
+    faces: Any
+    """The source's id, or on the page for several faces a JSON object of face id to source id."""
+    moment: gr.Number
+    consent: gr.Checkbox
+    how: list[Component]
+    """The options, in the order that `chosen` takes."""
+    look: gr.Button
+    go: gr.Button
+    said: gr.HTML
+    changes: list[Callable[..., Any]]
+    """Each of these adds an event for when another file is chosen."""
+
+
+def _form(site: Site, frame: Frame, kind: Kind) -> _Form:
     if kind == "multi":
         target = slot(site, frame, "target", "any", kind)
         people(site, frame, target, group_example(site, frame, target))
@@ -57,28 +113,9 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
         look = gr.Button(i18n("preview"), size="lg", elem_id="fs-look", scale=1, min_width=200)
         go = gr.Button(i18n(f"go_{kind}"), variant="primary", size="lg", elem_id="fs-go", scale=3)
     said = markup("", elem_id="fs-said")
-    preview = markup("", elem_id="fs-preview")
     moment = gr.Number(visible="hidden", elem_id="fs-moment")
-    lead("result", level=2)
-    viewer(site, frame, offers=True)
-    events = _Events(site, kind)
-    inputs = [frame.token, target.chosen, faces, moment, consent, *how]
-    quiet: dict[str, Any] = {"api_visibility": "private", "js": _FROM_PAGE}
-    changes = [consent.input, *(change.then for one in slots for change in one.changes)]
-    for event in (go.click, look.click, *changes):  # what the form said is no longer about what it shows
-        event(None, None, said, js="() => ''", show_progress="hidden", api_visibility="private")
-    each_time_anew = [consent, how[-1]]  # the statement, and whether to leave the label out
-    go.click(
-        events.start, inputs, [said, *each_time_anew], show_progress="hidden", concurrency_limit=None, **quiet
-    ).then(None, js=QUEUED, show_progress="hidden", api_visibility="private")
-    look.click(
-        events.preview,
-        inputs,
-        [said, preview],
-        concurrency_limit=None,
-        show_progress_on=[preview],
-        **quiet,
-    )
+    changes = [change.then for one in slots for change in one.changes]
+    return _Form(target.chosen, faces, moment, consent, how, look, go, said, changes)
 
 
 class _Page:
@@ -106,17 +143,18 @@ class _Events:
         self._kind = kind
 
     def start(self, request: gr.Request, *sent: object) -> list[Any]:
-        """Queue a task and answer at once. Clears what has to be chosen anew for each task."""
+        """Queue a task and answer at once. Clears the preview and what is chosen anew for each task."""
 
         def queue(page: _Page, order: SwapOrder) -> list[Any]:
             job = self._site.service.submit_order(order)
             return [
                 message(texts.words("queued", page.language, title=job.title), "good", [job]),
+                "",
                 False,
                 False,
             ]
 
-        return self._answer(_Page(request, *sent), queue, [UNCHANGED] * 2)
+        return self._answer(_Page(request, *sent), queue, [UNCHANGED] * 3)
 
     def preview(self, request: gr.Request, *sent: object) -> list[Any]:
         """One swapped frame, within a second or two. Nothing is queued or kept."""
@@ -127,7 +165,7 @@ class _Events:
             picture = self._site.service.preview_order(order, at_s)
             return ["", _shown(picture, page.language)]
 
-        return self._answer(_Page(request, *sent), look, [UNCHANGED])
+        return self._answer(_Page(request, *sent), look, [""])
 
     def _answer(
         self, page: _Page, act: Callable[[_Page, SwapOrder], list[Any]], kept: list[Any]

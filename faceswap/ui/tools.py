@@ -19,8 +19,8 @@ from faceswap.errors import FaceSwapError, InvalidRequest, McpMissing, UploadNot
 from faceswap.jobs import Job, JobType, SwapOptions, isoformat
 from faceswap.settings import Settings
 from faceswap.store import Upload
+from faceswap.ui.arrival import arrived
 from faceswap.ui.site import Site
-from faceswap.ui.slot import arrived
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import gradio as gr
 
 from faceswap.provenance import Verification
 from faceswap.ui import texts
+from faceswap.ui.arrival import arrived
 from faceswap.ui.frame import Frame, i18n
 from faceswap.ui.render import render
 from faceswap.ui.site import Site, in_words, language_of, lead, markup, message
-from faceswap.ui.slot import arrived
 from faceswap.ui.texts import Language
 
 

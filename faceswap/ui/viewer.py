@@ -9,6 +9,7 @@ import gradio as gr
 from faceswap.errors import FaceSwapError, JobNotFound, ResultNotReady
 from faceswap.jobs import Job, Status
 from faceswap.ui.frame import Frame
+from faceswap.ui.pictures import pictures_of
 from faceswap.ui.render import render
 from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup
 from faceswap.ui.texts import Language
@@ -49,6 +50,7 @@ def _viewed(site: Site, job: Job, owner: str, language: Language, offers: bool) 
         language,
         offers=offers,
         job=job,
+        pictures=pictures_of(site, job, site.service.files_of([job]), owner),
         result=site.media_url(job.id, owner),
         target=site.media_url(job.target_file, owner) if _has_target(site, job, owner) else "",
     )

@@ -59,7 +59,8 @@ class VideoPage:
         self.page.set_input_files(f"#fs-{role}-file input[type=file]", file)
 
     def card(self, role: str) -> Locator:
-        return self.page.locator(f"#fs-{role}-card")
+        """The slot: its place for a file, or the file."""
+        return self.page.locator(f"#fs-{role}")
 
     def take(self, source: Path, target: Path) -> None:
         self.choose("source", source)

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
 from tests.browser.pages import TASK_MS, Keys, VideoPage
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -42,6 +43,10 @@ def test_each_face_of_a_picture_gets_its_own_source_and_others_stay(
     put(page, 5, portrait)
     page.faces.nth(4).get_by_role("button", name="不替换").click()
     expect(page.faces.nth(4)).to_contain_text("保持原样")
+    page.faces.nth(2).get_by_role("button", name="全部用这张").click()
+    expect(page.page.locator(".fs-people li[data-mapped=true]")).to_have_count(5)
+    for number in (1, 3, 4):
+        page.faces.nth(number).get_by_role("button", name="不替换").click()
 
     page.page.reload()
     expect(page.page.locator(".fs-people li[data-mapped=true]")).to_have_count(2)
@@ -59,7 +64,7 @@ def test_the_whole_page_is_used_by_keyboard_alone(
     page: VideoPage, app: App, group_photo: Path, portrait: Path, other_portrait: Path
 ) -> None:
     keys = Keys(page.page)
-    keys.choose(page.page.locator("#fs-target button"), group_photo)
+    keys.choose(page.page.locator("#fs-target [data-do=choose]"), group_photo)
     expect(page.faces).to_have_count(5)
     for number, picture in ((0, portrait), (1, other_portrait), (3, portrait)):
         keys.choose(page.faces.nth(number).locator("input"), picture)
@@ -80,6 +85,9 @@ def test_the_people_of_a_video_are_found_over_its_length_and_swapped(
     page.choose("target", entering_video)
     expect(page.faces).to_have_count(1)
     expect(page.faces.first).to_contain_text("处")
+    page.faces.first.get_by_role("button", name="在视频里看人脸 1").click()
+    video = page.card("target").locator("video")
+    wait_until(lambda: video.evaluate("video => video.currentTime") > 3, "the video shows the person")
     put(page, 1, portrait)
     page.start()
     expect(page.panel.finished.first).to_contain_text("已完成", timeout=TASK_MS)
@@ -94,7 +102,7 @@ def test_a_picture_that_cannot_be_a_source_is_refused_in_words_at_its_face(
     state = page.faces.first.locator(".fs-drop-state")
     for wrong, sentence in (
         (no_face_picture, "这张图片里没有找到人脸"),
-        (face_video, "这里需要图片"),
+        (face_video, "这里需要图片，而这个文件是视频"),
         (Path(__file__), "不支持这种图片或视频文件"),
     ):
         place.set_input_files(wrong)
@@ -107,7 +115,7 @@ def test_a_target_without_a_face_is_refused_and_another_one_takes_its_place(
 ) -> None:
     page.choose("target", no_face_video)
     expect(page.page.locator("#fs-people-part")).to_contain_text("在目标中没有找到人脸")
-    page.page.locator("#fs-target-replace").click()
+    page.page.locator("#fs-target-clear").click()
     expect(page.page.locator("#fs-people-part")).to_contain_text("选择目标后")
     page.choose("target", other_portrait)
     expect(page.faces).to_have_count(1)

@@ -69,3 +69,20 @@ def test_the_notice_of_a_finished_task_leads_to_its_result(
     expect(page.result.locator("input[type=range]")).to_be_focused()
     expect(page.result).to_be_in_viewport()
     expect(page.panel.toasts).to_have_count(0)
+
+
+def test_on_a_wide_screen_the_result_appears_beside_the_form_without_a_scroll(
+    app: App, visit: Callable[..., Visitor], portrait: Path, face_video: Path
+) -> None:
+    page = VideoPage(visit(app, locale="en-US").open("/video"))
+    page.take(portrait, face_video)
+    page.start()
+    lead = page.result.locator("video[data-lead]")
+    expect(lead).to_be_in_viewport(ratio=0.99)
+    assert page.page.evaluate("scrollY") == 0
+    form, dock = page.page.locator("#fs-form").bounding_box(), page.page.locator("#fs-dock").bounding_box()
+    wait_until(lambda: lead.evaluate("video => video.readyState > 0"), "the video has its size")
+    shown = lead.bounding_box()
+    assert form and dock and shown
+    assert shown["x"] >= form["x"] + form["width"]
+    assert shown["y"] + shown["height"] <= dock["y"]

@@ -91,6 +91,7 @@ class Serving:
         path = self.folders.media(upload)
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
+        self.folders.thumbnail(upload).write_bytes(b"a small picture")
         self.store.add_upload(upload)
         return upload
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -43,7 +44,11 @@ def data(answer: httpx.Response) -> object:
 def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> None:
     job = serving.add_job(status=Status.PROCESSING)
     shown = data(http.get(f"/api/status/{job.id}"))
-    assert shown == job.public()
+    files = {
+        "source": {"name": "me.png", "thumbnail": f"/api/thumbnail/{job.source_file}"},
+        "target": {"name": "clip.mp4", "thumbnail": f"/api/thumbnail/{job.target_file}"},
+    }
+    assert shown == job.public() | files
     assert set(shown) == {
         *("id", "type", "status", "progress", "stage", "eta_s", "title", "backend", "source_file"),
         *(
@@ -60,7 +65,7 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
         ),
         *("completed_at", "cancelled_at", "error_message", "error_code", "error_details"),
         *("result_url", "runpod_id"),
-        *("remote_stop", "attempt", "position"),
+        *("remote_stop", "attempt", "position", "source", "target", "report"),
     }
 
 
@@ -174,7 +179,10 @@ def test_a_result_is_downloaded_whole_or_in_ranges(serving: Serving, http: httpx
     whole = http.get(url)
     assert whole.content == bytes(range(256)) * 40
     assert whole.headers["Content-Type"] == "video/mp4"
-    assert whole.headers["Content-Disposition"] == "attachment; filename*=utf-8''my%20clip-swap.mp4"
+    assert re.fullmatch(
+        r"attachment; filename\*=utf-8''my%20clip-me-swap-20\d{6}-\d{6}\.mp4",
+        whole.headers["Content-Disposition"],
+    )
     assert whole.headers["Accept-Ranges"] == "bytes"
     part = http.get(url, headers={"Range": "bytes=256-511"})
     assert (part.status_code, part.content) == (206, bytes(range(256)))
@@ -183,6 +191,29 @@ def test_a_result_is_downloaded_whole_or_in_ranges(serving: Serving, http: httpx
     assert http.get(url, headers={"Range": "bytes=99999-"}).status_code == 416
     head = http.head(url)
     assert (head.status_code, head.headers["Content-Length"], head.content) == (200, "10240", b"")
+
+
+def test_a_title_that_a_person_gives_is_kept_and_names_the_download(
+    serving: Serving, http: httpx.Client
+) -> None:
+    job = serving.add_job(status=Status.COMPLETED)
+    answer = http.post(f"/api/jobs/{job.id}/title", json={"title": "  Holiday,\nsecond try "})
+    assert data(answer) == {"message": "Title changed"}
+    assert data(http.get(f"/api/status/{job.id}"))["title"] == "Holiday, second try"
+    assert data(http.get(f"/api/receipt/{job.id}"))["title"] == "Holiday, second try"
+    summary = json.loads((serving.folders.job(job.id) / "job.json").read_text())
+    assert summary["title"] == "Holiday, second try"
+    named = http.get(f"/api/download/{job.id}").headers["Content-Disposition"]
+    assert "Holiday%2C%20second%20try-me-swap-" in named
+    for wrong in ("", " \n ", "x" * 121):
+        assert http.post(f"/api/jobs/{job.id}/title", json={"title": wrong}).status_code == 400
+
+
+def test_a_file_of_an_older_version_has_no_small_picture(serving: Serving, http: httpx.Client) -> None:
+    upload = serving.add_upload()
+    assert http.get(f"/api/thumbnail/{upload.id}").headers["Content-Type"] == "image/webp"
+    serving.folders.thumbnail(upload).unlink()
+    refused(http.get(f"/api/thumbnail/{upload.id}"), 404, "File not found. Upload it again.")
 
 
 def test_an_upload_is_downloaded_as_what_it_is_and_never_shown_as_a_page(
@@ -378,6 +409,18 @@ def test_a_file_over_the_limit_is_refused_while_it_streams(serve: Callable[..., 
         )
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
     assert not list((serving.folders.root).glob("uploads/*"))
+
+
+def test_an_error_is_told_in_the_language_of_the_client(http: httpx.Client) -> None:
+    for language, words in (
+        ("zh-CN,zh;q=0.9,en;q=0.8", "找不到这个任务，它可能已被删除。请刷新页面。"),
+        ("de-DE,zh;q=0.1", "Job not found"),
+        ("", "Job not found"),
+    ):
+        headers = {"Accept-Language": language}
+        refused(http.get("/api/status/nobody-knows-this-one", headers=headers), 404, words)
+    invalid = http.get("/api/tasks?limit=0", headers={"Accept-Language": "zh"})
+    refused(invalid, 400, "请求有误，请刷新页面后再试。")
 
 
 def test_a_body_that_is_no_upload_is_small(serving: Serving, http: httpx.Client) -> None:

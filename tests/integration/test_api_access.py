@@ -108,6 +108,10 @@ PRIVATE = [
         400,  # The target is a picture, so the owner gets an error before any engine starts.
         NO_FILE,
     ),
+    Request("GET", "/api/thumbnail/{fileId}", lambda s: f"/api/thumbnail/{s.picture.id}", missing=NO_FILE),
+    Request(
+        "POST", "/api/jobs/{jobId}/title", lambda s: f"/api/jobs/{s.done.id}/title", lambda _: {"title": "x"}
+    ),
     Request("POST", "/api/cancel/{jobId}", lambda s: f"/api/cancel/{s.live.id}"),
     Request("GET", "/api/receipt/{jobId}", lambda s: f"/api/receipt/{s.done.id}"),
     Request("POST", "/api/jobs/{jobId}/revoke", lambda s: f"/api/jobs/{s.done.id}/revoke"),
@@ -184,11 +188,23 @@ def test_a_signed_link_needs_no_header_and_opens_one_file_only(shared: Shared) -
         f"/api/download/{shared.done.id}?{ticket}x",
         f"/api/download/{shared.done.id}?t=",
         f"/api/status/{shared.done.id}?{ticket}",
+        f"/api/thumbnail/{shared.done.target_file}?{ticket}",
         f"/api/tasks?{ticket}",
     ):
         assert nobody.get(path).status_code == 401, path
     other = shared.visitors()["other"].get(f"/api/download/{shared.picture.id}?{ticket}")
     assert other.status_code == 401
+
+
+def test_the_small_pictures_of_a_task_are_links_for_its_owner(shared: Shared) -> None:
+    job = shared.serving.client(shared.token).get(f"/api/status/{shared.done.id}").json()["data"]
+    nobody = shared.serving.client()
+    assert (job["source"]["name"], job["target"]["name"]) == ("me.png", "clip.mp4")
+    for file in (job["source"], job["target"]):
+        assert nobody.get(file["thumbnail"]).content == b"a small picture"
+        path, _, ticket = file["thumbnail"].partition("?")
+        assert nobody.get(path).status_code == 401
+        assert nobody.get(f"{path.replace('thumbnail', 'download')}?{ticket}").status_code == 401
 
 
 def test_a_link_signed_for_another_owner_opens_nothing(shared: Shared) -> None:

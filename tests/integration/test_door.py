@@ -250,7 +250,7 @@ def test_an_upload_answers_no_path_and_only_its_owner_can_name_it(running: Runni
     assert running.api.get(f"/gradio_api/file={reference}").status_code == 404
     owner = running.owners.owner_of(token)
     assert running.incoming.find(reference, owner).read_bytes() == b"not a picture"
-    event, other = running.event("fs-source-file"), running.token()
+    event, other = running.event("fs-verify-file"), running.token()
     sent = {"path": reference, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
     said = running.call({"fn_index": event, "data": [sent, other]}, other)
     assert "process_completed" in said
@@ -261,9 +261,18 @@ def test_an_upload_answers_no_path_and_only_its_owner_can_name_it(running: Runni
         running.incoming.find(reference, owner)
 
 
+def test_a_browser_at_a_wrong_address_gets_a_page(running: Running) -> None:
+    for language, words in (("zh-CN", "没有这个页面"), ("en", "There is no such page")):
+        headers = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": language}
+        answer = running.api.get("/vidoe", headers=headers)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+        assert words in answer.text
+        assert 'href="/"' in answer.text
+
+
 @on_a_server
 def test_uploads_and_events_need_a_token(running: Running) -> None:
-    event = running.event("fs-source-file")
+    event = running.event("fs-verify-file")
     assert running.upload("", "b.png").status_code == 401
     assert running.upload("u" + "A" * 22 + "." + "B" * 43).status_code == 401
     assert running.call({"fn_index": event, "data": [None, ""]}) == "401"
@@ -293,7 +302,7 @@ def test_nothing_but_an_upload_passes_as_a_file(running: Running, path: object) 
         [reference] = running.upload(token).json()
         path = path.replace("FOLDER", reference.partition("/")[0])
     sent = {"path": path, "url": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
-    said = running.call({"fn_index": running.event("fs-source-file"), "data": [sent, token]}, token)
+    said = running.call({"fn_index": running.event("fs-verify-file"), "data": [sent, token]}, token)
     assert "process_completed" in said
     assert '"success": true' in said or '"success":true' in said
     assert "passwd" not in said

@@ -115,8 +115,8 @@ def test_a_file_of_the_server_cannot_be_taken_in(public_app: App, caller: Caller
         7,
     ]
     for attempt in attempts:
-        answer = caller.call("fs-source-file", "upload", [attempt, token])
-        assert answer is None or (answer[3] == "" and "fs-media" not in answer[1]), attempt
+        answer = caller.call("fs-verify-file", "upload", [attempt, token])
+        assert answer is None or "data-verdict" not in answer[1], attempt
     assert key.exists()
     assert portrait.exists()
     assert not list((public_app.data_dir / "uploads").glob("*"))
@@ -128,7 +128,8 @@ def test_every_event_asks_who_is_calling(public_app: App, caller: Caller, token:
         ("fs-go", "click", form(token, "A" * 22, "B" * 22)),
         ("fs-search", "change", [token, "", "all", None]),
         ("fs-viewer-part", "select", [token]),
-        ("fs-source-file", "upload", [None, token]),
+        ("fs-verify-file", "upload", [None, token]),
+        ("fs-source-card", "select", [token]),
     ):
         assert caller.call(element, event, data, {"job": "A" * 22}) == REFUSED_AT_THE_DOOR, element
     sent = public_app.api.post("/gradio_api/upload", files={"files": ("me.png", b"\x89PNG not really")})
@@ -170,6 +171,9 @@ def test_another_owners_files_and_tasks_are_as_unknown_as_none(
     assert job["id"] not in caller.call("fs-search", "change", [theirs, "", "all", None])[0]
     files = [job["source_file"], job["target_file"]]
     assert "找不到这个文件" in caller.call("fs-go", "click", form(theirs, *files))[0]
+    for token, shown in ((mine, "fs-media"), (theirs, "找不到这个文件")):
+        card, chosen = caller.call("fs-source-card", "select", [token], {"upload": files[0]})
+        assert (shown in card, chosen) == (True, files[0] if token == mine else "")
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_a_chosen_file_and_its_faces_are_told_in_chinese(site: Site) -> None:
     picture = make_upload(name="人脸", width=20, height=30, faces=2)
     clip = make_upload(name="视频", kind="video", width=20, height=30, duration_s=75.0)
     for upload in (picture, clip, replace(picture, faces=1)):
-        assert english(slot.filled(site, "image", upload, "local", "zh")[1]) == set()
+        assert english(slot.filled(site, "image", upload, "local", "zh")[0]) == set()
     face = DetectedFace(id="face_0", x=0, y=0, width=1, height=1, confidence=1, preview="AA", at_s=75.0)
     assert english(people._people("t", [face], "zh")) == set()
     assert english(people._people("t", [], "zh")) == set()

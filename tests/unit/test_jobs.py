@@ -1,7 +1,7 @@
 import math
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from statistics import median
 
@@ -14,6 +14,7 @@ from faceswap.jobs import (
     Job,
     JobType,
     RemoteStop,
+    Result,
     Stage,
     Status,
     SwapOptions,
@@ -182,6 +183,20 @@ def test_public_job_is_plain_json_and_keeps_owner_and_worker_to_itself() -> None
     assert job.evolve(status=Status.FAILED).public()["result_url"] is None
 
 
+def test_a_finished_job_reports_what_was_counted() -> None:
+    start = datetime(2026, 1, 2, tzinfo=UTC)
+    job = make_job(
+        started_at=start,
+        completed_at=start + timedelta(seconds=6),
+        result=Result("c" * 64, 2_600_000, frames=72, swapped_frames=70),
+    )
+    counted = {"frames": 72, "swapped_frames": 70, "size_bytes": 2_600_000}
+    assert job.public()["report"] == counted | {"took_s": 6.0, "frames_per_s": 12.0}
+    uncounted = job.evolve(result=Result("c" * 64, 5), started_at=None).public()["report"]
+    assert [uncounted[name] for name in ("frames", "took_s", "frames_per_s")] == [None] * 3
+    assert make_job().public()["report"] is None
+
+
 def test_a_missing_time_stays_missing() -> None:
     assert isoformat(None) is None
 
@@ -219,6 +234,7 @@ def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker(
         **{"face_mappings": {"face_0": "a-source"}, "options": SwapOptions(mouth_mask=True).model_dump()},
         **{"notes": ["audio_reencoded"], "engine": "mesh", "weights": [{"role": "swap"}]},
         **{"marks": {"label": "both"}, "created_at": noon, "updated_at": noon, "started_at": noon},
+        "report": None,
         **{"completed_at": noon, "cancelled_at": noon, "error_message": "A sentence."},
         **{"error_code": "a_code", "error_details": {"limit": 1}, "result_url": "/api/download/an-id"},
         **{"runpod_id": "remote", "remote_stop": "pending", "attempt": 2, "position": 3},

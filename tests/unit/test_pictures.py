@@ -142,6 +142,17 @@ class TestWithoutEnd:
         assert picture_notes(tmp_path / "a.png", LIMITS) == ()
 
 
+def test_a_small_picture_is_upright_and_without_metadata(tmp_path: Path, no_face_video: Path) -> None:
+    tall = Image.new("RGB", (400, 200), "red")
+    exif = tall.getexif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    tall.save(tmp_path / "tall.jpg", exif=exif)
+    for path, size in ((tmp_path / "tall.jpg", (80, 160)), (no_face_video, (160, 90))):
+        inspect(path, LIMITS, thumbnail=tmp_path / "small.webp")
+        with Image.open(tmp_path / "small.webp") as small:
+            assert (small.format, small.size, len(small.getexif())) == ("WEBP", size, 0)
+
+
 class TestAnimations:
     @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
     def test_an_animation_is_a_picture_with_a_note(self, tmp_path: Path, format: str) -> None:

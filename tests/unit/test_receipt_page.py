@@ -14,7 +14,7 @@ from faceswap.jobs import Result, Status, SwapOptions
 from faceswap.receipt import Receipt, receipt_of
 from faceswap.store import Event
 from faceswap.ui import texts
-from faceswap.ui.receipt import _list, _none_asked, receipt_markup
+from faceswap.ui.receipt import _choice, _list, receipt_markup
 from faceswap.ui.texts import LANGUAGES, Language
 from tests.factories import NOON, make_job, make_upload
 
@@ -89,7 +89,7 @@ def test_a_receipt_is_told_in_ones_own_language(language: Language, words: list[
         assert word in shown, word
     assert "host:1:ab" not in shown
     assert "<img" not in shown
-    assert shown.count(escape(HOSTILE)) == 5
+    assert shown.count(escape(HOSTILE)) == 6
     assert (
         re.findall(
             r"<(?!/?(?:article|div|h1|h2|p|span|button|section|dl|dt|dd|ol|li|b|br|code|time)\b)", shown
@@ -153,7 +153,11 @@ def test_a_receipt_names_the_engine_and_the_terms_of_each_model() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_page_without_a_task_leads_to_the_tasks(language: Language) -> None:
-    shown = _none_asked(language)
-    assert 'href="tasks"' in shown
+def test_the_page_without_a_task_offers_the_tasks_that_have_a_receipt(language: Language) -> None:
+    real, simulated = make_job(title=HOSTILE), make_job(source_file="", target_file="")
+    shown = _choice([real, simulated], language)
+    assert f'href="receipt?job={real.id}"' in shown
+    assert simulated.id not in shown
+    assert "<img" not in shown
     assert texts.words("all_tasks", language) in shown
+    assert 'href="video"' in _choice([], language)

@@ -170,6 +170,8 @@ class InspectSpec(Spec[InspectResult]):
     clip: Path | None = None
     """Where to write an animation as MP4; the child then checks it as a video. With None the child uses the
     animation's first picture."""
+    thumbnail: Path | None = None
+    """Where to write a small WebP of the picture, or of the first frame."""
     weights_dir: Path | None = None
 
     @staticmethod
@@ -186,7 +188,7 @@ class InspectSpec(Spec[InspectResult]):
 
     @property
     def written_paths(self) -> tuple[Path, ...]:
-        return _present(self.normalised, self.clip)
+        return _present(self.normalised, self.clip, self.thumbnail)
 
 
 @dataclass(frozen=True, slots=True)

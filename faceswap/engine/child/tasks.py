@@ -107,7 +107,8 @@ def _inspect(spec: InspectSpec) -> InspectResult:
         return look_at(picture, _landmark_model(spec.weights_dir))
 
     look_if_asked = look if spec.detect_faces else None
-    info, seen = inspect(spec.path, spec.limits.media, spec.normalised, look_if_asked, spec.clip)
+    files = spec.normalised, look_if_asked, spec.clip, spec.thumbnail
+    info, seen = inspect(spec.path, spec.limits.media, *files)
     if seen is None:
         return InspectResult(info)
     return InspectResult(info, seen.faces, seen.notes if info.kind == "image" else ())

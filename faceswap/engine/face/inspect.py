@@ -12,6 +12,7 @@ import numpy as np
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.planes import U8
 from faceswap.media import (
+    RGB,
     Limits,
     MediaInfo,
     VideoReader,
@@ -22,6 +23,7 @@ from faceswap.media import (
     sniff,
     write_animation,
     write_png,
+    write_thumbnail,
 )
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ def inspect(
     normalised: Path | None = None,
     look: Callable[[U8], T] | None = None,
     clip: Path | None = None,
+    thumbnail: Path | None = None,
 ) -> tuple[MediaInfo, T | None]:
     """Find out what a picture or video is, from its content and not its name.
 
@@ -42,6 +45,8 @@ def inspect(
 
     An animated GIF, WebP or PNG counts as a picture if `clip` is None. Otherwise it is written to `clip` as
     MP4 and treated as a video.
+
+    If `thumbnail` is given, a small WebP of the picture or of the first frame is written there.
 
     Returns what `look` returns for the picture or the first frame as shown, (H, W, 3) uint8 RGB; None without
     `look`.
@@ -61,13 +66,21 @@ def inspect(
         if normalised is not None:
             with whole_or_not_at_all(normalised) as part:
                 write_png(part, picture, notes=picture_notes(path, limits))
+        _write_small(thumbnail, picture)
         return info, look(picture) if look else None
     with VideoReader(path, limits) as reader:
         info = reader.info()
-        if look is None:
+        if look is None and thumbnail is None:
             return info, None
         reader.seek(0)
         first = next(reader.frames())
         pixels = np.asarray(first.video.to_ndarray(format="rgb24"), np.uint8)
     shown = np.ascontiguousarray(np.rot90(pixels, round(info.rotation / 90)))
-    return info, look(shown)
+    _write_small(thumbnail, shown)
+    return info, look(shown) if look else None
+
+
+def _write_small(path: Path | None, picture: RGB) -> None:
+    if path is not None:
+        with whole_or_not_at_all(path) as part:
+            write_thumbnail(part, picture)

@@ -1,13 +1,15 @@
 /* The actions of the buttons that have `data-do`. */
 
-import { ask } from "./ask.js";
+import { ask, askForText } from "./ask.js";
 import { inspect } from "./diagnostics.js";
 import { find, make, nearest } from "./dom.js";
 import { log } from "./journal.js";
-import { unmap } from "./mapping.js";
+import { mapAll, seek, unmap } from "./mapping.js";
 import { stepAside, toggle } from "./panel.js";
 import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
+import { openSettings } from "./settings.js";
+import { abort, choose, clear } from "./slots.js";
 import { toast } from "./toasts.js";
 import { view } from "./viewer.js";
 import { errorText, refusalOf, word } from "./words.js";
@@ -21,6 +23,8 @@ const idOf = (button) => button.dataset.job ?? "";
 /** @param {HTMLElement} button */
 const encodedIdOf = (button) => encodeURIComponent(idOf(button));
 
+const TITLE_LENGTH = 120;
+
 const redrawList = () => find("fs-reload")?.click();
 
 const failed = () => toast(word("action_failed"), "bad");
@@ -29,12 +33,19 @@ const failed = () => toast(word("action_failed"), "bad");
 const actions = {
   toggle,
   unmap,
+  mapAll,
+  seek,
   cancel,
   delete: remove,
   revoke,
   receipt,
   retry,
+  rename,
+  choose,
+  abort,
+  clear,
   print: () => window.print(),
+  settings: openSettings,
   view: watch,
   inspect: (button) => inspect(idOf(button)),
 };
@@ -95,6 +106,22 @@ async function revoke(button) {
     toast(word(count ? "revoked_shared" : "revoked", { count }), "good");
   } else failed();
   redrawList();
+}
+
+/** @param {HTMLElement} button */
+async function rename(button) {
+  const title = await askForText({
+    question: word("rename_ask"),
+    text: titleOf(button),
+    most: TITLE_LENGTH,
+    yes: word("rename_yes"),
+    no: word("dismiss"),
+  });
+  if (!title || title === titleOf(button)) return;
+  const answer = await call("POST", `/api/jobs/${encodedIdOf(button)}/title`, { body: { title } });
+  if (!answer.ok) return failed();
+  if (find("fs-reload")) redrawList();
+  else location.reload();
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { answered, unsay } from "./form.js";
+import { notify } from "./notify.js";
 import { jobs, live, refresh } from "./tasks.js";
 import { toast } from "./toasts.js";
 import { offer } from "./viewer.js";
@@ -37,6 +38,7 @@ export function announce() {
 /** @param {Job} job */
 function tell(job) {
   unsay(job.id);
+  notify(job);
   const { title } = job;
   if (job.status === "completed") {
     toast(word("done_toast", { title }), "good", job.result_url ? showButton(job) : undefined);

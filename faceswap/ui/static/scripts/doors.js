@@ -10,7 +10,9 @@
   const DOORS = [
     "example",
     "keepFaces",
+    "keptOptions",
     "lendInspector",
+    "lendSlot",
     "lendViewer",
     "mapping",
     "moment",

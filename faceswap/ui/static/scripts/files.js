@@ -1,14 +1,13 @@
 /* Checks files that somebody chooses or drops, before the browser sends them. */
 
-import { find, nearest } from "./dom.js";
-import { toast } from "./toasts.js";
+import { find } from "./dom.js";
 import { errorText } from "./words.js";
 
 /**
  * The sentence that says why one of these files is refused: it is empty, or larger than the server accepts. null
  * when all files are accepted.
  *
- * @param {FileList} files
+ * @param {Iterable<File>} files
  * @returns {string | null}
  */
 export function problemOf(files) {
@@ -38,21 +37,4 @@ export function filesOf(event) {
  */
 export function forgetChoice(event) {
   if (event.type === "change" && event.target instanceof HTMLInputElement) event.target.value = "";
-}
-
-/** Stop files that the server would refuse: Gradio's own file inputs send every file. */
-export function guardSlots() {
-  document.addEventListener("change", guard, true);
-  document.addEventListener("drop", guard, true);
-}
-
-/** @param {Event} event */
-function guard(event) {
-  const files = nearest(event, ".fs-slot") && filesOf(event);
-  const problem = files?.length ? problemOf(files) : null;
-  if (!problem) return;
-  event.stopImmediatePropagation();
-  event.preventDefault();
-  forgetChoice(event);
-  toast(problem, "bad");
 }

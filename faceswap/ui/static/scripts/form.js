@@ -1,6 +1,8 @@
 /* The form that starts a task. */
 
 import { find, make, nearest } from "./dom.js";
+import { UNCHANGED } from "./gradio.js";
+import { momentOfFaces } from "./mapping.js";
 import { jobs } from "./tasks.js";
 import { word } from "./words.js";
 
@@ -17,10 +19,24 @@ export function example() {
   find("fs-example")?.click();
 }
 
-/** Time that the target's player shows, in seconds; 0 when there is no video or nobody moved it. */
+/**
+ * The options that the browser kept.
+ *
+ * @param {unknown} kept
+ * @param {number} count of the page's options. Another version of the page may have had other options.
+ * @returns {unknown[]} a value for each option
+ */
+export function keptOptions(kept, count) {
+  return Array.isArray(kept) && kept.length === count ? kept : Array(count).fill(UNCHANGED);
+}
+
+/**
+ * Time of the frame to preview, in seconds: that which the target's player shows or, when nobody moved it, one at which
+ * a chosen face is seen. 0 leaves the choice to the server.
+ */
 export function moment() {
   const video = document.querySelector("#fs-target-card video");
-  return video instanceof HTMLVideoElement ? video.currentTime : 0;
+  return video instanceof HTMLVideoElement ? video.currentTime || momentOfFaces() : 0;
 }
 
 /** Remember each press of the start button until the server answers. */

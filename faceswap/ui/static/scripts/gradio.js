@@ -39,6 +39,18 @@ export function signRequests(credentials) {
 }
 
 /**
+ * Show Gradio's light or dark theme. Gradio follows the system, also when that changes.
+ *
+ * @param {"auto" | "light" | "dark"} theme
+ */
+export function showTheme(theme) {
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => document.body.classList.toggle("dark", theme === "auto" ? system.matches : theme === "dark");
+  system.onchange = () => setTimeout(apply); // after Gradio's own listener
+  apply();
+}
+
+/**
  * Make Gradio use one of our two languages. Of Chinese it translates only zh-CN and zh-TW, and it has languages
  * that we do not have.
  *
@@ -67,6 +79,21 @@ export function onLostConnection({ title, text }, tell) {
     }
   };
   new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
+}
+
+/**
+ * Give a file to a File component, as if the user had chosen it.
+ *
+ * @param {string} id of the component
+ * @param {File} file
+ */
+export function giveFile(id, file) {
+  const input = document.querySelector(`#${id} input[type=file]`);
+  if (!(input instanceof HTMLInputElement)) return;
+  const given = new DataTransfer();
+  given.items.add(file);
+  input.files = given.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 /**

@@ -7,13 +7,15 @@ import { announce } from "./announce.js";
 import { watchResults } from "./compare.js";
 import { watchConnection } from "./connection.js";
 import { inspectAgain } from "./diagnostics.js";
-import { guardSlots } from "./files.js";
 import { settle, watchStart } from "./form.js";
 import { UNCHANGED, signRequests, speak } from "./gradio.js";
 import { watchEmpty } from "./localise.js";
 import { watchFaces } from "./mapping.js";
+import { watchThumbnails } from "./pictures.js";
 import { render, startPanel, table } from "./panel.js";
 import { credentials, signIn } from "./server.js";
+import { watchSlots } from "./slots.js";
+import { applyTheme } from "./settings.js";
 import { stayInSight } from "./space.js";
 import { look, signature } from "./tasks.js";
 import { watchViewer } from "./viewer.js";
@@ -21,8 +23,9 @@ import { language, word } from "./words.js";
 
 export { queued } from "./announce.js";
 export { lendInspector } from "./diagnostics.js";
-export { example, moment } from "./form.js";
+export { example, keptOptions, moment } from "./form.js";
 export { keepFaces, mapping, restoreMapping } from "./mapping.js";
+export { lendSlot } from "./slots.js";
 export { lendViewer, view } from "./viewer.js";
 
 /**
@@ -47,6 +50,7 @@ export async function tick(token) {
 export function start() {
   const page = document.querySelector("[data-page]")?.getAttribute("data-page") || "start";
   document.title = page === "start" ? word("title_start") : `${word(`title_${page}`)} · ${word("title_start")}`;
+  applyTheme();
   startPanel();
   stayInSight();
 }
@@ -59,6 +63,7 @@ watchConnection();
 watchButtons();
 watchResults();
 watchViewer();
-guardSlots();
+watchThumbnails();
 watchFaces();
+watchSlots();
 watchStart();

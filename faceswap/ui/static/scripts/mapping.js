@@ -66,6 +66,7 @@ function show(item) {
   inside(item, ".fs-drop-hint").textContent = word(chosen ? "replace" : "face_drop");
   inside(item, ".fs-drop-state").textContent = chosen ? chosen.name : word("face_kept");
   inside(item, "[data-do=unmap]").hidden = !chosen;
+  inside(item, "[data-do=mapAll]").hidden = !chosen || faces().length < 2;
 }
 
 /** @param {HTMLElement} button inside a face's item */
@@ -76,6 +77,32 @@ export function unmap(button) {
   keep();
   show(item);
   inside(item, "input").focus();
+}
+
+/** @param {HTMLElement} button inside a face's item: its picture goes onto all faces */
+export function mapAll(button) {
+  const chosen = mapped[button.closest("li")?.dataset.face ?? ""];
+  if (!chosen) return;
+  for (const face of faces()) {
+    mapped[face.dataset.face ?? ""] = chosen;
+    show(face);
+  }
+  keep();
+}
+
+/** @param {HTMLElement} button inside a face's item: shows that moment of the video */
+export function seek(button) {
+  const video = document.querySelector("#fs-target-card video");
+  if (!(video instanceof HTMLVideoElement)) return;
+  video.pause();
+  video.currentTime = Number(button.closest("li")?.dataset.at);
+  video.scrollIntoView({ block: "nearest" });
+}
+
+/** Time at which the video shows the first face that gets a picture, in seconds; 0 when that is unknown. */
+export function momentOfFaces() {
+  const first = [...faces()].find((face) => mapped[face.dataset.face ?? ""]);
+  return Number(first?.dataset.at ?? 0);
 }
 
 /**
@@ -107,10 +134,9 @@ async function mapFace(item, file) {
  * @returns {Promise<Source>}
  */
 async function takeFace(file) {
-  const sent = await upload(file);
+  const sent = await upload(file, { expected: "image" });
   if (!sent.ok) throw new Refused(refusalOf(sent));
   const taken = sent.data;
-  if (!taken.type.startsWith("image/")) throw new Refused(word("need_picture"));
   const looked = await call("POST", "/api/detect-faces", { body: { fileId: taken.fileId } });
   if (!looked.ok) throw new Refused(refusalOf(looked));
   /** @type {{width: number, height: number, preview: string}[]} */

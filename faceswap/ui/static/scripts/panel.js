@@ -3,8 +3,10 @@
  * The table is a Gradio Dataframe, whose value is `table()`. This script draws the rest.
  */
 
-import { find, make, part } from "./dom.js";
+import { make, part } from "./dom.js";
 import { dataframe, rowsOf } from "./gradio.js";
+import { showInTitle } from "./notify.js";
+import { namesOf, thumbnails } from "./pictures.js";
 import { address } from "./server.js";
 import { jobs, live } from "./tasks.js";
 import { catalogue, left, reasonOf, remoteStopOf, statusOf, word } from "./words.js";
@@ -16,9 +18,16 @@ const OPEN_FROM_WIDTH = "(min-width: 900px)";
 
 export function table() {
   const headers = ["column_title", "column_status", "column_progress", "column_eta"].map((key) => word(key));
-  const rows = jobs.filter(live).map((job) => [job.title, statusOf(job), bar(job), left(job)]);
+  const rows = jobs.filter(live).map((job) => [nameOf(job), statusOf(job), bar(job), left(job)]);
   return dataframe(headers, rows);
 }
+
+/**
+ * The title of a task and, in a second line, the names of its files.
+ *
+ * @param {Job} job
+ */
+const nameOf = (job) => [job.title, namesOf(job)].filter(Boolean).join("\n");
 
 /**
  * A progress bar. Its cell is HTML, so it contains only numbers; cells with titles and words are plain text.
@@ -31,14 +40,19 @@ function bar(job) {
 }
 
 export function render() {
+  showInTitle(jobs);
   const active = jobs.filter(live);
   const counts = { running: active.filter((job) => job.status === "processing").length, live: active.length };
   const pill = part("fs-pill");
   part("fs-count").textContent = active.length ? word("tasks_count", counts) : word("tasks");
+  const running = active.find((job) => job.status === "processing");
+  part("fs-share").textContent = running ? `${Math.floor(running.progress)}%` : "";
+  part("fs-share").hidden = !running;
   pill.title = active.length ? word("tasks_hint", counts) : "";
   pill.dataset.running = String(counts.running > 0);
   part("fs-dock").dataset.active = String(active.length);
-  renderCancels(active);
+  renderBeside("fs-pictures", active, (job) => [thumbnails(job)]);
+  renderBeside("fs-cancels", active, (job) => [cancelButton(job)]);
   align();
   renderFinished(jobs.filter((job) => !live(job)));
   for (const job of active) {
@@ -49,17 +63,20 @@ export function render() {
 }
 
 /**
- * Draw the cancel buttons. A button stays the same element until its task ends, so a refresh loses no focus or click.
+ * Draw a list beside the table, with an item for each task. An item stays the same element until its task ends, so a
+ * refresh loses no focus or click.
  *
+ * @param {string} id of the list
  * @param {Job[]} active
+ * @param {(job: Job) => Node[]} draw makes the content of an item
  */
-function renderCancels(active) {
-  const list = part("fs-cancels");
+function renderBeside(id, active, draw) {
+  const list = part(id);
   const items = /** @type {HTMLElement[]} */ ([...list.children]);
   const present = new Map(items.map((item) => [item.dataset.job, item]));
-  const wanted = active.map((job) => present.get(job.id) || cancelButton(job));
-  for (const [id, item] of present) {
-    if (active.some((job) => job.id === id)) continue;
+  const wanted = active.map((job) => present.get(job.id) || itemOf(job, draw(job)));
+  for (const [job, item] of present) {
+    if (active.some((each) => each.id === job)) continue;
     const focused = item.contains(document.activeElement);
     item.remove();
     if (focused) (list.querySelector("button") || part("fs-pill")).focus();
@@ -69,33 +86,42 @@ function renderCancels(active) {
   });
 }
 
+/**
+ * @param {Job} job
+ * @param {Node[]} content
+ */
+function itemOf(job, content) {
+  const item = make("li", {}, ...content);
+  item.dataset.job = job.id;
+  return item;
+}
+
 /** @param {Job} job */
 function cancelButton(job) {
   const label = word("cancel_named", { title: job.title });
   const button = make("button", { type: "button", ariaLabel: label, title: label }, "✕");
   button.dataset.do = "cancel";
   button.dataset.job = job.id;
-  const item = make("li", {}, button);
-  item.dataset.job = job.id;
-  return item;
+  return button;
 }
 
 /**
- * Put each cancel button beside its row, for any size of the table's parts. The dock's observer calls this whenever
+ * Put each picture and cancel button beside its row, for any size of the table's parts. The dock's observer calls this whenever
  * the dock's size changes, so it must not move anything that it measures.
  */
 function align() {
   const rows = rowsOf("fs-table");
-  const column = find("fs-cancels");
-  if (!rows || !column) return;
-  column.style.top = `${rows.top - part("fs-active").getBoundingClientRect().top}px`;
+  if (!rows) return;
+  for (const id of ["fs-pictures", "fs-cancels"]) {
+    part(id).style.top = `${rows.top - part("fs-active").getBoundingClientRect().top}px`;
+  }
 }
 
 /** @param {Job[]} finished */
 function renderFinished(finished) {
   const list = part("fs-finished");
   part("fs-finished-head").hidden = finished.length === 0;
-  const shown = finished.map((job) => `${job.id} ${job.status} ${job.remote_stop} ${job.result_url}`).join("|");
+  const shown = finished.map((job) => `${job.id} ${job.status} ${job.remote_stop} ${job.title} ${job.result_url}`).join("|");
   if (list.dataset.shown === shown) return;
   list.dataset.shown = shown;
   list.replaceChildren(...finished.map(finishedItem));
@@ -105,8 +131,9 @@ function renderFinished(finished) {
 function finishedItem(job) {
   const state = make("span", { className: "fs-status" }, catalogue.status[job.status]);
   state.dataset.status = job.status;
-  const item = make("li", {}, make("span", { className: "fs-title", title: job.title }, job.title), state);
-  item.dataset.job = job.id;
+  const title = make("span", { className: "fs-title", title: job.title }, job.title);
+  const names = make("small", { title: namesOf(job) }, namesOf(job));
+  const item = itemOf(job, [thumbnails(job), make("span", { className: "fs-named" }, title, names), state]);
   const remarks = [reasonOf(job), remoteStopOf(job)].filter(Boolean).join(" · ");
   if (remarks) item.append(make("span", { className: "fs-why" }, remarks));
   if (job.result_url) {

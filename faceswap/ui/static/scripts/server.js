@@ -1,6 +1,7 @@
 /* Sends requests to the server's /api routes. */
 
 import { rootPath } from "./gradio.js";
+import { preferences } from "./preferences.js";
 
 const ANSWER_MS = 10_000;
 
@@ -22,8 +23,15 @@ export function signIn(sent) {
  */
 export const address = (path) => rootPath() + path;
 
-/** @returns {Record<string, string>} */
-export const credentials = () => (token ? { Authorization: `Bearer ${token}` } : {});
+/**
+ * Headers of every request: who asks, and in which language if that is not the browser's.
+ *
+ * @returns {Record<string, string>}
+ */
+export const credentials = () => ({
+  ...(token ? { Authorization: `Bearer ${token}` } : {}),
+  ...(preferences.language === "auto" ? {} : { "Accept-Language": preferences.language }),
+});
 
 /**
  * @typedef {object} Answer
@@ -66,11 +74,40 @@ async function read(answer) {
 }
 
 /**
+ * Send a file. Unlike `fetch`, an XMLHttpRequest tells how much was sent.
+ *
  * @param {File} file
- * @returns {Promise<Answer>}
+ * @param {{expected?: string, progress?: (share: number) => void, signal?: AbortSignal}} [options] `expected` is
+ *     "image" or "video"; `progress` gets the share that was sent, 0 to 1; `signal` stops the upload
+ * @returns {Promise<Answer>} rejects if the connection was lost or the upload was stopped
  */
-export async function upload(file) {
+export function upload(file, { expected, progress, signal } = {}) {
   const body = new FormData();
+  if (expected) body.append("expected", expected);
   body.append("file", file);
-  return read(await fetch(address("/api/upload"), { method: "POST", body, headers: credentials() }));
+  const request = new XMLHttpRequest();
+  return new Promise((resolve, reject) => {
+    request.open("POST", address("/api/upload"));
+    for (const [name, value] of Object.entries(credentials())) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", ({ loaded, total }) => progress?.(loaded / total));
+    request.addEventListener("load", () => resolve(answerOf(request)));
+    for (const name of ["error", "abort"]) request.addEventListener(name, () => reject(new TypeError(name)));
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(body);
+  });
+}
+
+/**
+ * @param {XMLHttpRequest} request
+ * @returns {Answer}
+ */
+function answerOf(request) {
+  const { status } = request;
+  const ok = status >= 200 && status < 300;
+  const headers = new Headers();
+  for (const line of request.getAllResponseHeaders().trim().split(/[\r\n]+/)) {
+    const [name, ...value] = line.split(": ");
+    if (name) headers.append(name, value.join(": "));
+  }
+  return { ok, status, headers, data: ok ? JSON.parse(request.responseText).data : undefined };
 }

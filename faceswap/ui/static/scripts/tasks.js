@@ -3,6 +3,7 @@
 import { connection } from "./connection.js";
 import { find } from "./dom.js";
 import { note } from "./journal.js";
+import { preferences } from "./preferences.js";
 import { call } from "./server.js";
 
 /**
@@ -18,6 +19,8 @@ import { call } from "./server.js";
  * @property {number | null} eta_s
  * @property {number | null} position in the queue, from 1
  * @property {string} title typed by a user: put it into text nodes, never into markup
+ * @property {{name: string, thumbnail: string} | null} source names are typed by a user, too
+ * @property {{name: string, thumbnail: string} | null} target
  * @property {string | null} error_code
  * @property {Record<string, unknown>} error_details
  * @property {string | null} error_message in English
@@ -40,18 +43,20 @@ export const live = (job) => job.status === "pending" || job.status === "process
 export const jobOf = (id) => jobs.find((job) => job.id === id);
 
 /** A text that changes if, and only if, a list of tasks must be drawn again. */
-export const signature = () => jobs.map((job) => `${job.id}:${job.status}:${job.remote_stop}`).join(" ");
+export const signature = () => jobs.map((job) => `${job.id}:${job.status}:${job.remote_stop}:${job.title}`).join(" ");
 
 /** Ask for the tasks now instead of at the timer's next tick. */
 export const refresh = () => find("fs-refresh")?.click();
 
 /**
- * Ask the server for the tasks. This sends no request in a hidden tab, or while another one waits for its answer.
+ * Ask the server for the tasks. This sends no request while another one waits for its answer, or in a hidden tab,
+ * unless the visitor asked to be notified of tasks that run.
  *
  * @returns {Promise<"changed" | "same" | "unknown">} whether the tasks changed; "unknown" when there was no answer
  */
 export async function look() {
-  if (busy || document.hidden) {
+  const unseen = document.hidden && !(preferences.notify && jobs.some(live));
+  if (busy || unseen) {
     wanted ||= busy;
     return "unknown";
   }

@@ -3,6 +3,8 @@
  * A browser set to any variant of Chinese gets Chinese. All others get English.
  */
 
+import { preferences } from "./preferences.js";
+
 /** @import {Job} from "./tasks.js" */
 
 /**
@@ -17,7 +19,9 @@
 
 const ATTEMPTS_SHOWN_FROM = 2;
 
-export const chinese = (navigator.language || "").toLowerCase().startsWith("zh");
+const asked = preferences.language === "auto" ? navigator.language || "" : preferences.language;
+
+export const chinese = asked.toLowerCase().startsWith("zh");
 export const language = chinese ? "zh-CN" : "en";
 
 /** @type {Catalogue} */
