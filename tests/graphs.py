@@ -48,14 +48,16 @@ def embedder_matrix() -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.random.default_rng(0).standard_normal((147, 512)).astype(np.float32) * 0.1
 
 
-def embedder(path: Path) -> Path:
+def embedder(path: Path, *, stated: bool = True) -> Path:
+    """`stated`: a sidecar says that it is the embedder of the swappers."""
     nodes = [
         helper.make_node("AveragePool", ["input.1"], ["pooled"], kernel_shape=[16, 16], strides=[16, 16]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("MatMul", ["flat", "matrix"], ["683"]),
     ]
     constants = {"matrix": embedder_matrix()}
-    return save(path, nodes, {"input.1": ("None", 3, 112, 112)}, {"683": (1, 512)}, constants)
+    save(path, nodes, {"input.1": ("None", 3, 112, 112)}, {"683": (1, 512)}, constants)
+    return named(path, "arcface_112") if stated else path
 
 
 def projection() -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -148,8 +148,8 @@ class TestPartners:
             graphs.named(true_to(tmp_path / f"{model}.onnx", model), model)
         for number, model in enumerate(("crossface_simswap", "crossface_ghost", "crossface_hififace")):
             graphs.named(graphs.crossface(tmp_path / f"{number}.onnx"), model)
-        graphs.embedder(tmp_path / "cscs_arcface_model.onnx")
-        graphs.embedder(tmp_path / "w600k_r50.onnx")
+        graphs.embedder(tmp_path / "cscs_arcface_model.onnx", stated=False)
+        graphs.embedder(tmp_path / "w600k_r50.onnx", stated=False)
         content = (tmp_path / "w600k_r50.onnx").read_bytes()
         (tmp_path / "w600k_r50.onnx").write_bytes(content + b"\x72\x01x")  # another digest, the same graph
         return tmp_path
@@ -179,6 +179,16 @@ class TestPartners:
         digest = hashlib.sha256((mixed / "w600k_r50.onnx").read_bytes()).hexdigest()
         monkeypatch.setattr(weights, "KNOWN", {digest: Known("w600k_r50", "insightface")})
         assert read_weights_folder(mixed).embedder().path.name == "w600k_r50.onnx"
+
+    def test_a_lone_unknown_embedder_is_refused_in_words(self, tmp_path: Path) -> None:
+        graphs.inswapper(tmp_path / graphs.INSWAPPER)
+        graphs.embedder(tmp_path / "glintr100.onnx", stated=False)
+        folder = read_weights_folder(tmp_path)
+        assert folder.worth_a_try
+        with pytest.raises(NeuralWeightsAmbiguous, match=r"glintr100\.onnx could .* glintr100\.toml"):
+            folder.embedder()
+        graphs.named(tmp_path / "glintr100.onnx", "arcface_112")
+        assert read_weights_folder(tmp_path).embedder().path.name == "glintr100.onnx"
 
     def test_a_sidecar_names_the_embedder(self, mixed: Path) -> None:
         graphs.named(mixed / "w600k_r50.onnx", "arcface_112")

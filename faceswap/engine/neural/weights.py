@@ -149,17 +149,16 @@ class WeightsFolder:
     def embedder(self) -> WeightsFile:
         """The face embedding model that the swappers were trained with.
 
-        This is a published file, or else a file that a sidecar names, or else the only file.
+        This is a published file, or else the one that a sidecar names. Other embedders have the same inputs
+        and outputs, but with their embeddings a swapper paints another person.
 
-        Raises: NeuralWeightsAmbiguous when several files are possible; otherwise as `need`.
+        Raises: NeuralWeightsAmbiguous when a sidecar must name the file; otherwise as `need`.
         """
-        fit = [file for file in self.files if file.role is Role.EMBEDDER]
-        if len(fit) > 1:
-            known = [file for file in fit if _digest(file.path) in KNOWN]
-            fit = known[:1] or [file for file in fit if file.stated] or fit
-        if len(fit) > 1:
-            raise Ambiguous(fit[0].path, Role.EMBEDDER).error()
-        return fit[0] if fit else self.need(Role.EMBEDDER)
+        fit = [file for file in self.files if file.role is Role.EMBEDDER] or [self.need(Role.EMBEDDER)]
+        named = [file for file in fit if _digest(file.path) in KNOWN][:1] or [f for f in fit if f.stated]
+        if len(named) != 1:
+            raise Ambiguous((named or fit)[0].path, Role.EMBEDDER).error()
+        return named[0]
 
     def converter(self, swapper: WeightsFile) -> WeightsFile | None:
         """The converter of a swapper; None when the swapper needs no converter. Raises: as `need`."""
