@@ -42,7 +42,7 @@ def test_simulated_tasks_wait_in_line_fail_and_are_cancelled_by_keyboard(page: P
     simulate(page, 2, fails=True)
     expect(panel.finished.first).to_contain_text("引擎意外停止")
     simulate(page, 120, 4)
-    expect(panel.pill).to_have_text("任务 (2/4)")
+    expect(panel.pill).to_contain_text("任务 (2/4)")
     expect(panel.cell(3, 3)).to_have_text("第 2 位")
     expect(page.locator("#fs-health")).to_contain_text("2 个处理中，2 个等待")
     cancel = page.locator("#fs-rows").get_by_role("button", name="取消: 模拟 4")

@@ -31,7 +31,7 @@ def test_a_video_is_swapped_watched_and_played(
     expect(page.panel.cancels).to_have_count(1)
     assert len(asked) <= 2, "the row is there with the next look, at most a second later"
     expect(page.panel.cell(0, 0)).to_contain_text(longer_video.name)
-    expect(page.panel.pill).to_have_text("任务 (1/1)")
+    expect(page.panel.pill).to_contain_text("任务 (1/1)")
     expect(page.panel.cell(0, 1)).to_contain_text("处理中")
     seen: list[int] = []
 
@@ -172,7 +172,7 @@ def test_the_sixth_live_task_is_refused_in_words(
     for count in range(1, 6):
         page.start()
         expect(page.panel.cancels).to_have_count(count)
-    expect(page.panel.pill).to_have_text("任务 (1/5)")
+    expect(page.panel.pill).to_contain_text("任务 (1/5)")
     expect(page.panel.cell(4, 3)).to_have_text("第 4 位")
     page.consent.check()
     page.go.click()

@@ -43,7 +43,7 @@ _LIKE_GHOST = ("ghost_256", "simswap_256", "hififace_unofficial_256", "reswapper
 """Models that take one picture of 256 px and one embedding, and return one picture."""
 
 
-Licence = Literal["insightface", "researchrail-ms", "apache-2.0", "unknown"]
+Licence = Literal["insightface", "researchrail-ms", "gfpgan", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ KNOWN: Mapping[str, Known] = {
     "5528c2d76fe9986c99d829278987ef9f3a630cb606db7628d02b57b330f406a5": Known(
         "hyperswap_1c_256", "researchrail-ms"
     ),
-    "6548e54cbcf248af385248f0c1193b359c37a0f98b836282b09cf48af4fd2b73": Known("GFPGANv1.4", "apache-2.0"),
+    "6548e54cbcf248af385248f0c1193b359c37a0f98b836282b09cf48af4fd2b73": Known("GFPGANv1.4", "gfpgan"),
 }
 """By SHA-256. Source: digests that several public projects state for the files of InsightFace (v0.7),
 FaceFusion (models 3.0.0 and 3.3.0) and GFPGAN; licences as InsightFace, FaceFusion and TencentARC state them.
-GHOST's files are under Apache-2.0, but its publisher states no digests. They work, but the app does not
-recognise them."""
+GFPGAN is under Apache-2.0, but has parts for non-commercial use only. GHOST's files are under Apache-2.0, but
+its publisher states no digests. They work, but the app does not recognise them."""
 
 
 @dataclass(frozen=True, slots=True)
