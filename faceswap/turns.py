@@ -1,13 +1,15 @@
-"""Gives a few places to many callers: first to those who used them least in the last minutes.
+"""Gives a few places to many callers: first to those who ask for least at once, then to those who used the
+places least in the last minutes.
 
-Somebody who comes once in a while is next, however many tasks others have sent before.
+Somebody who comes once in a while is next, however many requests others have sent before.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -34,6 +36,21 @@ class _Used:
     at_s: float = 0.0
 
 
+class Demand:
+    """How many requests of each owner and sender are waiting or running, for all `Turns` that share it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.open: Counter[str] = Counter()
+
+    def change(self, names: Collection[str], by: int) -> None:
+        """Call it with the lock."""
+        for name in names:
+            self.open[name] += by
+            if not self.open[name]:
+                del self.open[name]
+
+
 class Turns:
     """Thread-safe. A caller who waits blocks its own thread only."""
 
@@ -43,40 +60,46 @@ class Turns:
         *,
         most_waiting: int,
         most_waiting_of_owner: int,
+        demand: Demand | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._free = places
         self._most_waiting = most_waiting
         self._most_waiting_of_owner = most_waiting_of_owner
         self._monotonic = monotonic
-        self._lock = threading.Lock()
+        self._demand = demand or Demand()
+        self._lock = self._demand.lock
         self._waiting: list[_Caller] = []
         self._running: list[_Caller] = []
         self._used: dict[str, _Used] = {}
 
     @contextmanager
     def taken(self, owner: str, sender: str = "") -> Generator[None]:
-        """Wait for a place and hold it. `sender` stands for a network address; its use counts first.
+        """Wait for a place and hold it. `sender` stands for a network address; what it asks and uses counts
+        first.
 
         Raises:
             TooBusy: too many callers of this owner wait, or too many of all, and this one has used most.
         """
-        caller = _Caller(owner, sender, self._monotonic())
+        caller, names = _Caller(owner, sender, self._monotonic()), {owner, sender}
         with self._lock:
+            self._demand.change(names, 1)
             self._waiting.append(caller)
             self._refuse_for(caller)
             self._hand_out()
-        caller.decided.wait()
-        if caller.refused:
-            raise TooBusy()
         try:
+            caller.decided.wait()
+            if caller.refused:
+                raise TooBusy()
             yield
         finally:
             with self._lock:
-                self._running.remove(caller)
-                self._free += 1
-                self._note(caller)
-                self._hand_out()
+                self._demand.change(names, -1)
+                if not caller.refused:
+                    self._running.remove(caller)
+                    self._free += 1
+                    self._note(caller)
+                    self._hand_out()
 
     def _refuse_for(self, newest: _Caller) -> None:
         """Refuse one caller if there are too many with the newest one."""
@@ -100,9 +123,16 @@ class Turns:
             caller.started_s = self._monotonic()
             caller.decided.set()
 
-    def _place(self, caller: _Caller) -> tuple[float, float, float]:
+    def _place(self, caller: _Caller) -> tuple[float, ...]:
         """The smallest one is next."""
-        return self._seconds(caller.sender), self._seconds(caller.owner), caller.came_s
+        asked = self._demand.open
+        return (
+            asked[caller.sender],
+            asked[caller.owner],
+            self._seconds(caller.sender),
+            self._seconds(caller.owner),
+            caller.came_s,
+        )
 
     def _seconds(self, name: str) -> float:
         """How long somebody used the places lately, with what is going on now."""

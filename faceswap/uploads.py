@@ -50,7 +50,7 @@ from faceswap.quota import Amount, Quota
 from faceswap.settings import MEGABYTE, Settings
 from faceswap.store import JobStore, Upload
 from faceswap.terms import Terms
-from faceswap.turns import Turns
+from faceswap.turns import Demand, Turns
 
 R = TypeVar("R")
 
@@ -75,7 +75,7 @@ MOST_WAITING_ALONE = 100
 """The same with one user."""
 
 
-def turns_of(settings: Settings) -> Turns:
+def turns_of(settings: Settings, demand: Demand) -> Turns:
     """Turns for engine processes that answer at once. Probes of uploads have their own, so that they never
     wait for detections and previews."""
     several = settings.multi_user
@@ -83,6 +83,7 @@ def turns_of(settings: Settings) -> Turns:
         settings.local_workers,
         most_waiting=MOST_WAITING if several else MOST_WAITING_ALONE,
         most_waiting_of_owner=MOST_WAITING_OF_OWNER if several else MOST_WAITING_ALONE,
+        demand=demand,
     )
 
 
@@ -100,8 +101,9 @@ class Intake:
         self._settings = settings
         self._now = now
         self._quota = Quota.of(settings)
-        self._probes = turns_of(settings)
-        self.looks = turns_of(settings)
+        demand = Demand()
+        self._probes = turns_of(settings, demand)
+        self.looks = turns_of(settings, demand)
         """For everything else that opens a file while somebody waits for the answer."""
 
     def accept(

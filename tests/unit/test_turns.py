@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from faceswap.errors import TooBusy
-from faceswap.turns import HALF_LIFE_S, Turns
+from faceswap.turns import HALF_LIFE_S, Demand, Turns
 from tests.factories import Clock
 from tests.waiting import wait_until
 
@@ -145,3 +145,20 @@ def test_an_error_in_a_turn_frees_the_place() -> None:
         raise ValueError
     with turns.taken("ann"), pytest.raises(TooBusy), turns.taken("ann"):
         pass
+
+
+def test_who_asks_for_one_thing_comes_before_who_asks_for_several_in_all_turns() -> None:
+    """The greedy one holds another place, too. The honest one used this place lately, and still is next."""
+    demand, callers = Demand(), Callers()
+    callers.turns = Turns(1, most_waiting=9, most_waiting_of_owner=9, demand=demand, monotonic=callers.clock)
+    elsewhere = Turns(1, most_waiting=9, most_waiting_of_owner=9, demand=demand, monotonic=callers.clock)
+    callers.come("before", "honest")
+    callers.end("before", 5)
+    with elsewhere.taken("greedy", "one address"):
+        callers.come("x", "somebody", "a third address")
+        callers.come("greedy", "greedy", "one address")
+        callers.come("honest", "honest", "another address")
+        callers.end("x", 1)
+        assert callers.began[-1] == "honest"
+    callers.close()
+    assert demand.open == {}
