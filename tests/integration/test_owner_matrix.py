@@ -20,7 +20,7 @@ from tests.integration.serving import Serving
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 OPEN = {"POST /api/session", "GET /api/health", "GET /api/openapi.json", "GET /api/docs"}
 """What nobody needs a token for. None of it tells anything about an owner."""
-BELONGS_TO_NOBODY_ELSE = {"POST /api/upload", "GET /api/tasks"}
+BELONGS_TO_NOBODY_ELSE = {"POST /api/upload", "POST /api/single-image-swap", "GET /api/tasks"}
 """What names nothing that could be another owner's."""
 
 
