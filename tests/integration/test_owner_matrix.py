@@ -47,6 +47,7 @@ class House:
         body: dict[str, Any] = {
             "fileId": names["target_file"],
             "type": "single-video",
+            "title": "another title",
             "consent": True,
             "source_file": names["source_file"],
             "target_file": names["target_file"],
