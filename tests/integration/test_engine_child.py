@@ -139,6 +139,7 @@ class TestInspecting:
                 "rotation": 90,
             },
             "faces": [],
+            "notes": [],
         }
 
     def test_faces_of_a_turned_video_lie_where_they_are_shown(
