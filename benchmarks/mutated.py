@@ -74,7 +74,8 @@ class Witness:
         self._records.mkdir()
         self._data_dir = data_dir
         self._python = sys.executable
-        programs = (sys.prefix, sys.base_prefix, Path(__file__).parents[1])
+        imported = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+        programs = (sys.prefix, sys.base_prefix, Path(__file__).parents[1], *imported)
         self._installed = (*_PROGRAMS, *(os.path.realpath(path) for path in programs))
         self._wrapper = folder / "python"
         trace = f"strace -f -qq -e trace=socket,openat -o {self._records}/$$"
@@ -190,7 +191,7 @@ def _step(report: Report, number: int, name: str, ask: Callable[[], object]) -> 
     try:
         answer = ask()
         report.outcomes[f"{name} done"] += 1
-    except FaceSwapError as error:
+    except (FaceSwapError, _Failed) as error:
         report.outcomes[f"{name} {error.code}"] += 1
         if error.code in ("internal", "engine_crashed"):
             report.wrong.append(f"{number}: {name}: {error.code}")
@@ -209,11 +210,11 @@ def _swap(service: Service, kind: str, source: Upload, target: Upload) -> None:
         raise _Failed(job.error_code or "internal")
 
 
-class _Failed(FaceSwapError):
+class _Failed(Exception):
     """The task failed."""
 
     def __init__(self, code: str) -> None:
-        super().__init__()
+        super().__init__(code)
         self.code = code
 
 
