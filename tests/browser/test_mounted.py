@@ -118,6 +118,7 @@ def test_files_of_the_pages_are_found_below_a_path(
     context = browser.new_context(locale="zh-CN", accept_downloads=True)
     page = context.new_page()
     page.goto(f"{mounted.url}/video")
+    page.wait_for_selector("#fs-dock[data-active]")
     form = VideoPage(page)
     form.take(portrait, face_video)
     loaded(form.card("source").locator("img"))
