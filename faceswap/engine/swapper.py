@@ -3,6 +3,7 @@ combines several sources."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -78,6 +79,29 @@ class BatchSwapper(FaceSwapper, Protocol):
     def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
         """As `swap`, for faces of one or more frames in the order of the video. One bool for each face."""
         ...
+
+
+class SwapperAround(ABC):
+    """A `BatchSwapper` that runs another swapper. A subclass says in `swap_all` what it adds."""
+
+    def __init__(self, swapper: FaceSwapper) -> None:
+        self._swapper = swapper
+        self.at_once = swapper.at_once if isinstance(swapper, BatchSwapper) else 1
+
+    def knows(self, track: int) -> bool:
+        return self._swapper.knows(track)
+
+    def meet(self, track: int, resting: F32) -> None:
+        self._swapper.meet(track, resting)
+
+    def drop_tracks(self, tracks: set[int]) -> None:
+        self._swapper.drop_tracks(tracks)
+
+    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
+        return self.swap_all([FaceInFrame(planes, track, landmarks)])[0]
+
+    @abstractmethod
+    def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]: ...
 
 
 def swap_together(swapper: FaceSwapper, faces: Sequence[FaceInFrame]) -> list[bool]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from faceswap.engine.face.topology import LIPS_OUTER, MOUTH_CORNERS
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
-from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
+from faceswap.engine.swapper import FaceInFrame, SwapperAround, swap_together
 
 _GROWN = 1.3
 """Size of the kept part, divided by the size of the lips. It grows from the middle of the lips."""
@@ -19,26 +19,10 @@ _SOFTNESS = 0.07
 _SMALLEST = 4
 
 
-class OwnMouth:
+class OwnMouth(SwapperAround):
     """A `BatchSwapper` that runs another swapper and then puts back the target's lips and what is between
     them, with a soft edge.
     """
-
-    def __init__(self, swapper: FaceSwapper) -> None:
-        self._swapper = swapper
-        self.at_once = swapper.at_once if isinstance(swapper, BatchSwapper) else 1
-
-    def knows(self, track: int) -> bool:
-        return self._swapper.knows(track)
-
-    def meet(self, track: int, resting: F32) -> None:
-        self._swapper.meet(track, resting)
-
-    def drop_tracks(self, tracks: set[int]) -> None:
-        self._swapper.drop_tracks(tracks)
-
-    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
-        return self.swap_all([FaceInFrame(planes, track, landmarks)])[0]
 
     def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
         kept = [_Kept.of(face.planes, face.landmarks) for face in faces]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from faceswap.engine.mesh.paste import box_around
 from faceswap.engine.occlusion.view import FaceView, Occluder
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
-from faceswap.engine.swapper import BatchSwapper, Cover, FaceInFrame, FaceSwapper, swap_together
+from faceswap.engine.swapper import Cover, FaceInFrame, FaceSwapper, SwapperAround, swap_together
 
 _GRID = 224
 """Cells along the longer side of the box in the grid of the mask. A thin rim of glasses needs so many."""
@@ -21,7 +21,7 @@ _WIDER = 1.1
 _NOTHING = 0.02
 
 
-class KeepingOccluders:
+class KeepingOccluders(SwapperAround):
     """A `BatchSwapper` that runs another swapper and then puts back the pixels of what lies before each face.
 
     The mask is made once for each face, before it is swapped. The other swapper gets it too, so that it does
@@ -29,22 +29,13 @@ class KeepingOccluders:
     """
 
     def __init__(self, swapper: FaceSwapper, occluders: Sequence[Occluder]) -> None:
-        self._swapper, self._occluders = swapper, occluders
-        self.at_once = swapper.at_once if isinstance(swapper, BatchSwapper) else 1
-
-    def knows(self, track: int) -> bool:
-        return self._swapper.knows(track)
-
-    def meet(self, track: int, resting: F32) -> None:
-        self._swapper.meet(track, resting)
+        super().__init__(swapper)
+        self._occluders = occluders
 
     def drop_tracks(self, tracks: set[int]) -> None:
-        self._swapper.drop_tracks(tracks)
+        super().drop_tracks(tracks)
         for occluder in self._occluders:
             occluder.drop_tracks(tracks)
-
-    def swap(self, planes: Planes, track: int, landmarks: F32) -> bool:
-        return self.swap_all([FaceInFrame(planes, track, landmarks)])[0]
 
     def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
         faces = [replace(face, cover=self._cover(face)) for face in faces]
