@@ -17,7 +17,7 @@ _INTERLEAVED_S = 2.0
 
 
 class ExcerptReader(VideoReader):
-    """An open video of which only the frames and the sound from `start_s` to `end_s` are read.
+    """An open video. It yields only the frames and the sound from `start_s` to `end_s`.
 
     All times count from the start of the part: `Frame.time_s`, `duration_s`, `seek` and `key_times`. The
     reader starts to decode at the last key frame before the part.

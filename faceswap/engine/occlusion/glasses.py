@@ -113,7 +113,8 @@ def _level(luma: U8, points: F32, chosen: Sequence[int]) -> float:
 
 
 def _frame(luma: U8, points: F32, skin: float) -> tuple[float, F32 | None]:
-    """Share of the bridge that a line crosses, and the lines of the frame of which it is a part.
+    """Returns two values: the share of the bridge that a line crosses, and the lines of the glasses that this
+    line belongs to.
 
     (0, None) if there is no frame around both eyes: the line is then a frown, or the shadow of the brows.
     """
