@@ -74,6 +74,7 @@ class SdkWorker:
         if self.alive():
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        print(self.log)  # shown when the test failed
 
 
 def engines_of(pid: int | None = None) -> list[int]:
