@@ -29,6 +29,8 @@ from faceswap.uploads import Intake
 
 MOST_MAPPED = 32
 """How many faces of one target may have their own source. Each one costs the engine memory."""
+ROOM_PER_TARGET = 2
+"""Disk space that a run needs, in sizes of its target: the result, and its copy while that gets its marks."""
 _FACE_ID = re.compile(r"face_(0|[1-9][0-9]{0,3})")
 
 File = Upload | Path | str
@@ -111,6 +113,7 @@ class OrderChecks:
         sources = self._all_taken_in(given, order)
         target = self._taken_in(order.target, order, "video" if job_type.target_kind == "video" else None)
         _require_fit(job_type, sources, target)
+        self._intake.require_room(ROOM_PER_TARGET * target.size_bytes)
         if target.duration_s is not None and order.options.start_s >= target.duration_s:
             raise OutsideVideo(duration_s=target.duration_s)
         checked = CheckedOrder(job_type, sources, target, order.options)

@@ -105,12 +105,12 @@ class Service(JobQueries):
         return self._parts.intake.accept(file, name or "file", owner, expected, sender)
 
     def require_upload_room(
-        self, owner: str, sender: str, waiting: tuple[Amount, Amount] | None = None
+        self, owner: str, sender: str, size_bytes: int, waiting: tuple[Amount, Amount] | None = None
     ) -> None:
-        """Check, before a file arrives, that one more may be kept. `waiting`: what is to be taken in for this
-        owner, and from this sender. Raises: TooManyUploads, DiskFull."""
+        """Check, before a file of at most `size_bytes` arrives, that it may be kept. `waiting`: what is to be
+        taken in for this owner, and from this sender. Raises: TooManyUploads, DiskFull."""
         self._parts.intake.require_quota(owner, sender, waiting)
-        self._parts.intake.require_room()
+        self._parts.intake.require_room(min(size_bytes, self.settings.max_upload_mb * MEGABYTE))
 
     def example(self, which: Example, *, owner: str = LOCAL_OWNER, sender: str = "") -> Upload:
         """Upload an example file, which is a source or a target. Raises: ExampleMissing, DiskFull."""

@@ -82,13 +82,14 @@ class Settings(BaseSettings):
     max_attempts: int = Field(default=3, ge=1)
     local_workers: int = Field(default_factory=_sized(max(1, (os.cpu_count() or 2) // 2), 1), ge=1)
 
-    max_upload_mb: int = Field(default_factory=_sized(500, 100), ge=1)
-    max_duration_s: float = Field(default_factory=_sized(600.0, 60.0), gt=0)
+    max_upload_mb: int = Field(default_factory=_sized(20_000, 100), ge=1)
+    max_duration_s: float = Field(default_factory=_sized(3 * 3600.0, 60.0), gt=0)
     max_megapixels: float = Field(default=50, gt=0)
     """Limits pictures only. `max_video_megapixels` limits the frames of videos."""
     max_video_megapixels: float = Field(default=9, gt=0)
     engine_memory_mb: int = Field(default=4096, ge=512)
     engine_timeout_s: float = Field(default_factory=_sized(3600.0, 900.0), gt=0)
+    """Limits the run of a picture, or of a video of up to ten minutes; see `Terms.of`."""
     min_free_mb: int = Field(default=200, ge=0)
     max_unused_uploads: int = Field(default=50, ge=1)
     max_unused_mb: int = Field(default=1000, ge=1)

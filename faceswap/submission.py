@@ -60,7 +60,7 @@ class Submission:
             face_mappings={face: upload.id for face, upload in checked.sources.items() if face},
             options=checked.options,
             notes=checked.notes,
-            terms=Terms.of(self._settings),
+            terms=Terms.of(self._settings, target.duration_s),
         )
         hashes = tuple(upload.sha256 for upload in sources)
         return self._queue(job, Consent(order.owner, hashes, target.sha256, job.created_at), order.sender)

@@ -6,15 +6,18 @@ if the settings change later or differ in another process.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from faceswap.settings import Settings
 
+TIMEOUT_FOR_S = 600.0
+"""The longest video, in seconds, for which the setting `engine_timeout_s` stands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Each field has the name and the meaning of a field of `Settings`."""
+    """Each field has the name and the meaning of a field of `Settings`. See `of` about `engine_timeout_s`."""
 
     producer: str
     label_words: Literal["both", "zh", "en"]
@@ -29,9 +32,15 @@ class Terms:
     runpod_wait_s: float
 
     @classmethod
-    def of(cls, settings: Settings) -> Terms:
-        """Return the terms for a job that is submitted now."""
-        return cls(**{each.name: getattr(settings, each.name) for each in fields(cls)})
+    def of(cls, settings: Settings, duration_s: float | None = None) -> Terms:
+        """Return the terms for a job that is submitted now.
+
+        `duration_s` is the length of its target video. The run of a long video may take longer, in proportion
+        to its length.
+        """
+        terms = cls(**{each.name: getattr(settings, each.name) for each in fields(cls)})
+        longer = max(1.0, (duration_s or 0.0) / TIMEOUT_FOR_S)
+        return replace(terms, engine_timeout_s=terms.engine_timeout_s * longer)
 
     @property
     def remote_limit_s(self) -> float:

@@ -258,10 +258,11 @@ class Intake:
             raise UploadNotFound()
         return path
 
-    def require_room(self) -> None:
-        """Raises: DiskFull when less than `min_free_mb` is free."""
+    def require_room(self, size_bytes: int = 0) -> None:
+        """Raises: DiskFull when less than `min_free_mb` would be free after writing `size_bytes`."""
         self._folders.root.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(self._folders.root).free < self._settings.min_free_mb * MEGABYTE:
+        free_bytes = shutil.disk_usage(self._folders.root).free - size_bytes
+        if free_bytes < self._settings.min_free_mb * MEGABYTE:
             raise DiskFull()
 
     def remove(self, upload: Upload) -> None:
@@ -298,8 +299,9 @@ class Intake:
         return removed
 
     def _copy(self, file: Path | BinaryIO, raw: Path) -> tuple[int, str]:
-        self.require_room()
         limit_mb = self._settings.max_upload_mb
+        known = file.stat().st_size if isinstance(file, Path) else 0
+        self.require_room(min(known, limit_mb * MEGABYTE))
         size, digest = 0, hashlib.sha256()
         with raw.open("xb") as copy:
             stream = file.open("rb") if isinstance(file, Path) else file

@@ -20,7 +20,7 @@ from faceswap.api.access import dependencies, sender_finder
 from faceswap.api.answers import EnvelopeRoute, success
 from faceswap.api.documents import BYTES, described, failures, links, multipart
 from faceswap.api.files import download_path, stored_file, thumbnail, thumbnail_path
-from faceswap.api.receiving import received_form
+from faceswap.api.receiving import announced_bytes, received_form
 from faceswap.api.schemas import (
     CancelView,
     DetectRequest,
@@ -102,7 +102,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         the expected one is refused.
         """
         sender = sender_of(request)
-        await to_thread.run_sync(service.require_upload_room, owner, sender)
+        await to_thread.run_sync(service.require_upload_room, owner, sender, announced_bytes(request))
         async with received_form(request, ["file"], service.settings.max_upload_mb) as form:
             received = form.files["file"]
             take = partial(
@@ -181,7 +181,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         has it. The target's own mouth is kept, and the face is enhanced if there are weights for that.
         """
         names, sender = (original.SOURCE, original.TARGET), sender_of(request)
-        await to_thread.run_sync(service.require_upload_room, owner, sender)
+        await to_thread.run_sync(service.require_upload_room, owner, sender, announced_bytes(request))
         async with received_form(request, names, service.settings.max_upload_mb) as form:
             stated = form.fields.get("consent", "").strip().lower() == "true"
             if not _consent(service.settings.api_consent, stated, request):

@@ -32,6 +32,12 @@ class ReceivedForm:
     """The other parts, which are short texts."""
 
 
+def announced_bytes(request: Request) -> int:
+    """The size of the body by its header. 0 when the header does not say it."""
+    announced = request.headers.get("content-length", "")
+    return int(announced) if announced.isdecimal() else 0
+
+
 @asynccontextmanager
 async def received_form(
     request: Request, names: Sequence[str], limit_mb: int
@@ -43,8 +49,7 @@ async def received_form(
         InvalidRequest: such a part is missing, or there are more.
     """
     limit = limit_mb * len(names) * 10**6 + _ENVELOPE_BYTES
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    if announced_bytes(request) > limit:
         raise TooLarge(limit_mb=limit_mb)
     size = 0
 

@@ -95,7 +95,7 @@ class Rules:
 
     owners: Owners
     incoming: Incoming
-    require_upload_room: Callable[[str, str, tuple[Amount, Amount]], None]
+    require_upload_room: Callable[[str, str, int, tuple[Amount, Amount]], None]
     """See `Service.require_upload_room`."""
     upload_bytes: int
     """Largest body of an upload."""
@@ -171,9 +171,10 @@ class Door:
         """Let Gradio receive the files, move each into a folder for its owner, and answer the references."""
         rules = self._rules
         owner, sender = rules.owners.owner_of(_bearer(scope)), self._sender(scope)
-        if _announced(scope) > rules.upload_bytes:
+        size_bytes = _announced(scope)
+        if size_bytes > rules.upload_bytes:
             raise _TooLarge
-        await to_thread.run_sync(self._require_upload_room, owner, sender)
+        await to_thread.run_sync(self._require_upload_room, owner, sender, size_bytes)
         answer = _Answer()
         # Also waits for Gradio's tasks that move the files.
         await self._app(scope, _counted(receive, rules.upload_bytes), answer.take)
@@ -182,8 +183,9 @@ class Door:
             answer.replace(json.dumps(references).encode())
         await answer.give(send)
 
-    def _require_upload_room(self, owner: str, sender: str) -> None:
-        self._rules.require_upload_room(owner, sender, self._rules.incoming.pending(owner, sender))
+    def _require_upload_room(self, owner: str, sender: str, size_bytes: int) -> None:
+        pending = self._rules.incoming.pending(owner, sender)
+        self._rules.require_upload_room(owner, sender, size_bytes, pending)
 
     def _sender(self, scope: Scope) -> str:
         peer = scope["client"][0] if scope.get("client") else None

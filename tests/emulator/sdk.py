@@ -74,7 +74,8 @@ class SdkWorker:
         if self.alive():
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        print(self.log)  # shown when the test failed
+        for line in self.log.splitlines()[-200:]:  # shown when the test failed
+            print(line[:400])
 
 
 def engines_of(pid: int | None = None) -> list[int]:

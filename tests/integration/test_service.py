@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -308,6 +311,37 @@ def test_too_little_room_is_said_before_anything_is_queued(
     with pytest.raises(DiskFull):
         service.upload(portrait)
     assert service.history() == []
+
+
+@pytest.mark.engine
+def test_a_swap_that_will_not_fit_on_the_disk_is_not_queued(
+    make_service: Callable[..., Service],
+    portrait: Path,
+    other_portrait: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = make_service(dispatch=False, min_free_mb=0)
+    source, target = service.upload(portrait), service.upload(other_portrait)
+    usage, usage_of = shutil.disk_usage(service.settings.data_dir), "faceswap.uploads.shutil.disk_usage"
+    for free_bytes, error in ((2 * target.size_bytes - 1, DiskFull), (2 * target.size_bytes, None)):
+        monkeypatch.setattr(usage_of, Mock(return_value=usage._replace(free=free_bytes)))
+        with pytest.raises(error) if error else nullcontext():
+            service.submit("single-image", source, target, consent=True)
+    assert len(service.history()) == 1
+
+
+def test_a_file_that_will_not_fit_on_the_disk_is_not_copied(
+    make_service: Callable[..., Service], portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = make_service(dispatch=False, min_free_mb=0)
+    size_bytes = portrait.stat().st_size
+    left = shutil.disk_usage(portrait)._replace(free=size_bytes - 1)
+    monkeypatch.setattr("faceswap.uploads.shutil.disk_usage", Mock(return_value=left))
+    with pytest.raises(DiskFull):
+        service.upload(portrait)
+    with pytest.raises(DiskFull):
+        service.require_upload_room("somebody", "", size_bytes)
+    service.require_upload_room("somebody", "", size_bytes - 1)
 
 
 @pytest.mark.engine

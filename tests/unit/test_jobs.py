@@ -257,6 +257,15 @@ def test_the_terms_of_a_job_are_its_own_if_it_has_some() -> None:
     assert terms_of(make_job(), settings).producer == "now"
 
 
+@pytest.mark.parametrize(
+    ("duration_s", "limit_s"), [(None, 60), (3, 60), (600, 60), (1800, 180), (10_800, 1080)]
+)
+def test_the_run_of_a_long_video_may_take_longer(duration_s: float | None, limit_s: float) -> None:
+    settings = Settings(engine_timeout_s=60, runpod_wait_s=5)
+    terms = Terms.of(settings, duration_s)
+    assert (terms.engine_timeout_s, terms.remote_limit_s) == (limit_s, limit_s + 5)
+
+
 def test_progress_starts_at_nothing() -> None:
     assert rising(0, -5) == 0
 

@@ -20,6 +20,7 @@ def test_defaults_are_those_of_ones_own_machine() -> None:
     assert (settings.backend_name, settings.multi_user) == ("local", False)
     assert (settings.server_name, settings.server_port) == ("127.0.0.1", 3001)
     assert settings.max_active == 5
+    assert (settings.max_duration_s, settings.max_upload_mb) == (3 * 3600, 20_000)
     assert settings.retention_days is None, "nothing is deleted by itself"
 
 
