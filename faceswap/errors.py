@@ -10,6 +10,9 @@ FaceSwapError
 │   ├── QueueFull
 │   └── TooManyFromAddress
 ├── TooManyUploads
+├── TooExpensive
+│   ├── JobTooExpensive
+│   └── DayTooExpensive
 ├── TooBusy
 ├── ConsentRequired
 ├── NotSignedIn
@@ -137,6 +140,25 @@ class TooManyJobs(FaceSwapError):
     """You already have {limit} tasks waiting or running. Wait for one to finish, or cancel one."""
 
     code = "too_many_jobs"
+
+
+class TooExpensive(FaceSwapError):
+    """The cloud costs too much."""
+
+    code = "too_expensive"
+
+
+class JobTooExpensive(TooExpensive):
+    """This task would cost about ${usd:.2f} in the cloud, and one task may cost ${limit_usd:.2f}. Choose a
+    shorter part of the video."""
+
+    code = "job_too_expensive"
+
+
+class DayTooExpensive(TooExpensive):
+    """The tasks of the last 24 hours have cost the ${limit_usd:.2f} that a day may cost. Try again later."""
+
+    code = "day_too_expensive"
 
 
 class QueueFull(TooManyJobs):

@@ -250,6 +250,9 @@ class Job:
     """When the job was about to be sent to the remote backend. It is written before the request is sent, so a
     job with this time may have a remote run."""
     runpod_id: str | None = None
+    billed_s: float | None = None
+    """Seconds that the cloud has billed for all runs of the job. None when it billed nothing or did not say.
+    """
     remote_stop: RemoteStop = RemoteStop.NONE
     worker: str | None = None
     """The dispatcher that drives the job's run, or that drove its last run."""
@@ -325,6 +328,7 @@ class Job:
             "weights": [dict(file) for file in self.weights],
             "marks": None if self.marks is None else dict(self.marks),
             "report": self.report(),
+            "billed_s": None if self.billed_s is None else round(self.billed_s, 1),
             "created_at": isoformat(self.created_at),
             "updated_at": isoformat(self.updated_at),
             "started_at": isoformat(self.started_at),

@@ -102,6 +102,9 @@ class Receipt(_Record):
         default=[], description="The networks' files: role, name, file, sha256, recognised, licence."
     )
     attempts: int = Field(description="How many runs were started.")
+    billed_s: float | None = Field(
+        default=None, description="Seconds that the cloud has billed for all runs."
+    )
     options: SwapOptions
     notes: list[str] = Field(description="Codes of things worth telling that are no errors.")
     events: list[EventRecord]
@@ -154,6 +157,7 @@ def receipt_of(
         engine=job.engine,
         weights=[dict(file) for file in job.weights],
         attempts=job.attempt,
+        billed_s=None if job.billed_s is None else round(job.billed_s, 1),
         options=job.options,
         notes=list(job.notes),
         events=[

@@ -13,6 +13,7 @@ from typing import BinaryIO, Literal, Self
 from pydantic import ValidationError
 
 from faceswap.backends import Backend
+from faceswap.costs import Costs
 from faceswap.driving import Seal
 from faceswap.engine.face.models import landmarker_path
 from faceswap.engine.neural import providers
@@ -138,6 +139,11 @@ class Service(JobQueries):
         Raises: UploadNotFound, BadMedia, BackendUnavailable, TooBusy.
         """
         return self._parts.intake.find_faces(self._store.upload(upload_id, owner), sender)
+
+    @property
+    def costs(self) -> Costs:
+        """What jobs cost, and will probably cost, in the cloud."""
+        return self._parts.costs
 
     def models(self) -> Inventory:
         """Return the user's weights files for the neural engine. Takes a second for each new file."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from platformdirs import user_data_path
-from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -114,6 +114,11 @@ class Settings(BaseSettings):
     runpod_endpoint_id: str = Field(default="", validation_alias="RUNPOD_ENDPOINT_ID")
     runpod_wait_s: float = Field(default=900, gt=0)
     """How long a job may wait in the cloud for a free worker before it is given up there."""
+    runpod_usd_per_s: float | None = Field(default=None, gt=0)
+    """What RunPod takes for a second of the endpoint's GPU."""
+    runpod_max_usd_per_task: float | None = Field(default=None, gt=0)
+    runpod_max_usd_per_day: float | None = Field(default=None, gt=0)
+    """Limits what a job, and the jobs of 24 hours, may cost. They need the price; see `costs.py`."""
     runpod_base_url: str = Field(default="https://api.runpod.ai/v2", validation_alias="RUNPOD_BASE_URL")
     s3_endpoint: str = ""
     s3_bucket: str = ""
@@ -173,6 +178,13 @@ class Settings(BaseSettings):
     @classmethod
     def _never(cls, value: object) -> object:
         return None if isinstance(value, str) and value.strip().lower() == "never" else value
+
+    @model_validator(mode="after")
+    def _need_a_price(self) -> Self:
+        limits = (self.runpod_max_usd_per_task, self.runpod_max_usd_per_day)
+        if self.runpod_usd_per_s is None and any(limit is not None for limit in limits):
+            raise ValueError("a limit in USD needs the price, FACESWAP_RUNPOD_USD_PER_S")
+        return self
 
     @property
     def neural_models_dir(self) -> Path:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from faceswap.backends import Backend
 from faceswap.consent import Consent
+from faceswap.costs import Costs
 from faceswap.errors import BackendUnavailable
 from faceswap.folders import Folders
 from faceswap.jobs import Job, JobType, Simulation, Status
@@ -31,6 +32,7 @@ class Submission:
         settings: Settings,
         backends: Mapping[str, Backend],
         orders: OrderChecks,
+        costs: Costs,
         now: Callable[[], datetime],
         on_queued: Callable[[], None],
     ) -> None:
@@ -39,6 +41,7 @@ class Submission:
         self._settings = settings
         self._backends = backends
         self._orders = orders
+        self._costs = costs
         self._now = now
         self._on_queued = on_queued
 
@@ -52,6 +55,10 @@ class Submission:
         )
         sources, target = checked.different_sources, checked.target
         self._backends[name].check(sum(upload.size_bytes for upload in sources), target.size_bytes)
+        terms = Terms.of(self._settings, target.duration_s)
+        if self._backends[name].survives_restart:
+            self._costs.require_budget(checked.type, target)
+            terms = self._costs.limited(terms)
         job = self._new_job(order.owner, title or target.name).evolve(
             type=checked.type,
             backend=name,
@@ -60,7 +67,7 @@ class Submission:
             face_mappings={face: upload.id for face, upload in checked.sources.items() if face},
             options=checked.options,
             notes=checked.notes,
-            terms=Terms.of(self._settings, target.duration_s),
+            terms=terms,
         )
         hashes = tuple(upload.sha256 for upload in sources)
         return self._queue(job, Consent(order.owner, hashes, target.sha256, job.created_at), order.sender)

@@ -11,6 +11,7 @@ from faceswap.backends import Backend
 from faceswap.backends.local import LocalBackend
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.backends.simulated import SimulatedBackend
+from faceswap.costs import Costs
 from faceswap.disks import network_file_system, why_unusable
 from faceswap.dispatcher import Dispatcher
 from faceswap.driving import Seal
@@ -74,13 +75,13 @@ def _keep_private(folders: Folders) -> None:
         raise DataFolderUnusable(reason=why_unusable(error)) from error
 
 
-def configured_backends(settings: Settings, folders: Folders) -> dict[str, Backend]:
+def configured_backends(settings: Settings, folders: Folders, store: JobStore) -> dict[str, Backend]:
     """Make the backends that the settings allow. Returns them by name."""
     backends: dict[str, Backend] = {"local": LocalBackend(settings, folders)}
     if not settings.multi_user:
         backends["simulated"] = SimulatedBackend()
     if settings.runpod_configured:
-        backends["runpod"] = RunPodBackend(settings)
+        backends["runpod"] = RunPodBackend(settings, on_billed=store.note_billed)
     return backends
 
 
@@ -115,9 +116,11 @@ class Parts:
         self.store, self.snapshots = open_store(settings, folders, clock)
         self.weights = WeightsCache()
         self.intake = Intake(self.store, folders, settings, self._now)
+        self.costs = Costs(self.store, settings, clock)
         self.orders = OrderChecks(self.store, self.intake, settings)
         self.provenance = Provenance(settings, folders, self._now)
-        self.backends = dict(configured_backends(settings, folders) if backends is None else backends)
+        configured = configured_backends(settings, folders, self.store) if backends is None else backends
+        self.backends = dict(configured)
         self.eraser = Eraser(
             self.store, folders, self.intake, self.backends, self._now, on_erased=self._delete_from_snapshot
         )
@@ -131,7 +134,14 @@ class Parts:
             seal=seal or self.provenance.seal,
         )
         self.submission = Submission(
-            self.store, folders, settings, self.backends, self.orders, self._now, on_queued=self.wake
+            self.store,
+            folders,
+            settings,
+            self.backends,
+            self.orders,
+            self.costs,
+            self._now,
+            on_queued=self.wake,
         )
         self.housekeeping = Housekeeping(self.store, folders, self.intake, self.eraser, settings)
 

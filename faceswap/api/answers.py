@@ -25,6 +25,7 @@ STATUS: dict[type[errors.FaceSwapError], int] = {
     errors.JobAlreadyFinished: 400,
     errors.TooManyJobs: 429,
     errors.TooManyUploads: 429,
+    errors.TooExpensive: 402,
     errors.TooBusy: 429,
     errors.ConsentRequired: 400,
     errors.NotSignedIn: 401,

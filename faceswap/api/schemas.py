@@ -53,6 +53,7 @@ _JOB: dict[str, Any] = {
     "weights": [],
     "marks": None,
     "report": None,
+    "billed_s": None,
     "created_at": _TIME,
     "updated_at": _TIME,
     "started_at": _TIME,
@@ -231,6 +232,9 @@ class JobView(BaseModel):
         "out: visible label, metadata label, manifest, signer, SHA-256."
     )
     report: ReportView | None = Field(description="Of a completed task.")
+    billed_s: float | None = Field(
+        default=None, description="Seconds that the cloud has billed for all runs; null where there was none."
+    )
     created_at: str
     updated_at: str
     started_at: str | None

@@ -29,6 +29,7 @@ from faceswap.backends.bucket_media import BucketMedia
 from faceswap.backends.runpod_wire import (
     Fields,
     Remote,
+    billed_of,
     error_of,
     json_object,
     state_of,
@@ -40,6 +41,7 @@ from faceswap.errors import (
     CloudLost,
     CloudRefused,
     CloudStopped,
+    FaceSwapError,
     JobStopped,
     JobTimeout,
     ResultDamaged,
@@ -155,11 +157,14 @@ class RunPodBackend:
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        on_billed: Callable[[RunKey, float], None] = lambda run, seconds: None,
     ) -> None:
-        """`bucket` defaults to the bucket of the settings. `clock` returns seconds since 1970."""
+        """`bucket` defaults to the bucket of the settings. `clock` returns seconds since 1970. `on_billed` is
+        called with the seconds that RunPod has billed for a run that has ended, perhaps more than once."""
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
+        self._on_billed = on_billed
         self._media = BucketMedia(
             bucket or Bucket.from_settings(settings), self._stream, 4 * settings.max_upload_mb * 1_000_000
         )
@@ -282,7 +287,7 @@ class RunPodBackend:
             return watch.report
         if handle.remote_id is None:
             return Report(RunState.FAILED, error=SubmissionUnknown(), stop_needed=True)
-        answer = self._call("GET", f"/status/{handle.remote_id}")
+        answer = self._status(handle)
         watch.next_poll = now + min(5.0, max(1.0, (now - watch.since) / 30))
         report = self._read(handle, watch, answer, now) or watch.report
         if report.state not in _FINAL and now >= self._over_at(handle, watch):
@@ -381,7 +386,7 @@ class RunPodBackend:
         if handle.remote_id is None:
             return bool(self._media.receipt(handle.run)) and self._over(handle, keep_marker=True)
         self._call("POST", f"/cancel/{handle.remote_id}")  # the answer does not matter, only that of /status
-        answer = self._call("GET", f"/status/{handle.remote_id}")
+        answer = self._status(handle)
         state = Remote.COMPLETED if answer.oversized else state_of(answer.fields) if answer.ok else None
         watch.denied_since = (watch.denied_since or now) if answer.denied else None
         if marked or (not self._media.has_bucket and answer.status is not None):
@@ -464,6 +469,15 @@ class RunPodBackend:
             self._told.discard(handle.run)
 
     # -- HTTP --------------------------------------------------------------------------------------------
+
+    def _status(self, handle: Handle) -> _Answer:
+        answer = self._call("GET", f"/status/{handle.remote_id}")
+        if answer.ok and state_of(answer.fields).ended and (billed_s := billed_of(answer.fields)):
+            try:
+                self._on_billed(handle.run, billed_s)
+            except FaceSwapError:  # a lasting lock or a full disk must not end the run
+                log.exception("job %s: what RunPod billed could not be noted", handle.job_id)
+        return answer
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> _Answer:
         """Send one request. A failed request is returned as an answer and not raised."""

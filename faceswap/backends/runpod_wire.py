@@ -12,6 +12,7 @@ import base64
 import binascii
 import json
 import logging
+import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -54,6 +55,14 @@ def state_of(answer: Fields) -> Remote:
     if word not in _STATES and word != "RUNNING":
         log.warning("runpod: unknown state %.60r is taken for running", word)
     return _STATES.get(word, Remote.RUNNING)
+
+
+def billed_of(answer: Fields) -> float:
+    """The seconds that a run was executed, which RunPod bills. 0.0 when the answer does not say."""
+    executed_ms = answer.get("executionTime")
+    if isinstance(executed_ms, (int, float)) and 0 < executed_ms < math.inf:
+        return executed_ms / 1000
+    return 0.0
 
 
 def receipt_of(data: bytes) -> WorkerResult | None:

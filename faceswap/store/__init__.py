@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from faceswap.store.billing import BillingNotes
 from faceswap.store.clock import ClockNotes
 from faceswap.store.database import Database, is_whole
 from faceswap.store.deletion import JobDeletion
@@ -16,7 +17,7 @@ from faceswap.store.uploads import UploadRows
 __all__ = ["Erasure", "Event", "JobStore", "Upload", "is_whole"]
 
 
-class JobStore(JobLives, JobDeletion, UploadRows, ClockNotes):
+class JobStore(JobLives, JobDeletion, UploadRows, ClockNotes, BillingNotes):
     """Every operation on jobs, events, uploads and consents. Safe to use from any thread and process.
 
     Raises:

@@ -115,6 +115,14 @@ MIGRATIONS = (
     ) WHERE json_extract(body, '$.options.video_quality') IS NOT NULL;
     """,
     "ALTER TABLE uploads ADD COLUMN notes TEXT;",
+    """
+    CREATE TABLE billing (
+        job_id TEXT NOT NULL, attempt INTEGER NOT NULL, worker TEXT NOT NULL, seconds REAL NOT NULL,
+        at REAL NOT NULL, PRIMARY KEY (job_id, attempt, worker)
+    ) STRICT;
+    CREATE INDEX billing_by_time ON billing (at);
+    ALTER TABLE jobs ADD COLUMN billed_s REAL;
+    """,
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -120,7 +120,8 @@ def _health(site: Site, language: Language) -> str:
         "health_queue": texts.words("health_queue_facts", language, **queue),
         "health_log": site.service.settings.log_level,
     }
-    return render("health", language, facts=facts)
+    cost = None if site.service.settings.multi_user else site.service.costs.in_all()
+    return render("health", language, facts=facts, cost=cost)
 
 
 def _rows(jobs: list[Job], language: Language) -> str:

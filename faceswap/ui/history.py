@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from faceswap.costs import Cost
 from faceswap.errors import JobNotFound
 from faceswap.jobs import LIVE, Job, Status, isoformat
 from faceswap.ui import texts
@@ -118,6 +119,8 @@ class _Row:
     consent: str
     """The version of the statement, or "" when the task was deleted since the list was read."""
     took_s: float | None
+    cost: Cost | None
+    """Of all its runs in the cloud."""
 
 
 def _row(site: Site, job: Job, pictures: Pictures, owner: str) -> _Row:
@@ -130,6 +133,7 @@ def _row(site: Site, job: Job, pictures: Pictures, owner: str) -> _Row:
         url=site.media_url(job.id, owner) if done else "",
         consent=_consent(site, job, owner),
         took_s=job.took_s if done else None,
+        cost=None if job.billed_s is None else site.service.costs.of(job.billed_s),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from faceswap.costs import Cost
 from faceswap.errors import JobNotFound
 from faceswap.jobs import Job, isoformat
 from faceswap.receipt import Receipt
@@ -41,7 +42,8 @@ def receipt_page(site: Site, frame: Frame) -> None:
                 receipt = site.service.receipt(job_id if isinstance(job_id, str) else "", owner=owner)
             except JobNotFound:
                 return nothing(texts.words("receipt_missing", language))
-            return receipt_markup(receipt, language, _pictures(site, receipt, owner))
+            cost = None if receipt.billed_s is None else site.service.costs.of(receipt.billed_s)
+            return receipt_markup(receipt, language, _pictures(site, receipt, owner), cost)
         return ""
 
     frame.opened.then(show, [frame.token, asked], shown, js=ASKED_FOR, **_QUIET)
@@ -84,7 +86,9 @@ def _pictures(site: Site, receipt: Receipt, owner: str) -> Pictures:
     return pictures_of(site, job, site.service.files_of([job]), owner)
 
 
-def receipt_markup(receipt: Receipt, language: Language, pictures: Pictures = NO_PICTURES) -> str:
+def receipt_markup(
+    receipt: Receipt, language: Language, pictures: Pictures = NO_PICTURES, cost: Cost | None = None
+) -> str:
     said = texts.CATALOGUES[language]
     chosen = receipt.options.model_dump(mode="json", exclude_defaults=True)
     return render(
@@ -92,6 +96,7 @@ def receipt_markup(receipt: Receipt, language: Language, pictures: Pictures = NO
         language,
         receipt=receipt,
         pictures=pictures,
+        cost=cost,
         licences=[_licence(file, language) for file in receipt.weights],
         options=[_option(name, value, language) for name, value in chosen.items()],
         remarks=[said.notes[note] for note in receipt.notes if note in said.notes],

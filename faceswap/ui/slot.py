@@ -15,6 +15,7 @@ from gradio.events import Dependency
 
 from faceswap.engine.face.found import NOT_HUMAN
 from faceswap.errors import FaceSwapError, NoFaceFound, NotHuman
+from faceswap.jobs import JobType
 from faceswap.store import Upload
 from faceswap.ui import texts
 from faceswap.ui.frame import PUBLIC_SECRET, Frame
@@ -63,7 +64,11 @@ def filled(
     """
     url = site.media_url(upload.id, owner)
     notes = upload.notes if role == "source" else ()
-    card = render("card", language, upload=upload, role=role, url=url, faces=kind != "any", notes=notes)
+    cost = None
+    if role == "target" and site.service.settings.backend_name == "runpod":
+        cost = site.service.costs.estimate(JobType(f"single-{upload.kind}"), upload)
+    values = {"upload": upload, "role": role, "url": url, "faces": kind != "any", "notes": notes}
+    card = render("card", language, cost=cost, **values)
     return [card, upload.id]
 
 

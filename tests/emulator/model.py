@@ -304,6 +304,8 @@ class ModelCloud(httpx.BaseTransport):
         if run is None:
             return httpx.Response(404, text="404 page not found")
         body: dict[str, Any] = {"id": run.id, "status": run.state, **run.answer}
+        if run.ended_at is not None:
+            body["executionTime"] = int(1000 * max(0.0, run.ended_at - run.starts_at))
         if run.state == "IN_PROGRESS":
             done = (self.now - run.starts_at) / self.script.run_s
             body["output"] = {"progress": min(99, round(100 * done)), "stage": "processing"}

@@ -233,6 +233,8 @@ class Emulator:
             return PlainTextResponse("404 page not found", 404)
         answer: dict[str, Any] = {"id": job.id, "status": job.state, "delayTime": 12, "workerId": job.worker}
         answer |= job.answer
+        if job.started_at and job.ended_at:
+            answer["executionTime"] = int(1000 * (job.ended_at - job.started_at))
         if job.state == "IN_PROGRESS" and job.progress is not None:
             answer["output"] = job.progress
         if fault == "strange":

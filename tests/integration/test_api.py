@@ -51,6 +51,7 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
     assert shown == job.public() | files
     assert set(shown) == {
         *("id", "type", "status", "progress", "stage", "eta_s", "title", "backend", "source_file"),
+        "billed_s",
         *(
             "target_file",
             "face_mappings",

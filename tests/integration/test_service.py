@@ -20,6 +20,7 @@ from faceswap.consent import VERSION, statement_hash
 from faceswap.errors import (
     BadMedia,
     ConsentRequired,
+    DayTooExpensive,
     DiskFull,
     EmptyFile,
     InvalidRequest,
@@ -34,8 +35,10 @@ from faceswap.errors import (
     UnsupportedMedia,
     UploadNotFound,
 )
+from faceswap.folders import Folders
 from faceswap.jobs import CANCELLED_MESSAGE
 from faceswap.queries import FRAME_COLUMNS
+from faceswap.store import JobStore
 from tests.media import MediaFolder, skimage_file, transcode
 from tests.waiting import PATIENCE, wait_until
 
@@ -311,6 +314,29 @@ def test_too_little_room_is_said_before_anything_is_queued(
     with pytest.raises(DiskFull):
         service.upload(portrait)
     assert service.history() == []
+
+
+@pytest.mark.engine
+def test_tasks_in_the_cloud_keep_to_their_budget(
+    make_service: Callable[..., Service], portrait: Path, other_portrait: Path
+) -> None:
+    cloud = {
+        "backend": "runpod",
+        "runpod_api_key": "key",
+        "runpod_endpoint_id": "ep",
+        "runpod_usd_per_s": 0.01,
+    }
+    service = make_service(dispatch=False, **cloud, runpod_max_usd_per_task=0.5, runpod_max_usd_per_day=1.0)
+    source, target = service.upload(portrait), service.upload(other_portrait)
+    job = service.submit("single-image", source, target, consent=True)
+    assert job.terms
+    assert job.terms.engine_timeout_s == 50
+    store = JobStore(Folders(service.settings.data_dir).store)
+    store.note_billed(job.run, 100)
+    store.close()
+    with pytest.raises(DayTooExpensive):
+        service.submit("single-image", source, target, consent=True)
+    assert [each.id for each in service.history()] == [job.id]
 
 
 @pytest.mark.engine

@@ -10,11 +10,13 @@ import pytest
 from markupsafe import escape
 
 from faceswap.consent import STATEMENT, VERSION, Consent, statement_hash
+from faceswap.costs import Cost
 from faceswap.jobs import Result, Status, SwapOptions
 from faceswap.receipt import Receipt, receipt_of
 from faceswap.store import Event
 from faceswap.ui import texts
 from faceswap.ui.receipt import _choice, _list, receipt_markup
+from faceswap.ui.render import render
 from faceswap.ui.texts import LANGUAGES, Language
 from tests.factories import NOON, make_job, make_upload
 
@@ -161,3 +163,22 @@ def test_the_page_without_a_task_offers_the_tasks_that_have_a_receipt(language: 
     assert "<img" not in shown
     assert texts.words("all_tasks", language) in shown
     assert 'href="video"' in _choice([], language)
+
+
+@pytest.mark.parametrize(
+    ("language", "cost", "words"),
+    [
+        ("zh", Cost(12.0, None), 'GPU 用时 <span data-seconds="12.0"></span>'),
+        ("en", Cost(12.0, 0.5), '<span data-seconds="12.0"></span> of GPU time, $0.50'),
+        ("en", Cost(12.0, 0.0021), '<span data-seconds="12.0"></span> of GPU time, $0.0021'),
+    ],
+)
+def test_what_the_cloud_billed_is_told(language: Language, cost: Cost, words: str) -> None:
+    assert words in receipt_markup(made(backend="runpod", billed_s=12.0), language, cost=cost)
+
+
+def test_a_target_says_what_it_will_probably_cost_in_the_cloud() -> None:
+    values = {"upload": make_upload(), "role": "target", "url": "", "faces": True, "notes": ()}
+    expected = render("card", "en", cost=Cost(36.0, 0.25), **values)
+    assert 'In the cloud: about <span data-seconds="36.0"></span> of GPU time, $0.25' in expected
+    assert "cloud" not in render("card", "en", cost=None, **values)

@@ -18,7 +18,7 @@ import pytest
 from faceswap.backends import Handle, Media, Report, RunState, runpod
 from faceswap.backends.bucket import BucketPlace
 from faceswap.backends.runpod import RunPodBackend
-from faceswap.backends.runpod_wire import MAX_BODY_BYTES
+from faceswap.backends.runpod_wire import MAX_BODY_BYTES, billed_of
 from faceswap.errors import (
     BackendUnavailable,
     BucketNeeded,
@@ -52,8 +52,14 @@ class Rig:
         self.clock = Clock()
         self.bucket = ModelBucket() if has_bucket else None
         self.cloud = ModelCloud(script, self.clock, self.bucket)
+        self.billed: dict[RunKey, float] = {}
         self.backend = RunPodBackend(
-            SETTINGS, bucket=self.bucket, transport=self.cloud, clock=self.clock, sleep=self.sleep
+            SETTINGS,
+            bucket=self.bucket,
+            transport=self.cloud,
+            clock=self.clock,
+            sleep=self.sleep,
+            on_billed=self.billed.__setitem__,
         )
         (folder / "source.png").write_bytes(b"source")
         (folder / "target.png").write_bytes(b"t" * target_bytes)
@@ -494,6 +500,29 @@ def test_a_confirmed_stop_of_a_finished_run_deletes_its_late_result(make_rig: An
     assert f"{rig.place}/result" in rig.bucket.objects()
     assert rig.backend.stop(handle)
     assert rig.bucket.objects() == set()
+
+
+@pytest.mark.parametrize("ending", ["ok", "sentence"])
+def test_what_a_run_was_billed_is_told_at_its_end(make_rig: Any, ending: str) -> None:
+    rig = make_rig(Script(queue_s=3, run_s=7, ending=ending))
+    rig.last()
+    assert rig.billed == {rig.job.run: 7.0}
+
+
+def test_what_a_stopped_run_was_billed_is_told_when_its_stop_is_confirmed(make_rig: Any) -> None:
+    rig = make_rig(Script(queue_s=3, run_s=100))
+    handle = rig.submit()
+    rig.sleep(13)
+    assert rig.backend.poll(handle).state is RunState.RUNNING
+    assert rig.billed == {}
+    while not rig.backend.stop(handle):
+        rig.sleep(0.5)
+    assert rig.billed == {rig.job.run: 10.0}
+
+
+@pytest.mark.parametrize("odd", [None, "7000", -1, 0, float("inf"), float("nan")])
+def test_an_odd_time_is_billed_as_nothing(odd: object) -> None:
+    assert billed_of({"executionTime": odd}) == 0
 
 
 def test_what_a_dead_app_left_in_the_bucket_is_deleted_a_day_later(
