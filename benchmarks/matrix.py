@@ -24,7 +24,7 @@ import av
 import numpy as np
 
 from faceswap.errors import FaceSwapError
-from faceswap.media import Frame, Limits, VideoReader, VideoWriter
+from faceswap.media import Coding, Frame, Limits, VideoReader, VideoWriter
 from tests import awkward
 from tests.colours import BT601, BT709, CHART, FULL, LIMITED, chart, patches
 
@@ -139,7 +139,7 @@ def colours(path: Path) -> np.ndarray:
 
 
 def faults(original: Path, result: Path) -> Iterator[str]:
-    with VideoReader(original, Limits()) as reader, VideoWriter(result, reader, crf=4) as writer:
+    with VideoReader(original, Limits()) as reader, VideoWriter(result, reader, Coding(4)) as writer:
         for item in reader:
             if isinstance(item, Frame):
                 writer.write(item)

@@ -199,11 +199,15 @@ class Driver:
         upload = self._store.upload(job.target_file)
         target = self._folders.media(upload)
         people = people_path(target) if job.type is JobType.MULTI_VIDEO else None
+        parts = self._folders.parts(job.id) if job.backend == "local" and upload.kind == "video" else None
+        if parts:
+            parts.mkdir(parents=True, exist_ok=True)
         return Media(
             sources={face: self._folders.media(self._store.upload(name)) for face, name in sources.items()},
             target=target,
             work_dir=work,
             people=people if people and people.is_file() else None,
+            parts=parts,
             target_duration_s=upload.duration_s,
         )
 
@@ -301,6 +305,8 @@ class Driver:
     def clean_up(self, job: Job) -> None:
         shutil.rmtree(self._folders.work(job.run), ignore_errors=True)
         try:
+            if not self._store.get(job.id).status.live:
+                shutil.rmtree(self._folders.parts(job.id), ignore_errors=True)
             write_summary(self._store, self._folders, job.id)
         except JobNotFound:  # deleted while it ran
             shutil.rmtree(self._folders.job(job.id), ignore_errors=True)

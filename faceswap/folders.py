@@ -10,6 +10,7 @@ uploads/<id>/thumbnail.webp  a small picture of it
 uploads/<id>/people.json  the people in a video, written when somebody asks for them
 jobs/<id>/result-RUN.*  the result of the run RUN; the job's row names the one that can be downloaded
 jobs/<id>/job.json      the summary of a finished job, for people to read
+jobs/<id>/parts/        the finished parts of a long video, deleted when the job ends
 jobs/<id>/attempt-RUN/  the work folder of a run, deleted when the run ends
 """
 
@@ -25,6 +26,7 @@ from faceswap.store import Upload
 
 WORK, RESULT = "attempt", "result"
 """The names of work folders and of result files begin with these."""
+PARTS = "parts"
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -94,6 +96,10 @@ class Folders:
         `name` is the result's plain name, such as `result.mp4`; only its suffix is used.
         """
         return self.job(run.job_id) / f"{RESULT}-{run.name}{Path(name).suffix}"
+
+    def parts(self, job_id: str) -> Path:
+        """Return the folder of the parts of a long video. The runs of a job share it."""
+        return self.job(job_id) / PARTS
 
     def work(self, run: RunKey) -> Path:
         """Return the work folder of one run. No other run writes or deletes there."""

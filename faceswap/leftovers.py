@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from faceswap.errors import JobNotFound
-from faceswap.folders import RESULT, WORK, Folders
+from faceswap.folders import PARTS, RESULT, WORK, Folders
 from faceswap.jobs import Job, Status
 from faceswap.store import JobStore
 from faceswap.summary import SUMMARY, is_draft, write_summary
@@ -85,12 +85,14 @@ class Leftovers:
 
 
 def _may_be_left(path: Path) -> bool:
-    return path.name.startswith((f"{WORK}-", f"{RESULT}-")) or is_draft(path)
+    return path.name.startswith((f"{WORK}-", f"{RESULT}-")) or path.name == PARTS or is_draft(path)
 
 
 def _is_needed(path: Path, job: Job) -> bool:
     if is_draft(path):
         return time.time() - path.stat().st_mtime < DRAFT_AGE_S
+    if path.name == PARTS:
+        return job.status.live
     running = job.status is Status.PROCESSING
     own = (f"{WORK}-{job.run.name}", f"{RESULT}-{job.run.name}")
     return path.name == job.result_file or (running and path.stem in own)

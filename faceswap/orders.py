@@ -29,8 +29,9 @@ from faceswap.uploads import Intake
 
 MOST_MAPPED = 32
 """How many faces of one target may have their own source. Each one costs the engine memory."""
-ROOM_PER_TARGET = 2
-"""Disk space that a run needs, in sizes of its target: the result, and its copy while that gets its marks."""
+ROOM_PER_TARGET = 3
+"""Disk space that a run needs, in sizes of its target: the parts of a long video, the result that is joined
+from them, and its copy while that gets its marks."""
 _FACE_ID = re.compile(r"face_(0|[1-9][0-9]{0,3})")
 
 File = Upload | Path | str

@@ -15,7 +15,7 @@ from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.marks.seal import seal
 from faceswap.engine.planes import Planes
-from faceswap.media import Limits, VideoReader, VideoWriter, write_png, xmp_packet
+from faceswap.media import Coding, Limits, VideoReader, VideoWriter, write_png, xmp_packet
 from faceswap.provenance import Ingredient, manifest_of
 from faceswap.signing import SigningKey
 from tests.factories import NOON
@@ -49,7 +49,10 @@ def plain_video(
 
 def mark_video(source: Path, path: Path, marking: Marking, crf: int = 20) -> Path:
     """Encode a video again with the visible label and the metadata label, as the engine does after a swap."""
-    with VideoReader(source, LIMITS) as reader, VideoWriter(path, reader, crf, aigc=marking.aigc) as writer:
+    with (
+        VideoReader(source, LIMITS) as reader,
+        VideoWriter(path, reader, Coding(crf), marking.aigc) as writer,
+    ):
         labeller: Labeller | None = None
         for frame in reader.frames():
             if marking.label:

@@ -34,6 +34,8 @@ class Media:
     people: Path | None = None
     """File with what an earlier detection learned about the people of a video, see
     `engine/face/people.py`."""
+    parts: Path | None = None
+    """Folder for the parts of a long video. It stays for the job's next run, see `media/parts.py`."""
     target_duration_s: float | None = None
     """Length of a video target in seconds. None for a picture, or when the length is not known."""
     sending: Callable[[], None] = lambda: None

@@ -49,6 +49,7 @@ class LocalBackend:
                     people=media.people,
                     weights_dir=self._folders.weights,
                     models_dir=self._settings.neural_models_dir,
+                    parts=media.parts,
                 )
             ),
             media.work_dir / job.type.result_name,

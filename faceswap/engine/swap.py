@@ -28,16 +28,21 @@ from faceswap.engine.swapper import EachItsOwn, FaceInFrame, FaceSwapper, swap_t
 from faceswap.engine.video import Follower, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
 from faceswap.media import (
+    Coding,
     Frame,
     Limits,
+    PartsWriter,
     VideoReader,
     VideoWriter,
+    join_parts,
     open_part,
     picture_notes,
     read_picture,
+    worth_parts,
     write_png,
 )
 from faceswap.swap_result import SwapResult
+from faceswap.version import VERSION
 
 MANY = 8
 """Most faces that are followed in one frame of a video."""
@@ -170,6 +175,7 @@ def swap_video(
     *,
     marking: Marking | None = None,
     hand_model: Path | None = None,
+    parts: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the video `target`. `result` is an MP4 with the target's frame times, size, rotation and
     sound, and the marks of `marking`. It has only the part that `options` names.
@@ -178,6 +184,9 @@ def swap_video(
     "", that photo goes onto the largest face of every frame, or onto all faces with `options.many_faces`.
     `people` is the file in which `numbered_faces` saved the people of this video. If it is None or cannot be
     used, they are detected again.
+
+    A long video is written to the folder `parts` first, in parts. If the folder has parts of an earlier call
+    for the same result, this call goes on after them.
 
     Raises:
         NoFaceFound: no face in a source (role "source"), or none in any frame that can be swapped ("target").
@@ -211,8 +220,14 @@ def swap_video(
                 on_progress(_share(frame, count, reader), count)
 
         most_fps = None if options.keep_fps else REDUCED_FPS
+        coding = Coding(options.crf, options.video_encoder, most_fps)
         aigc = marking.aigc if marking else None
-        with VideoWriter(part, reader, options.crf, options.video_encoder, most_fps, aigc) as writer:
+        if not (options.keep_fps and worth_parts(reader)):
+            parts = None
+        made_by = f"{VERSION} {ready.engine.name}"
+        with (
+            PartsWriter(parts, reader, coding, made_by) if parts else VideoWriter(part, reader, coding, aigc)
+        ) as writer:
             if writer.encoder_replaced:
                 notes.append("encoder_replaced")
             tracker: Follower = Tracker(landmarker, most, upright)
@@ -221,13 +236,22 @@ def swap_video(
                 follower = PersonTracker(Tracker(landmarker, most, upright), ready.appearance, known, wanted)
                 tracker, face_of = follower, follower.face_of
             swapper = ready.swapper(face_of)
+            if isinstance(writer, PartsWriter) and writer.resume_s is not None:
+                reader.seek(writer.resume_s)
             counts = swap_frames(reader, writer, tracker, swapper, shapes, finish, most_fps)
-        if not counts.swapped_frames:
+        frames, swapped = counts.frames, counts.swapped_frames
+        if isinstance(writer, PartsWriter):
+            frames, swapped = writer.frames, writer.swapped
+        if not swapped:
             raise NoFaceFound(role="target")
         notes += reader.notes
-    if counts.audio_reencoded:
+        reencoded = counts.audio_reencoded
+        if parts:
+            with open_part(target, limits, options.start_s, options.end_s) as again:
+                reencoded = join_parts(parts, again, part, aigc)
+    if reencoded:
         notes.append("audio_reencoded")
-    return SwapResult(frames=counts.frames, swapped_frames=counts.swapped_frames, notes=tuple(notes))
+    return SwapResult(frames=frames, swapped_frames=swapped, notes=tuple(notes))
 
 
 class _Labelling:

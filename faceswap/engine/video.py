@@ -7,8 +7,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from faceswap.engine.face.tracking import Tracked
 from faceswap.engine.mesh.shape import resting_shape
 from faceswap.engine.planes import F32, Planes
 from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
-from faceswap.media import AudioPacket, Frame, VideoReader, VideoWriter
+from faceswap.media import AudioPacket, Frame, VideoReader
 
 _QUEUE_LENGTH = 4
 _REACH = 3
@@ -46,6 +47,19 @@ _ALIKE = 0.5
 Follower = Callable[[Planes], tuple[list[Tracked], bool]]
 """Gets the planes of each frame in order. Returns its faces, and whether it repeats the frame before; see
 `Tracker`."""
+
+
+class Writer(Protocol):
+    """Takes the frames and the sound of the result. The last stage calls it."""
+
+    @property
+    def audio_reencoded(self) -> bool: ...
+
+    def write(self, frame: Frame) -> None: ...
+
+    def write_audio(self, packet: AudioPacket) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,7 @@ class RestingShapes:
 
 def swap_frames(
     reader: VideoReader,
-    writer: VideoWriter,
+    writer: Writer,
     tracker: Follower,
     swapper: FaceSwapper,
     shapes: RestingShapes,
@@ -238,7 +252,7 @@ def _track(items: _Pipe, out: _Pipe, tracker: Follower, reader: VideoReader) -> 
     out.end()
 
 
-def _encode(items: _Pipe, writer: VideoWriter) -> None:
+def _encode(items: _Pipe, writer: Writer) -> None:
     for item in items:
         if isinstance(item, Frame):
             writer.write(item)
@@ -322,10 +336,11 @@ class _Swapping:
     def _finish(self, out: _Pipe) -> None:
         done = iter(swap_together(self._swapper, [face for due in self._due for face in due.faces]))
         for due in self._due:
-            self.changed += any(list(islice(done, len(due.faces))))
+            changed = any(list(islice(done, len(due.faces))))
+            self.changed += changed
             self.frames += 1
             self._on_frame(due.seen.frame, self.frames)
-            out.put(due.seen.frame)
+            out.put(replace(due.seen.frame, swapped=changed))
             for packet in due.seen.audio:
                 out.put(packet)
         self._due.clear()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from faceswap.media.excerpt import open_part
     from faceswap.media.frames import AudioPacket, Frame
     from faceswap.media.kinds import Limits, MediaInfo, sniff
+    from faceswap.media.parts import PartsWriter, join_parts, worth_parts
     from faceswap.media.pictures import (
         RGB,
         is_animation,
@@ -30,20 +31,23 @@ if TYPE_CHECKING:
         write_thumbnail,
     )
     from faceswap.media.reading import VideoReader, video_size
-    from faceswap.media.writing import VideoWriter
+    from faceswap.media.writing import Coding, VideoWriter
 
 __all__ = [
     "RGB",
     "AudioPacket",
+    "Coding",
     "Colour",
     "FoundAigc",
     "Frame",
     "Limits",
     "MediaInfo",
+    "PartsWriter",
     "VideoReader",
     "VideoWriter",
     "aigc_text",
     "is_animation",
+    "join_parts",
     "open_part",
     "picture_info",
     "picture_notes",
@@ -51,6 +55,7 @@ __all__ = [
     "read_picture",
     "sniff",
     "video_size",
+    "worth_parts",
     "write_animation",
     "write_png",
     "write_thumbnail",
@@ -72,7 +77,8 @@ _HOME = {
     "Colour": "colour",
     "open_part": "excerpt",
     "write_animation": "animations",
-    "VideoWriter": "writing",
+    **dict.fromkeys(("PartsWriter", "join_parts", "worth_parts"), "parts"),
+    **dict.fromkeys(("Coding", "VideoWriter"), "writing"),
 }
 
 

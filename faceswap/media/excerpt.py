@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from faceswap.errors import OutsideVideo
@@ -30,6 +31,8 @@ class ExcerptReader(VideoReader):
     def __init__(self, path: Path, limits: Limits, start_s: float, end_s: float | None) -> None:
         """`start_s` and `end_s` are in seconds from the first frame; None means the end of the video."""
         self._from_s, self._to_s = start_s, end_s if end_s is not None else float("inf")
+        self._placed = False
+        """Whether somebody has called `seek`."""
         super().__init__(path, limits)
         whole_s = self.duration_s
         if whole_s is not None:
@@ -49,22 +52,28 @@ class ExcerptReader(VideoReader):
 
         Raises: see `VideoReader`.
         """
-        if self._from_s:
+        if self._from_s and not self._placed:
             self.seek(0)
         waiting = set(range(len(self.audio)))
         """The audio tracks whose packets of this part may still come."""
         for item in super().__iter__():
             if isinstance(item, AudioPacket):
-                time_s = self._time_of(item)
-                if time_s >= self._to_s:
+                if self._time_of(item) >= self._to_s:
                     waiting.discard(item.track)
-                elif time_s >= self._from_s - _ROUNDING_S:
+                elif self._is_heard(item):
                     yield item
             elif item.time_s < self._to_s - _ROUNDING_S:
                 if item.time_s >= self._from_s - _ROUNDING_S:
                     yield self._counted(item)
             elif not waiting or item.time_s > self._to_s + _INTERLEAVED_S:
                 return
+
+    def sound(self) -> Iterator[AudioPacket]:
+        """Yield the audio packets of the part. Raises: BadMedia."""
+        return (item for item in super().sound() if self._is_heard(item))
+
+    def _is_heard(self, item: AudioPacket) -> bool:
+        return self._from_s - _ROUNDING_S <= self._time_of(item) < self._to_s
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the part from the present position on. Raises: see `VideoReader`."""
@@ -81,10 +90,11 @@ class ExcerptReader(VideoReader):
         return [0.0] * bool(keys) + [key - self._from_s for key in keys if self._from_s < key < self._to_s]
 
     def seek(self, time_s: float) -> None:
+        self._placed = True
         super().seek(self._from_s + max(0.0, time_s))
 
     def _counted(self, frame: Frame) -> Frame:
-        return Frame(frame.video, max(0.0, frame.time_s - self._from_s))
+        return replace(frame, time_s=max(0.0, frame.time_s - self._from_s))
 
     def _time_of(self, item: AudioPacket) -> float:
         """The time of a packet in seconds from the first frame of the video."""

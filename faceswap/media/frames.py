@@ -20,6 +20,8 @@ class Frame:
 
     video: av.VideoFrame
     time_s: float
+    swapped: bool = False
+    """Whether a face in it was swapped."""
 
     def planes(self) -> tuple[Plane, Plane, Plane]:
         """Views of Y (H, W), U and V (H/2, W/2), all uint8. Call `make_writable` before you write to them."""

@@ -138,6 +138,11 @@ class VideoReader:
             self.rate = Fraction(found.frames / found.duration_s).limit_denominator(1001)
 
     @property
+    def times_are_stored(self) -> bool:
+        """Whether the file states the time of each frame, so that it is the same after `seek`."""
+        return not self._in_order and self.stream.start_time is not None and not self.cut_off
+
+    @property
     def audio(self) -> tuple[av.audio.AudioStream, ...]:
         """The audio tracks that can be decoded or copied."""
         return tuple(stream for stream in self._container.streams.audio if _is_usable(stream))
@@ -234,6 +239,16 @@ class VideoReader:
                     for video in self._decode(packet):
                         yield self._frame(video)
                 elif packet.size:
+                    yield AudioPacket(packet, tracks[packet.stream.index])
+
+    def sound(self) -> Iterator[AudioPacket]:
+        """Yield the audio packets only, from the start of the file. Raises: BadMedia."""
+        if not self.audio:
+            return
+        tracks = {stream.index: number for number, stream in enumerate(self.audio)}
+        with damage_is_bad_media():
+            for packet in self._packets(*self.audio):
+                if packet is not None and packet.size:
                     yield AudioPacket(packet, tracks[packet.stream.index])
 
     def frames(self) -> Iterator[Frame]:

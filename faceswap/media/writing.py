@@ -65,49 +65,36 @@ _ENCODERS: Mapping[str, _Encoder] = {
 _open: Any = av.open
 
 
-class VideoWriter:
-    """Writes an MP4 with the size, times, colours, display matrix and audio tracks of a reader.
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How the frames are encoded. `crf` is on the scale of x264. An unknown `encoder` is replaced by libx264.
 
-    If the reader's times start late, the writer moves them to 0. The file always states its colours. The
-    writer leaves out metadata such as the place of recording, and adds `aigc`.
-
-    Use it from one thread, and keep the reader open. The file is not playable before `close`.
+    `most_fps` is the highest number of frames that the caller writes for one second.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        reader: VideoReader,
-        crf: int = 20,
-        encoder: str = _USUAL,
-        most_fps: float | None = None,
-        aigc: str | None = None,
-    ) -> None:
-        """`crf` is on the scale of x264. An unknown `encoder` is replaced by libx264.
+    crf: int = 20
+    encoder: str = _USUAL
+    most_fps: float | None = None
 
-        `most_fps` is the highest number of frames that the caller writes for one second. `aigc` is the text
-        of the metadata label.
-        """
-        name = encoder.strip().lower().replace("_", "-")
-        self.encoder_replaced = name not in _ENCODERS
-        name = _USUAL if self.encoder_replaced else name
+    @property
+    def _name(self) -> str:
+        return self.encoder.strip().lower().replace("_", "-")
+
+    @property
+    def encoder_replaced(self) -> bool:
+        return self._name not in _ENCODERS
+
+    def add_stream(self, container: Any, reader: VideoReader) -> Any:
+        """Add a video stream with the size, the times and the colours of a reader."""
+        name = _USUAL if self.encoder_replaced else self._name
         coding = _ENCODERS[name]
-        # A track that starts later begins with a pause, in units of the movie's time scale. The default unit
-        # of 1 ms is too coarse and would move the track.
-        time_scale = reader.audio[0].codec_context.sample_rate if reader.audio else 90_000
-        # Without `use_metadata_tags` FFmpeg drops keys that it does not know, such as AIGC.
-        movflags = "+faststart" if aigc is None else "+faststart+use_metadata_tags"
-        options = {"movflags": movflags, "movie_timescale": str(time_scale)}
-        self._container = _open(str(path.absolute()), "w", format="mp4", options=options)
-        if aigc is not None:
-            self._container.metadata[AIGC_KEY] = aigc
         speed = coding.speeds[reader.width * reader.height > _SMALL_FRAME]
         rate = reader.rate or Fraction(30)
-        if most_fps is not None:
-            rate = min(rate, Fraction(most_fps))
-        options = {"crf": str(coding.crf(crf)), **speed, **coding.options}
-        self._stream = self._container.add_stream(name, rate=rate, options=options)
-        codec = self._stream.codec_context
+        if self.most_fps is not None:
+            rate = min(rate, Fraction(self.most_fps))
+        options = {"crf": str(coding.crf(self.crf)), **speed, **coding.options}
+        stream = container.add_stream(name, rate=rate, options=options)
+        codec = stream.codec_context
         if coding.tag:
             codec.codec_tag = coding.tag
         codec.width, codec.height = reader.width, reader.height
@@ -120,9 +107,52 @@ class VideoWriter:
             codec.sample_aspect_ratio = reader.stream.sample_aspect_ratio
         codec.flags |= _FRAME_DURATION  # otherwise the muxer guesses the last frame's duration
         codec.thread_count = min(_MAX_ENCODER_THREADS, os.cpu_count() or 1)
-        late_s = reader.start_s if reader.start_s > _LATE_START_S else 0.0
-        self._set_back = round(late_s / reader.time_base)
-        self._tracks = [Track(self._container, source, late_s) for source in reader.audio]
+        return stream
+
+
+def start_late_s(reader: VideoReader) -> float:
+    """How much is subtracted from all times, in seconds."""
+    return reader.start_s if reader.start_s > _LATE_START_S else 0.0
+
+
+def new_mp4(path: Path, reader: VideoReader, aigc: str | None) -> Any:
+    """Open an MP4 for writing. `aigc` is the text of the metadata label."""
+    # A track that starts later begins with a pause, in units of the movie's time scale. The default unit
+    # of 1 ms is too coarse and would move the track.
+    time_scale = reader.audio[0].codec_context.sample_rate if reader.audio else 90_000
+    # Without `use_metadata_tags` FFmpeg drops keys that it does not know, such as AIGC.
+    movflags = "+faststart" if aigc is None else "+faststart+use_metadata_tags"
+    options = {"movflags": movflags, "movie_timescale": str(time_scale)}
+    container = _open(str(path.absolute()), "w", format="mp4", options=options)
+    if aigc is not None:
+        container.metadata[AIGC_KEY] = aigc
+    return container
+
+
+def sound_tracks(container: Any, reader: VideoReader) -> list[Track]:
+    """Add the audio tracks of a reader. Call it after the video stream was added."""
+    return [Track(container, source, start_late_s(reader)) for source in reader.audio]
+
+
+class VideoWriter:
+    """Writes an MP4 with the size, times, colours, display matrix and audio tracks of a reader.
+
+    If the reader's times start late, the writer moves them to 0. The file always states its colours. The
+    writer leaves out metadata such as the place of recording, and adds `aigc`.
+
+    Use it from one thread, and keep the reader open. The file is not playable before `close`.
+    """
+
+    def __init__(
+        self, path: Path, reader: VideoReader, coding: Coding | None = None, aigc: str | None = None
+    ) -> None:
+        """`aigc` is the text of the metadata label."""
+        coding = coding or Coding()
+        self.encoder_replaced = coding.encoder_replaced
+        self._container = new_mp4(path, reader, aigc)
+        self._stream = coding.add_stream(self._container, reader)
+        self._set_back = round(start_late_s(reader) / reader.time_base)
+        self._tracks = sound_tracks(self._container, reader)
         self._reader = reader
         self._started = False
         self._early: list[AudioPacket] = []
@@ -140,9 +170,7 @@ class VideoWriter:
     def write(self, frame: Frame) -> None:
         if not self._started:
             self._start()
-        video = frame.video
-        # Otherwise x264 encodes each frame with the frame type that it has in the original.
-        video.pict_type = av.video.frame.PictureType.NONE
+        video = unconstrained(frame)
         if video.pts is not None:
             video.pts -= self._set_back
         self._container.mux(self._stream.encode(video))
@@ -172,3 +200,9 @@ class VideoWriter:
         for track in self._tracks:
             self._container.mux(track.flush())
         self._container.close()
+
+
+def unconstrained(frame: Frame) -> av.VideoFrame:
+    """The frame without its type in the original, which x264 would use for its own frame."""
+    frame.video.pict_type = av.video.frame.PictureType.NONE
+    return frame.video

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from faceswap.media import Limits, VideoReader, VideoWriter
+from faceswap.media import Coding, Limits, VideoReader, VideoWriter
 from tests import colours
 
 LIMITS = Limits()
@@ -55,7 +55,7 @@ def test_a_result_looks_as_its_original(browser: Browser, name: str, tmp_path: P
     expected = shown(browser, source) if form.shown else np.array(colours.CHART)
     for encoder in ("libx264", "libvpx-vp9"):
         result = tmp_path / f"{encoder}.mp4"
-        with VideoReader(source, LIMITS) as reader, VideoWriter(result, reader, 4, encoder) as writer:
+        with VideoReader(source, LIMITS) as reader, VideoWriter(result, reader, Coding(4, encoder)) as writer:
             for frame in reader.frames():
                 writer.write(frame)
             writer.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.topology import OVAL
 from faceswap.engine.face.tracking import Tracker
+from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.mesh.blend import Blender
 from faceswap.engine.mesh.source import SourceFace, find_source_photo
 from faceswap.engine.options import Options
@@ -25,7 +27,9 @@ from faceswap.engine.planes import Planes
 from faceswap.engine.swap import swap_image, swap_video
 from faceswap.errors import NoFaceFound, OutsideVideo
 from faceswap.media import Limits, VideoReader, read_picture
+from faceswap.media import parts as media_parts
 from tests import judge, puppet
+from tests.media import transcode
 
 LIMITS = Limits()
 
@@ -219,6 +223,49 @@ def test_a_part_of_a_video_is_swapped_alone(
     assert times == pytest.approx([time - wanted[0] for time in wanted], abs=0.002)
     with pytest.raises(OutsideVideo):
         swap_video({"": portrait}, puppet_video, result, landmark_model, LIMITS, Options(start_s=99))
+
+
+def test_a_killed_run_of_a_long_video_goes_on_after_its_finished_parts(
+    portrait: Path, face_video: Path, landmark_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("PART_S", 1.0), ("WORTHWHILE_S", 2.0), ("WARM_UP_S", 0.5)):
+        monkeypatch.setattr(media_parts, name, seconds)
+    clip = transcode(face_video, tmp_path / "clip.mp4", frames=72, audio=("aac",), g="10")
+    marking = Marking(label=Label(), aigc="{}")
+    folder, undisturbed = tmp_path / "parts", tmp_path / "undisturbed"
+    for empty in (folder, undisturbed):
+        empty.mkdir()
+    files = {"": portrait}, clip
+    whole = swap_video(*files, tmp_path / "whole.mp4", landmark_model, marking=marking, parts=undisturbed)
+
+    class Killed(Exception):
+        pass
+
+    seen: list[int] = []
+
+    def killed_late(share: float, count: int) -> None:
+        if count == 70:
+            raise Killed
+
+    def count_frames(share: float, count: int) -> None:
+        seen.append(count)
+
+    result = tmp_path / "result.mp4"
+    run = partial(swap_video, *files, result, landmark_model, marking=marking, parts=folder)
+    with pytest.raises(Killed):
+        run(on_progress=killed_late)
+    assert not result.exists()
+    done = run(on_progress=count_frames)
+    assert (done.frames, done.swapped_frames) == (whole.frames, whole.swapped_frames) == (72, 72)
+    assert max(seen) < 40, "only the last part, and its way"
+    assert track(result, "video").times == track(tmp_path / "whole.mp4", "video").times
+    assert track(result, "audio").payloads == track(clip, "audio").payloads
+    apart = [
+        float(np.abs(ours.astype(int) - theirs).mean())
+        for ours, theirs in zip(judge.pictures(result), judge.pictures(tmp_path / "whole.mp4"), strict=True)
+    ]
+    assert max(apart[:60]) == 0
+    assert max(apart[60:]) < 1.5
 
 
 def test_a_video_lying_on_its_side_is_swapped_upright(

@@ -37,6 +37,7 @@ from faceswap.errors import (
 )
 from faceswap.folders import Folders
 from faceswap.jobs import CANCELLED_MESSAGE
+from faceswap.orders import ROOM_PER_TARGET
 from faceswap.queries import FRAME_COLUMNS
 from faceswap.store import JobStore
 from tests.media import MediaFolder, skimage_file, transcode
@@ -349,7 +350,8 @@ def test_a_swap_that_will_not_fit_on_the_disk_is_not_queued(
     service = make_service(dispatch=False, min_free_mb=0)
     source, target = service.upload(portrait), service.upload(other_portrait)
     usage, usage_of = shutil.disk_usage(service.settings.data_dir), "faceswap.uploads.shutil.disk_usage"
-    for free_bytes, error in ((2 * target.size_bytes - 1, DiskFull), (2 * target.size_bytes, None)):
+    needed_bytes = ROOM_PER_TARGET * target.size_bytes
+    for free_bytes, error in ((needed_bytes - 1, DiskFull), (needed_bytes, None)):
         monkeypatch.setattr(usage_of, Mock(return_value=usage._replace(free=free_bytes)))
         with pytest.raises(error) if error else nullcontext():
             service.submit("single-image", source, target, consent=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceswap.engine.planes import as_u8, to_picture
-from faceswap.media import Frame, Limits, VideoReader, VideoWriter
+from faceswap.media import Coding, Frame, Limits, VideoReader, VideoWriter
 from tests import colours
 
 LIMITS = Limits()
@@ -25,7 +25,7 @@ def seen_by_the_engine(frame: Frame, reader: VideoReader) -> np.ndarray:
 def test_every_form_is_read_as_it_is_meant_and_stated_in_the_result(name: str, tmp_path: Path) -> None:
     source = colours.write(tmp_path, colours.FORMS[name])
     result = tmp_path / "result.mp4"
-    with VideoReader(source, LIMITS) as reader, VideoWriter(result, reader, crf=4) as writer:
+    with VideoReader(source, LIMITS) as reader, VideoWriter(result, reader, Coding(4)) as writer:
         for item in reader:
             assert isinstance(item, Frame)
             engine = colours.patches(seen_by_the_engine(item, reader))
@@ -50,7 +50,7 @@ def test_every_form_is_read_as_it_is_meant_and_stated_in_the_result(name: str, t
 def test_every_encoder_states_the_range_that_it_got(name: str, encoder: str, tmp_path: Path) -> None:
     source = colours.write(tmp_path, colours.FORMS[name])
     result = tmp_path / "result.mp4"
-    with VideoReader(source, LIMITS) as reader, VideoWriter(result, reader, 4, encoder) as writer:
+    with VideoReader(source, LIMITS) as reader, VideoWriter(result, reader, Coding(4, encoder)) as writer:
         for frame in reader.frames():
             writer.write(frame)
         writer.close()

@@ -56,6 +56,19 @@ def test_the_work_of_a_live_run_stays_and_that_of_a_cancelled_job_goes(
     assert leftovers.remove() == 0
 
 
+def test_the_parts_of_a_video_stay_until_its_job_ends(store: JobStore, folders: Folders) -> None:
+    job = running(store, folders)
+    folders.parts(job.id).mkdir()
+    leftovers = Leftovers(store, folders)
+    assert leftovers.remove() == 0
+    store.release(job, "given back", spent=True)
+    assert leftovers.remove() == 1, "the work folder of the run that is over"
+    assert folders.parts(job.id).is_dir(), "the next run goes on after them"
+    store.cancel(job.id)
+    assert leftovers.remove() == 1
+    assert not folders.parts(job.id).exists()
+
+
 def test_a_summary_that_a_killed_process_did_not_finish_is_written_and_its_draft_goes(
     store: JobStore, folders: Folders
 ) -> None:

@@ -93,6 +93,9 @@ class SwapSpec(Spec[SwapResult]):
     """Folder of the face landmark model."""
     models_dir: Path | None = None
     """Folder of the user's weights files for the neural engine."""
+    parts: Path | None = None
+    """An existing folder for the parts of a long video. It outlives the run, so that the next run of the job
+    goes on after the parts that are finished. With None the next run starts anew."""
 
     @staticmethod
     def result_type() -> type[SwapResult]:
@@ -108,7 +111,7 @@ class SwapSpec(Spec[SwapResult]):
 
     @property
     def written_paths(self) -> tuple[Path, ...]:
-        return (self.result,)
+        return _present(self.result, self.parts and self.parts / "part")
 
 
 @dataclass(frozen=True, slots=True)

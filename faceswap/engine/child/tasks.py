@@ -72,7 +72,15 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
         if spec.kind == "image":
             return swap_image(*files, limits, options, engine, marking=marking, hand_model=hands)
         return swap_video(
-            *files, limits, options, progress, spec.people, engine, marking=marking, hand_model=hands
+            *files,
+            limits,
+            options,
+            progress,
+            spec.people,
+            engine,
+            marking=marking,
+            hand_model=hands,
+            parts=spec.parts,
         )
 
     done = with_engine(EngineRequest.of(options, spec.models_dir), run)
