@@ -121,6 +121,8 @@ class _Row:
     took_s: float | None
     cost: Cost | None
     """Of all its runs in the cloud."""
+    form: str
+    """The page whose form can be filled with the task's files and options, or ""."""
 
 
 def _row(site: Site, job: Job, pictures: Pictures, owner: str) -> _Row:
@@ -133,6 +135,7 @@ def _row(site: Site, job: Job, pictures: Pictures, owner: str) -> _Row:
         url=site.media_url(job.id, owner) if done else "",
         consent=_consent(site, job, owner),
         took_s=job.took_s if done else None,
+        form="" if job.type.several_faces else PATHS[job.type.target_kind],
         cost=None if job.billed_s is None else site.service.costs.of(job.billed_s),
     )
 

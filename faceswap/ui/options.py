@@ -13,13 +13,16 @@ from faceswap.errors import InvalidRequest, WrongPart
 from faceswap.jobs import SwapOptions
 from faceswap.ui.engines import engine_choice
 from faceswap.ui.frame import PUBLIC_SECRET, Frame, i18n
-from faceswap.ui.site import Site, lead
+from faceswap.ui.render import render
+from faceswap.ui.site import Site, lead, markup
 
 _NAMES = (
     *("many_faces", "occlusion_mask", "mouth_mask", "start_s", "end_s"),
     *("keep_fps", "quality_percent", "video_encoder"),
     *("engine", "use_face_enhancer", "unlabelled"),
 )
+_ANEW = ("start_s", "end_s", "unlabelled")
+"""What is chosen anew for each task."""
 
 
 def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) -> list[Component]:
@@ -28,6 +31,7 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
     The browser keeps them, except those about one target, and whether to leave the label out.
     """
     moving = kind != "image"
+    markup(render("presets", names=_NAMES, kept=[name for name in _NAMES if name not in _ANEW]))
     with gr.Accordion(i18n("options"), open=False), gr.Row(elem_id="fs-options"):
         with gr.Column(min_width=240):
             lead("options_who", level=3)
@@ -85,7 +89,19 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
                 elem_id="fs-unlabelled",
             )
     _keep(frame, [many, cover, mouth, frames, quality, encoder, engine, enhance], kind)
-    return [many, cover, mouth, start, end, frames, quality, encoder, engine, enhance, unlabelled]
+    every: list[Component] = [many, cover, mouth, start, end, frames, quality, encoder, engine, enhance]
+    every.append(unlabelled)
+    _hand_over(every)
+    return every
+
+
+def _hand_over(components: list[Any]) -> None:
+    """Let the page's scripts read and fill all options."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    read = gr.Button(visible="hidden", elem_id="fs-read-options")
+    read.click(None, components, None, js="(...values) => window.faceswap.tookOptions(...values)", **quiet)
+    fill = gr.Button(visible="hidden", elem_id="fs-apply-options")
+    fill.click(None, None, components, js="() => window.faceswap.givenOptions()", **quiet)
 
 
 def _keep(frame: Frame, components: list[Any], place: str) -> None:

@@ -45,12 +45,16 @@ def viewer(site: Site, frame: Frame, *, offers: bool) -> gr.HTML:
 
 
 def _viewed(site: Site, job: Job, owner: str, language: Language, offers: bool) -> str:
+    files = site.service.files_of([job])
+    target = files.get(job.target_file)
+    fps = (target and target.fps) or 30
     return render(
         "viewer",
         language,
         offers=offers,
         job=job,
-        pictures=pictures_of(site, job, site.service.files_of([job]), owner),
+        fps=fps if job.options.keep_fps else min(fps, 30),
+        pictures=pictures_of(site, job, files, owner),
         result=site.media_url(job.id, owner),
         target=site.media_url(job.target_file, owner) if _has_target(site, job, owner) else "",
     )

@@ -9,13 +9,20 @@ from tests.browser.app import App
 from tests.waiting import wait_until
 
 
-def queue(app: App, source: Path, target: Path, title: str | None = None, kind: str = "video") -> str:
+def queue(
+    app: App,
+    source: Path,
+    target: Path,
+    title: str | None = None,
+    kind: str = "video",
+    options: dict[str, Any] | None = None,
+) -> str:
     """Queue a task over the API. Returns its id."""
     ids: list[str] = []
     for name, path in ((source.name, source), (title or target.name, target)):
         answer = app.api.post("/api/upload", files={"file": (name, path.read_bytes())})
         ids.append(answer.raise_for_status().json()["data"]["fileId"])
-    body = {"source_file": ids[0], "target_file": ids[1], "consent": True}
+    body = {"source_file": ids[0], "target_file": ids[1], "consent": True, "options": options or {}}
     answer = app.api.post(f"/api/process/single-{kind}", json=body)
     return answer.raise_for_status().json()["data"]["jobId"]
 

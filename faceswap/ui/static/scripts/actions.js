@@ -4,12 +4,14 @@ import { ask, askForText } from "./ask.js";
 import { inspect } from "./diagnostics.js";
 import { find, make, nearest } from "./dom.js";
 import { log } from "./journal.js";
+import { openKeys } from "./keys.js";
 import { mapAll, seek, unmap } from "./mapping.js";
+import { dropPreset, savePreset } from "./options.js";
 import { stepAside, toggle } from "./panel.js";
 import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
 import { openSettings } from "./settings.js";
-import { abort, choose, clear } from "./slots.js";
+import { abort, camera, choose, clear } from "./slots.js";
 import { toast } from "./toasts.js";
 import { view } from "./viewer.js";
 import { errorText, refusalOf, word } from "./words.js";
@@ -46,6 +48,10 @@ const actions = {
   clear,
   print: () => window.print(),
   settings: openSettings,
+  keys: openKeys,
+  camera,
+  savePreset,
+  dropPreset,
   view: watch,
   inspect: (button) => inspect(idOf(button)),
 };

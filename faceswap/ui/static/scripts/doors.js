@@ -9,6 +9,7 @@
   /** @type {(keyof typeof import("./main.js"))[]} */
   const DOORS = [
     "example",
+    "givenOptions",
     "keepFaces",
     "keptOptions",
     "lendInspector",
@@ -20,6 +21,7 @@
     "restoreMapping",
     "start",
     "tick",
+    "tookOptions",
     "view",
   ];
 

@@ -18,11 +18,12 @@ export function openSettings() {
     choice("theme", { auto: word("theme_auto"), light: word("theme_light"), dark: word("theme_dark") }),
     toggle("notify", word("settings_notify")),
     toggle("sound", word("settings_sound")),
-    make("div", { className: "fs-answers" }, close),
+    toggle("keys", word("settings_keys")),
+    make("div", { className: "fs-answers" }, make("button", { type: "button", "data-do": "keys" }, word("keys")), close),
   );
   dialog.setAttribute("aria-labelledby", "fs-question");
   dialog.addEventListener("click", (event) => {
-    if (event.target === dialog || event.target === close) dialog.close();
+    if (event.target === dialog || event.target instanceof HTMLButtonElement) dialog.close();
   });
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
@@ -52,7 +53,7 @@ function choice(name, options) {
 }
 
 /**
- * @param {"notify" | "sound"} name
+ * @param {"notify" | "sound" | "keys"} name
  * @param {string} text
  */
 function toggle(name, text) {

@@ -1,5 +1,6 @@
 /* The slots for files: choose, drop or paste a file, see how much of it was sent, and stop that. */
 
+import { photograph } from "./camera.js";
 import { inside } from "./dom.js";
 import { filesOf, forgetChoice, problemOf } from "./files.js";
 import { giveFile } from "./gradio.js";
@@ -14,6 +15,9 @@ const VIDEO = /\.(mp4|m4v|mov|mkv|webm|avi)$/i;
 /** @type {Map<string, (upload: string) => void>} by role: asks the server for the card of an upload */
 const shows = new Map();
 
+/** @type {Map<string, string>} by role: an upload that is shown when the slot is there */
+const wanted = new Map();
+
 /** @type {Map<string, AbortController>} by role: stops the upload that is running */
 const sending = new Map();
 
@@ -25,6 +29,21 @@ const sending = new Map();
  */
 export function lendSlot(role, show) {
   shows.set(role, show);
+  const id = wanted.get(role);
+  wanted.delete(role);
+  if (id) show(id);
+}
+
+/**
+ * Show an upload in a slot, as soon as the slot can.
+ *
+ * @param {string} role
+ * @param {string} id
+ */
+export function showUpload(role, id) {
+  const show = shows.get(role);
+  if (show) show(id);
+  else wanted.set(role, id);
 }
 
 /** @returns {HTMLElement[]} */
@@ -85,7 +104,7 @@ async function fill(zone, file) {
     const expected = zone.dataset.kind === "any" ? undefined : zone.dataset.kind;
     const sent = await upload(file, { expected, progress, signal: stop.signal });
     if (sending.get(role) !== stop) return;
-    if (sent.ok) shows.get(role)?.(sent.data.fileId);
+    if (sent.ok) showUpload(role, sent.data.fileId);
     else tell(zone, refusalOf(sent));
   } catch (error) {
     if (sending.get(role) === stop && !stop.signal.aborted) tell(zone, word("action_failed"));
@@ -186,6 +205,23 @@ function pasted(event) {
 /** @param {DragEvent} event */
 function left(event) {
   if (event.relatedTarget === null) delete document.documentElement.dataset.dragging;
+}
+
+/** @param {HTMLElement} button */
+export async function camera(button) {
+  const zone = zoneOf(button.dataset.role);
+  const file = await photograph();
+  if (zone && file) fill(zone, file);
+}
+
+/** Take in the files that were chosen before this script was there to notice it. */
+export function takeWaiting() {
+  for (const zone of zones()) {
+    const input = /** @type {HTMLInputElement} */ (inside(zone, "input"));
+    if (!input.files?.length) continue;
+    distribute(input.files, zone);
+    input.value = "";
+  }
 }
 
 export function watchSlots() {
