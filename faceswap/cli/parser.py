@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from faceswap.cli import swapping, tasks
+from faceswap.cli.batch import batch
 from faceswap.cli.verifying import verify
 from faceswap.settings import Settings
 from faceswap.version import VERSION
@@ -21,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     _add_multi(
         commands.add_parser("multi", help="give several people of a picture or video a face of their own")
     )
+    _add_batch(commands.add_parser("batch", help="swap several faces into several pictures and videos"))
     _add_preview(commands.add_parser("preview", help="swap one frame and write it as JPEG"))
     _add_faces(commands.add_parser("faces", help="list the faces of a picture or the people of a video"))
     _add_jobs(commands.add_parser("jobs", help="list tasks, newest first"))
@@ -90,6 +92,26 @@ def _add_multi(command: argparse.ArgumentParser) -> None:
     _add_consent(command)
     command.add_argument("--quiet", action="store_true", help="show no progress")
     command.set_defaults(run=swapping.multi, many_faces=False)
+
+
+def _add_batch(command: argparse.ArgumentParser) -> None:
+    for name, words in (
+        ("--source", "pictures of the faces to put in, or folders of them"),
+        ("--target", "pictures and videos to put them into, or folders of them"),
+    ):
+        command.add_argument(name, type=Path, nargs="+", required=True, metavar="PATH", help=words)
+    command.add_argument(
+        "--mode",
+        choices=("each", "paired"),
+        default="each",
+        help="each face into each target, or the first into the first and so on; default: each",
+    )
+    command.add_argument("--many-faces", action="store_true", help="swap every face, not only the largest")
+    _add_options(command)
+    command.add_argument("-o", "--output", type=Path, required=True, help="a folder that exists")
+    command.add_argument("--overwrite", action="store_true", help="replace files that exist in OUTPUT")
+    _add_consent(command)
+    command.set_defaults(run=batch)
 
 
 def _add_preview(command: argparse.ArgumentParser) -> None:

@@ -44,9 +44,9 @@ def multi(given: argparse.Namespace, settings: Settings) -> int:
 
 def preview(given: argparse.Namespace, settings: Settings) -> int:
     """Write one swapped frame as JPEG. In the data folder, only the two uploads are kept."""
-    _require_consent(given)
+    require_consent(given)
     require_files(given.source, given.target)
-    options = _options(given)
+    options = options_of(given)
     require_output(given.output, overwrite=given.overwrite)
     require_suffix(given.output, ".jpg", ".jpeg")
     with Service(settings, dispatch=False) as service:
@@ -60,7 +60,7 @@ def preview(given: argparse.Namespace, settings: Settings) -> int:
 
 def retry(given: argparse.Namespace, settings: Settings) -> int:
     """Queue a finished job again, with the same files and options. Consent must be stated again."""
-    _require_consent(given)
+    require_consent(given)
     if given.output:
         require_output(given.output, overwrite=given.overwrite)
     with Service(settings, dispatch=given.output is not None) as service:
@@ -114,9 +114,9 @@ def faces(given: argparse.Namespace, settings: Settings) -> int:
 def _swapped(
     given: argparse.Namespace, settings: Settings, source: Path | None, mapped: Mapping[str, Path]
 ) -> int:
-    _require_consent(given)
+    require_consent(given)
     require_files(*([source] if source else []), *mapped.values(), given.target)
-    options = _options(given)
+    options = options_of(given)
     require_output(given.output, overwrite=given.overwrite)
     with Service(settings) as service:
         target = service.upload(given.target)
@@ -154,12 +154,12 @@ def watched(service: Service, job: Job, progress: ProgressLine) -> Job:
     return job
 
 
-def _require_consent(given: argparse.Namespace) -> None:
+def require_consent(given: argparse.Namespace) -> None:
     if not given.consent:
         raise Refused(f"{ConsentRequired()} To state it, add --consent.")
 
 
-def _options(given: argparse.Namespace) -> SwapOptions:
+def options_of(given: argparse.Namespace) -> SwapOptions:
     try:
         return SwapOptions(
             many_faces=given.many_faces,
