@@ -31,7 +31,8 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
     The browser keeps them, except those about one target, and whether to leave the label out.
     """
     moving = kind != "image"
-    markup(render("presets", names=_NAMES, kept=[name for name in _NAMES if name not in _ANEW]))
+    kept = [name for name in _NAMES if name not in _ANEW]
+    markup(render("presets", names=_NAMES, kept=kept), js_on_load="window.faceswap.openForm()")
     with gr.Accordion(i18n("options"), open=False), gr.Row(elem_id="fs-options"):
         with gr.Column(min_width=240):
             lead("options_who", level=3)

@@ -29,6 +29,7 @@ def test_the_panel_keeps_still_and_each_cancel_button_beside_its_row(page: Page)
     expect(Panel(page).finished).to_have_count(1)
     simulate(page, 60, 3)
     expect(Panel(page).cancels).to_have_count(3)
+    refreshed(page)  # the third row and its button have found their places
     places = page.evaluate(
         """() => new Promise((tell) => {
             const [seen, shown] = [new Set(), new Set()];

@@ -72,7 +72,7 @@ def test_crafted_files_are_refused_in_our_words_or_lose_what_they_hid(
     making = tmp_path / "making"
     making.mkdir()
     monkeypatch.setattr("faceswap.uploads.INSPECTION_CPU_S", 10)
-    serving = serve(engine_memory_mb=MEMORY_MB)
+    serving = serve(engine_memory_mb=MEMORY_MB, max_duration_s=600)
     client = serving.client()
     sound = client.post("/api/upload", files={"file": ("me.png", portrait.read_bytes())})
     assert sound.status_code == 200, "a sound picture passes under these limits"

@@ -17,6 +17,7 @@
     "lendViewer",
     "mapping",
     "moment",
+    "openForm",
     "queued",
     "restoreMapping",
     "start",

@@ -12,11 +12,11 @@ import { UNCHANGED, signRequests, speak } from "./gradio.js";
 import { watchEmpty } from "./localise.js";
 import { watchKeys } from "./keys.js";
 import { watchFaces } from "./mapping.js";
-import { again, drawPresets, watchPresets } from "./options.js";
+import { watchPresets } from "./options.js";
 import { watchThumbnails } from "./pictures.js";
 import { render, startPanel, table } from "./panel.js";
 import { credentials, signIn } from "./server.js";
-import { takeWaiting, watchSlots } from "./slots.js";
+import { watchSlots } from "./slots.js";
 import { applyTheme } from "./settings.js";
 import { stayInSight } from "./space.js";
 import { look, signature } from "./tasks.js";
@@ -27,7 +27,7 @@ export { queued } from "./announce.js";
 export { lendInspector } from "./diagnostics.js";
 export { example, keptOptions, moment } from "./form.js";
 export { keepFaces, mapping, restoreMapping } from "./mapping.js";
-export { givenOptions, tookOptions } from "./options.js";
+export { givenOptions, openForm, tookOptions } from "./options.js";
 export { lendSlot } from "./slots.js";
 export { lendViewer, view } from "./viewer.js";
 
@@ -56,9 +56,6 @@ export function start() {
   applyTheme();
   startPanel();
   stayInSight();
-  drawPresets();
-  takeWaiting();
-  again();
 }
 
 document.documentElement.lang = language;

@@ -53,8 +53,14 @@ async function read() {
   return Object.fromEntries(names().map((name, index) => [name, values[index]]));
 }
 
-/** Draw the list of presets. Called when the form is there. */
-export function drawPresets(chosen = "") {
+/** The bar of presets calls this when it is on the page. */
+export function openForm() {
+  drawPresets();
+  again();
+}
+
+/** @param {string} [chosen] name of the preset that is shown as chosen */
+function drawPresets(chosen = "") {
   const shown = bar();
   if (!shown) return;
   const select = /** @type {HTMLSelectElement} */ (inside(shown, "select"));
@@ -99,7 +105,7 @@ function choose(event) {
 }
 
 /** If the page was opened as `/video?again=ID`, fill the form with the files and the options of that task. */
-export async function again() {
+async function again() {
   const id = new URLSearchParams(location.search).get("again");
   if (!id) return;
   history.replaceState(null, "", location.pathname);

@@ -32,6 +32,7 @@ export function lendSlot(role, show) {
   const id = wanted.get(role);
   wanted.delete(role);
   if (id) show(id);
+  takeWaiting(role);
 }
 
 /**
@@ -214,14 +215,17 @@ export async function camera(button) {
   if (zone && file) fill(zone, file);
 }
 
-/** Take in the files that were chosen before this script was there to notice it. */
-export function takeWaiting() {
-  for (const zone of zones()) {
-    const input = /** @type {HTMLInputElement} */ (inside(zone, "input"));
-    if (!input.files?.length) continue;
-    distribute(input.files, zone);
-    input.value = "";
-  }
+/**
+ * Take in the file that was chosen before this script was there to notice it.
+ *
+ * @param {string} role
+ */
+function takeWaiting(role) {
+  const zone = zoneOf(role);
+  const input = zone && /** @type {HTMLInputElement} */ (inside(zone, "input"));
+  if (!input?.files?.length) return;
+  distribute(input.files, zone);
+  input.value = "";
 }
 
 export function watchSlots() {
