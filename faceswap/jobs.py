@@ -263,6 +263,8 @@ class Job:
     """For a completed job: the file name of its result in the job's folder. It contains the run's name."""
     terms: Terms | None = None
     """None for a simulated job, and for a job that was submitted before terms were stored."""
+    turn: float | None = None
+    """Where a job that was moved stands in the queue, in seconds since 1970. None: by `created_at`."""
     position: int | None = None
     """Place in the queue of its backend, 1 = next; None when the job does not wait."""
 

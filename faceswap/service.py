@@ -288,6 +288,16 @@ class Service(JobQueries):
         self._summarise(job_id)
         return self._store.get(job_id, owner)
 
+    def move(self, job_id: str, place: int, *, owner: str = LOCAL_OWNER) -> Job:
+        """Let a waiting job run as the first, second … of its owner's waiting jobs. `place` 1 is the first.
+
+        Other owners' jobs keep their places.
+
+        Raises: JobNotFound; InvalidRequest: the job does not wait.
+        """
+        self._store.move(job_id, owner, place)
+        return self._store.get(job_id, owner)
+
     # -- what is kept ------------------------------------------------------------------------------------
 
     def delete(self, job_id: str, *, owner: str = LOCAL_OWNER) -> None:

@@ -30,6 +30,7 @@ from faceswap.api.schemas import (
     JobId,
     JobView,
     MessageView,
+    MoveRequest,
     PictureSwapView,
     PreviewRequest,
     PreviewView,
@@ -302,6 +303,17 @@ def router(service: Service, owners: Owners) -> APIRouter:
     def title(jobId: JobId, body: TitleRequest, owner: str = Depends(signed_in)) -> Response:
         service.retitle(jobId, body.title, owner=owner)
         return success({"message": "Title changed"})
+
+    @api.post(
+        "/jobs/{jobId}/move",
+        response_model=Success[MessageView],
+        responses=closed | failures(400, 404),
+        summary="Change the order of your waiting tasks",
+    )
+    def move(jobId: JobId, body: MoveRequest, owner: str = Depends(signed_in)) -> Response:
+        """Only your own tasks change places. A task that does not wait stays as it is and answers 400."""
+        service.move(jobId, body.place, owner=owner)
+        return success({"message": "Task moved"})
 
     @api.delete(
         "/jobs/{jobId}",

@@ -340,6 +340,14 @@ class TitleRequest(BaseModel):
     title: Text = Field(max_length=TITLE_LENGTH, description="Shown in lists, receipts and download names.")
 
 
+class MoveRequest(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {"place": 1}})
+
+    place: int = Field(
+        ge=1, le=1_000_000, description="1 = first of your waiting tasks; a place after the last is the last."
+    )
+
+
 class CancelView(BaseModel):
     message: Literal["Job cancelled successfully"]
 

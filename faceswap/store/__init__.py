@@ -11,13 +11,14 @@ from faceswap.store.clock import ClockNotes
 from faceswap.store.database import Database, is_whole
 from faceswap.store.deletion import JobDeletion
 from faceswap.store.lives import JobLives
+from faceswap.store.order import JobOrder
 from faceswap.store.rows import Erasure, Event, Upload
 from faceswap.store.uploads import UploadRows
 
 __all__ = ["Erasure", "Event", "JobStore", "Upload", "is_whole"]
 
 
-class JobStore(JobLives, JobDeletion, UploadRows, ClockNotes, BillingNotes):
+class JobStore(JobLives, JobOrder, JobDeletion, UploadRows, ClockNotes, BillingNotes):
     """Every operation on jobs, events, uploads and consents. Safe to use from any thread and process.
 
     Raises:

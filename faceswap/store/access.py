@@ -29,10 +29,12 @@ R = TypeVar("R")
 Access = TypeVar("Access", bound="StoreAccess")
 
 LIVE = "status IN ('pending', 'processing')"
-POSITION = """CASE WHEN status = 'pending' THEN (
+TURN = "coalesce(jobs.turn, jobs.created_at)"
+POSITION = f"""CASE WHEN status = 'pending' THEN (
     SELECT count(*) FROM jobs AS ahead
     WHERE ahead.status IN ('pending', 'processing') AND ahead.status = 'pending'
-    AND ahead.backend = jobs.backend AND (ahead.created_at, ahead.id) <= (jobs.created_at, jobs.id)
+    AND ahead.backend = jobs.backend
+    AND (coalesce(ahead.turn, ahead.created_at), ahead.id) <= ({TURN}, jobs.id)
 ) END AS position"""
 
 

@@ -123,6 +123,7 @@ MIGRATIONS = (
     CREATE INDEX billing_by_time ON billing (at);
     ALTER TABLE jobs ADD COLUMN billed_s REAL;
     """,
+    "ALTER TABLE jobs ADD COLUMN turn REAL;",
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -28,7 +28,7 @@ from faceswap.jobs import (
     rising,
 )
 from faceswap.settings import ADDRESS_SHARE
-from faceswap.store.access import LIVE, POSITION, urgent
+from faceswap.store.access import LIVE, POSITION, TURN, urgent
 from faceswap.store.reading import JobReads
 from faceswap.store.rows import (
     job_of,
@@ -111,10 +111,10 @@ class JobLives(JobReads):
             return job_of(db.execute(f"SELECT *, {POSITION} FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
     def claim(self, worker: str, backend: str, lease_s: float) -> Job | None:
-        """Take the oldest pending job of a backend and start its next attempt. None when no job waits."""
+        """Take the next pending job of a backend and start its next attempt. None when no job waits."""
         query = (
             f"SELECT id FROM jobs WHERE {LIVE} AND status = 'pending' AND backend = ? "
-            "ORDER BY created_at, id LIMIT 1"
+            f"ORDER BY {TURN}, id LIMIT 1"
         )
         if self._one(query, (backend,)) is None:  # an idle dispatcher takes no write lock
             return None

@@ -48,6 +48,7 @@ class House:
             "fileId": names["target_file"],
             "type": "single-video",
             "title": "another title",
+            "place": 1,
             "consent": True,
             "source_file": names["source_file"],
             "target_file": names["target_file"],
