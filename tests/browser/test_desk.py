@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import VideoPage
+from tests.browser.pages import VideoPage, simulate
 from tests.browser.tasks import finish, queue
+from tests.waiting import wait_until
 
 BUTTON = {"zh-CN": ("键盘快捷键", "关闭"), "en-US": ("Keyboard shortcuts", "Close")}
 
@@ -145,3 +147,20 @@ def test_a_file_that_is_chosen_before_the_scripts_are_there_is_taken_in(
     for route in held:
         route.continue_()
     expect(form.card("source").locator(".fs-name")).to_have_text(portrait.name)
+
+
+def test_a_waiting_task_is_made_the_next_one(app: App, visit: Callable[..., Visitor]) -> None:
+    visitor = visit(app)
+    simulate(visitor.open("/diagnostics"), 600, 5)
+
+    def three_wait() -> list[dict[str, Any]] | None:
+        waiting = [task for task in app.tasks() if task["status"] == "pending"]
+        return waiting if len(waiting) == 3 else None
+
+    last = max(wait_until(three_wait, "two tasks run") or [], key=lambda task: task["position"])
+    page = visitor.open("/tasks")
+    first = page.locator(f"li[data-job='{last['id']}'] [data-do=runFirst]")
+    first.click()
+    expect(page.get_by_text("在你的任务中，它将下一个运行。")).to_be_visible()
+    assert app.api.get(f"/api/status/{last['id']}").json()["data"]["position"] == 1
+    expect(first).to_have_count(0)

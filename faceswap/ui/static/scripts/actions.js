@@ -50,6 +50,7 @@ const actions = {
   settings: openSettings,
   keys: openKeys,
   camera,
+  runFirst,
   savePreset,
   dropPreset,
   view: watch,
@@ -111,6 +112,19 @@ async function revoke(button) {
     const count = answer.data.still_used_by.length;
     toast(word(count ? "revoked_shared" : "revoked", { count }), "good");
   } else failed();
+  redrawList();
+}
+
+/**
+ * Let a waiting task run before the user's other waiting tasks.
+ *
+ * @param {HTMLElement} button
+ */
+async function runFirst(button) {
+  const answer = await call("POST", `/api/jobs/${encodedIdOf(button)}/move`, { body: { place: 1 } });
+  if (answer.ok) toast(word("moved_first"), "good");
+  else if (answer.status === 400) toast(word("moved_late"), "bad");
+  else failed();
   redrawList();
 }
 
