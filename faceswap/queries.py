@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -30,8 +29,12 @@ class JobQueries:
         self._store = store
         self._folders = folders
         self._eraser = eraser
-        self._closing = threading.Event()
-        """Set when the service closes, to end every `watch` and to wake every `wait`."""
+        self._closing = False
+        """Becomes True when the service closes, to end every `watch`.
+
+        This is no `threading.Event`. A Ctrl-C that arrives while the main thread waits for one may leave its
+        lock taken, and then `close` would wait for ever.
+        """
 
     def get(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Job:
         """Return one job. Raises: JobNotFound."""
@@ -87,8 +90,9 @@ class JobQueries:
             if job != shown:
                 shown = job
                 yield job
-            if not job.status.live or self._closing.wait(_WATCH_S):
+            if not job.status.live or self._closing:
                 return
+            time.sleep(_WATCH_S)
 
     def wait(self, job_id: str, timeout_s: float | None = None, *, owner: str = LOCAL_OWNER) -> Job:
         """Wait for a job and return it when it is finished.
@@ -99,7 +103,7 @@ class JobQueries:
         while (job := self._store.get(job_id, owner)).status.live:
             if end is not None and time.monotonic() >= end:
                 raise TimeoutError(f"job {job_id} is still {job.status}")
-            self._closing.wait(_WATCH_S)
+            time.sleep(_WATCH_S)
         return job
 
     def result_path(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Path:

@@ -81,7 +81,7 @@ class Service(JobQueries):
 
     def close(self) -> None:
         """Stop dispatching. Local runs go back to the queue. Remote runs go on and are taken over later."""
-        self._closing.set()
+        self._closing = True
         self._parts.close()
 
     # -- files -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from queue import SimpleQueue
 
 from faceswap.errors import FaceSwapError, PortInUse
 from faceswap.owners import Owners
@@ -25,10 +26,11 @@ def serve(settings: Settings) -> int:
     """
     require_temporary_folder()
     require_address(settings.server_name, settings.server_port)
-    stop = threading.Event()
+    # No `threading.Event`: its `set` would wait for ever when the signal finds this thread inside its `wait`.
+    signals: SimpleQueue[int] = SimpleQueue()
 
     def on_signal(number: int, frame: object) -> None:
-        stop.set()
+        signals.put(number)
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
@@ -46,7 +48,7 @@ def serve(settings: Settings) -> int:
         _log_as_we_do()
         shown = "localhost" if settings.server_name in ("127.0.0.1", "0.0.0.0") else settings.server_name
         print(f"FaceSwap 换脸: http://{shown}:{settings.server_port}/video", flush=True)
-        stop.wait()
+        signals.get()
         demo.close(verbose=False)
     return 0
 

@@ -112,6 +112,13 @@ PRIVATE = [
     Request(
         "POST", "/api/jobs/{jobId}/title", lambda s: f"/api/jobs/{s.done.id}/title", lambda _: {"title": "x"}
     ),
+    Request(
+        "POST",
+        "/api/jobs/{jobId}/move",
+        lambda s: f"/api/jobs/{s.done.id}/move",
+        lambda _: {"place": 1},
+        400,  # It does not wait any more.
+    ),
     Request("POST", "/api/cancel/{jobId}", lambda s: f"/api/cancel/{s.live.id}"),
     Request("GET", "/api/receipt/{jobId}", lambda s: f"/api/receipt/{s.done.id}"),
     Request("POST", "/api/jobs/{jobId}/revoke", lambda s: f"/api/jobs/{s.done.id}/revoke"),

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -306,6 +307,28 @@ def test_each_bad_file_is_refused_by_name_of_its_fault(
     with pytest.raises(InvalidRequest):
         service.submit("sideways-video", face, face, consent=True)
     assert service.history() == []
+
+
+def test_a_ctrl_c_at_any_moment_of_a_wait_does_not_keep_the_service_from_closing(
+    make_service: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPython may raise KeyboardInterrupt between any two steps, also right after a lock was taken."""
+    service = make_service(dispatch=False)
+    job = service.simulate()
+    taken = threading.Condition.__enter__
+
+    def interrupted_after(condition: threading.Condition) -> bool:
+        taken(condition)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(threading.Condition, "__enter__", interrupted_after)
+        patched.setattr("faceswap.queries.time.sleep", Mock(side_effect=KeyboardInterrupt))
+        service.wait(job.id)
+    closing = threading.Thread(target=service.close, daemon=True)
+    closing.start()
+    closing.join(10 * PATIENCE)
+    assert not closing.is_alive()
 
 
 def test_too_little_room_is_said_before_anything_is_queued(
