@@ -52,6 +52,7 @@ FaceSwapError
 │   │   ├── NeuralWeightsWrong
 │   │   ├── NeuralWeightsUnsuitable
 │   │   ├── NeuralWeightsAmbiguous
+│   │   ├── NeuralModelUnknown
 │   │   ├── NeuralWithoutGpu
 │   │   ├── NeuralOutOfMemory
 │   │   └── NeuralFailed
@@ -423,6 +424,12 @@ class NeuralWeightsAmbiguous(NeuralUnavailable):
     beside it, or choose the mesh engine."""
 
     code = "neural_weights_ambiguous"
+
+
+class NeuralModelUnknown(NeuralUnavailable):
+    """There is no swap model {model} in the models folder. Choose another model, or the mesh engine."""
+
+    code = "neural_model_unknown"
 
 
 class NeuralWithoutGpu(NeuralUnavailable):

@@ -92,6 +92,8 @@ class Result(SwapCounts):
     size_bytes: int
 
 
+PIXEL_BOOSTS = (256, 512, 768, 1024)
+"""Sides in pixels at which the neural engine can compute faces."""
 _CLOCK = re.compile(r"(\d{1,3}:)?(\d{1,5}:)?\d{1,7}(\.\d{1,6})?", re.ASCII)
 
 
@@ -125,8 +127,19 @@ class SwapOptions(BaseModel):
     engine: Literal["auto", "mesh", "neural"] = "auto"
     """`mesh` draws the face of the source onto that of the target. `neural` uses networks whose weights the
     user provides. `auto` is `neural` when such weights and a GPU are there, otherwise `mesh`."""
+    engine_model: str = Field(default="", max_length=128)
+    """The swap model that the neural engine uses, by the name of its file, such as `hyperswap_1a_256`. ""
+    means the best one that is there. With a model, `auto` means `neural`. A task fails if there is no such
+    model."""
+    pixel_boost: Literal[0, 256, 512, 768, 1024] = 0
+    """Side in pixels at which the neural engine computes a face: sharper, but the time grows with the square.
+    0 means the size of its model."""
     use_face_enhancer: bool = False
     """Sharpen the swapped face afterwards, if there are weights for that. If not, a note says so."""
+    face_enhancer_blend: int = Field(default=80, ge=0, le=100)
+    """Percent of the enhancer's picture in the swapped face."""
+    face_enhancer_weight: float = Field(default=0.5, ge=0, le=1)
+    """For CodeFormer: 0 improves most, 1 stays closest to the swapped face."""
     execution_provider: str = Field(default="", max_length=64)
     """Where networks are computed: `cpu`, or another value for the best provider there is."""
 

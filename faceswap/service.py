@@ -17,7 +17,7 @@ from faceswap.costs import Costs
 from faceswap.driving import Seal
 from faceswap.engine.face.models import landmarker_path
 from faceswap.engine.neural import providers
-from faceswap.engine.neural.weights import Inventory
+from faceswap.engine.neural.inventory import Inventory
 from faceswap.errors import (
     EmptyFile,
     FaceSwapError,

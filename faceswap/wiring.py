@@ -17,7 +17,7 @@ from faceswap.dispatcher import Dispatcher
 from faceswap.driving import Seal
 from faceswap.engine.child import confinement
 from faceswap.engine.gate import require as require_gate
-from faceswap.engine.neural.weights import WeightsCache
+from faceswap.engine.neural.inventory import WeightsCache
 from faceswap.erasure import Eraser
 from faceswap.errors import DataFolderUnusable, NetworkDisk
 from faceswap.folders import Folders

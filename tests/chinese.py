@@ -29,7 +29,7 @@ NAMES = frozenset(
         ),
         *("C2PA", "AIGC", "SHA-256", "JSON", "HTTP", "https", "UTC", "H", "DEBUG", "INFO"),
         *("RunPod", "NVIDIA", "Python", "onnx", "onnxruntime", "onnxruntime-gpu", "pip", "install"),
-        *("GPU", "InsightFace", "ResearchRAIL-MS", "GFPGAN"),
+        *("GPU", "InsightFace", "ResearchRAIL-MS", "GFPGAN", "GPEN"),
         *("NASA", "Eileen", "Collins", "Grace", "Hopper", "gradio[mcp]", "face_landmarker", "task"),
         *("signing", "weights", "sha256"),
     }

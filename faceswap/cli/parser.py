@@ -8,6 +8,7 @@ from pathlib import Path
 from faceswap.cli import swapping, tasks
 from faceswap.cli.batch import batch
 from faceswap.cli.verifying import verify
+from faceswap.jobs import PIXEL_BOOSTS
 from faceswap.settings import Settings
 from faceswap.version import VERSION
 
@@ -180,7 +181,31 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     """Add the arguments that say how to swap."""
     command.add_argument("--engine", choices=("auto", "mesh", "neural"), default="auto", help="default: auto")
     command.add_argument(
+        "--model", default="", metavar="NAME", help="swap model of the neural engine, by the name of its file"
+    )
+    command.add_argument(
+        "--pixel-boost",
+        type=int,
+        choices=(0, *PIXEL_BOOSTS),
+        default=0,
+        help="side in pixels at which the neural engine computes faces; default: 0, that of the model",
+    )
+    command.add_argument(
         "--enhance", action="store_true", help="sharpen the face; needs the model of an enhancer"
+    )
+    command.add_argument(
+        "--enhancer-blend",
+        type=int,
+        default=80,
+        metavar="0..100",
+        help="percent of the enhancer's picture in the face; default: 80",
+    )
+    command.add_argument(
+        "--enhancer-weight",
+        type=float,
+        default=0.5,
+        metavar="0..1",
+        help="for CodeFormer: 0 improves most, 1 changes least; default: 0.5",
     )
     command.add_argument(
         "--start",

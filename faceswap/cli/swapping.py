@@ -29,7 +29,14 @@ from faceswap.service import Service
 from faceswap.settings import Settings
 
 _TIMES = "--start and --end are seconds, m:ss or h:mm:ss, and --end is later than --start."
-_WRONG_OPTIONS = {"quality_percent": "--quality is 1 to 100.", "start_s": _TIMES, "end_s": _TIMES}
+_WRONG_OPTIONS = {
+    "quality_percent": "--quality is 1 to 100.",
+    "start_s": _TIMES,
+    "end_s": _TIMES,
+    "engine_model": "--model is the name of a file, up to 128 characters.",
+    "face_enhancer_blend": "--enhancer-blend is 0 to 100.",
+    "face_enhancer_weight": "--enhancer-weight is 0 to 1.",
+}
 
 RESULT_SUFFIXES = {"image": ".png", "video": ".mp4"}
 
@@ -171,7 +178,11 @@ def options_of(given: argparse.Namespace) -> SwapOptions:
             video_encoder=given.encoder,
             quality_percent=given.quality,
             engine=given.engine,
+            engine_model=given.model,
+            pixel_boost=given.pixel_boost,
             use_face_enhancer=given.enhance,
+            face_enhancer_blend=given.enhancer_blend,
+            face_enhancer_weight=given.enhancer_weight,
             visible_label=not given.no_label,
         )
     except ValidationError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ from faceswap.engine.mesh.blend import Blender
 from faceswap.engine.mesh.source import SourceFace, SourcePhoto
 from faceswap.engine.neural.contracts import Role
 from faceswap.engine.neural.graphs import Graph
+from faceswap.engine.neural.masks import MaskNetwork
 from faceswap.engine.neural.networks import Identity, Network
 from faceswap.engine.neural.onnx_file import NotOnnx
 from faceswap.engine.neural.providers import CPU, installed, provider_for
@@ -25,6 +26,7 @@ from faceswap.engine.neural.weights import (
     fact_of,
     read_weights_folder,
 )
+from faceswap.engine.occlusion.view import Occluder
 from faceswap.engine.options import Options
 from faceswap.engine.swapper import FaceSwapper
 from faceswap.errors import (
@@ -49,6 +51,8 @@ class Engine(Protocol):
     """The onnxruntime provider that computes its networks; None if it has none."""
     samples_shapes: bool
     """Whether `meet` needs the resting shapes of a video's faces, sampled beforehand."""
+    occluders: Sequence[Occluder]
+    """Networks that find what lies before a face."""
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
         """Make a swapper that puts this face onto others. Swappers of one engine share its networks."""
@@ -60,6 +64,7 @@ class MeshEngine:
     facts: Sequence[Fact] = ()
     provider: str | None = None
     samples_shapes = True
+    occluders: Sequence[Occluder] = ()
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
         return Blender(SourceFace(source.picture, source.found, mesh), mesh)
@@ -68,8 +73,14 @@ class MeshEngine:
 class NeuralEngine:
     samples_shapes = False
 
-    def __init__(self, weights: WeightsFolder, provider: str) -> None:
-        """Load the networks that swapping needs. Raises: NeuralUnavailable."""
+    def __init__(
+        self, weights: WeightsFolder, provider: str, *, pixels: int = 0, occlusion: bool = True
+    ) -> None:
+        """Load the networks that swapping needs. `pixels` is the side at which faces are computed; 0 is that
+        of the model. Without `occlusion`, no network looks for what lies before a face.
+
+        Raises: NeuralUnavailable.
+        """
         if not installed():
             raise NeuralNotInstalled
         swap = weights.need(Role.SWAPPER)
@@ -78,11 +89,17 @@ class NeuralEngine:
             raise NeuralWeightsUnsuitable(file=swap.path.name)
         embed = weights.embedder() if contract.source is None else None
         convert = weights.converter(swap)
-        self.facts: Sequence[Fact] = [fact_of(file) for file in (swap, embed, convert) if file is not None]
+        helpers = [weights.find(role) for role in (Role.PARSER, Role.OCCLUDER)] if occlusion else []
+        self.facts: Sequence[Fact] = [
+            fact_of(file) for file in (swap, embed, convert, *helpers) if file is not None
+        ]
         self.name = f"neural:{self.facts[0].name}"
         for fact in self.facts:
             log.info("%s: %s, SHA-256 %s, licence: %s", fact.file, fact.name, fact.sha256, fact.licence)
-        self._network = Network(Graph(swap, provider), contract)
+        self._network = Network(Graph(swap, provider), contract, boost=max(1, pixels // contract.size))
+        self.occluders: Sequence[MaskNetwork] = [
+            MaskNetwork(Graph(file, provider), file.mask) for file in helpers if file and file.mask
+        ]
         self._identity = Identity(
             contract.identity,
             Graph(embed, provider) if embed else None,
@@ -96,25 +113,36 @@ class NeuralEngine:
         return Repainter(self._network, mesh, self._identity.of(source))
 
     def try_out(self) -> None:
-        """Run the swap network once on a grey picture. Raises: NeuralUnavailable."""
+        """Run the swap network and its helpers once on a grey picture. Raises: NeuralUnavailable."""
         self._network.try_out(self._identity.example())
+        for helper in self.occluders:
+            helper.try_out()
 
 
 class EnhancingEngine:
     """Runs another engine, and then a face enhancer on each face that it swapped."""
 
-    def __init__(self, engine: Engine, enhancer: WeightsFile, provider: str) -> None:
-        """Load the enhancer. Raises: NeuralUnavailable."""
+    def __init__(
+        self, engine: Engine, enhancer: WeightsFile, provider: str, *, share: float = 0.8, weight: float = 0.5
+    ) -> None:
+        """Load the enhancer. `share` is that of its picture in the result, `weight` is for CodeFormer; both
+        are 0..1.
+
+        Raises: NeuralUnavailable.
+        """
         self.name, self.samples_shapes = engine.name, engine.samples_shapes
+        self.occluders: Sequence[Occluder] = engine.occluders
         self.facts: Sequence[Fact] = [*engine.facts, fact_of(enhancer)]
         self._engine = engine
         if enhancer.contract is None:
             raise NeuralWeightsUnsuitable(file=enhancer.path.name)
-        self._network = Network(Graph(enhancer, provider), enhancer.contract)
+        self._share = share
+        self._network = Network(Graph(enhancer, provider), enhancer.contract, weight=weight)
         self.provider: str | None = self._network.graph.provider
 
     def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
-        return Enhancing(self._engine.swapper(source, mesh), Repainter(self._network, mesh))
+        enhancer = Repainter(self._network, mesh, share=self._share)
+        return Enhancing(self._engine.swapper(source, mesh), enhancer)
 
     def try_out(self) -> None:
         """Run only the enhancer once on a grey picture. Raises: NeuralUnavailable."""
@@ -138,13 +166,15 @@ class EngineRequest:
     provider: str = ""
     """Where the client wants to compute, such as `cpu` or `cuda`. "" means the best device that there is."""
     models_dir: Path | None = None
+    options: Options = field(default_factory=Options)
+    """What the networks are told."""
 
     @classmethod
     def of(cls, options: Options, models_dir: Path | None) -> EngineRequest:
         engine: EngineChoice = "mesh" if options.engine == "mesh" else "auto"
-        if options.engine == "neural":
+        if options.engine == "neural" or (options.engine == "auto" and options.engine_model):
             engine = "neural"
-        return cls(engine, options.use_face_enhancer, options.execution_provider, models_dir)
+        return cls(engine, options.use_face_enhancer, options.execution_provider, models_dir, options)
 
 
 R = TypeVar("R")
@@ -175,6 +205,7 @@ def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOut
         NeuralUnavailable: `neural` was asked for and cannot be used.
     """
     weights, provider = read_weights_folder(request.models_dir), provider_for(request.provider)
+    options = request.options
     notes: list[str] = []
     enhancer = weights.find(Role.ENHANCER) if request.enhance and installed() else None
     if request.enhance and enhancer is None:
@@ -183,14 +214,23 @@ def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOut
     def attempt(make: Callable[[], Engine]) -> EngineOutcome[R]:
         engine = make()
         if enhancer is not None:
-            engine = EnhancingEngine(engine, enhancer, provider)
+            share, weight = options.face_enhancer_blend / 100, options.face_enhancer_weight
+            engine = EnhancingEngine(engine, enhancer, provider, share=share, weight=weight)
         return EngineOutcome(run(engine), engine.name, engine.facts, tuple(notes), engine.provider)
+
+    def neural() -> NeuralEngine:
+        return NeuralEngine(
+            weights.with_swapper(options.engine_model),
+            provider,
+            pixels=options.pixel_boost,
+            occlusion=options.occlusion_mask,
+        )
 
     try:
         if request.engine == "neural":
-            return attempt(lambda: NeuralEngine(weights, provider))
+            return attempt(neural)
         if request.engine == "auto" and provider != CPU and weights.worth_a_try:
-            return attempt(lambda: _on_gpu(NeuralEngine(weights, provider)))
+            return attempt(lambda: _on_gpu(neural()))
     except NeuralUnavailable as error:
         if request.engine == "neural":
             raise

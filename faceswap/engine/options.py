@@ -27,8 +27,16 @@ class Options:
     """Swap a video up to here. None means up to its end."""
     engine: str = "auto"
     """`mesh`, `neural`, or `auto`, which is the neural engine if there are weights and a GPU."""
+    engine_model: str = ""
+    """The swap model of the neural engine, by the name of its file; "" means the best one."""
+    pixel_boost: int = 0
+    """Side in pixels at which the neural engine computes faces; 0 means the size of its model."""
     use_face_enhancer: bool = False
     """Sharpen the swapped faces afterwards, if there are weights for that."""
+    face_enhancer_blend: int = 80
+    """Share of the enhancer's picture in the result, in percent."""
+    face_enhancer_weight: float = 0.5
+    """How close CodeFormer stays to the face that it is given, 0..1."""
     execution_provider: str = ""
     """Where neural networks run: `cpu`; any other text means the best provider of this machine."""
 

@@ -78,6 +78,8 @@ class Sources:
         self.appearance = Appearance(self.mesh)
         self.notes: list[str] = []
         self._occluders = find_occluders(self.mesh, hand_model) if options.occlusion_mask else []
+        if options.occlusion_mask:
+            self._occluders += self.engine.occluders
         self._swappers: dict[str, FaceSwapper] = {}
         made: dict[Path, FaceSwapper] = {}
         for face, path in sources.items():

@@ -55,6 +55,8 @@ def diagnostics_page(site: Site, frame: Frame) -> None:
                 js_on_load=_LEND,
                 elem_id="fs-inspected",
             )
+    lead("model_files", "model_files_why", level=2)
+    files = markup("", elem_id="fs-model-files")
     reload = gr.Button(visible="hidden", elem_id="fs-reload")
     quiet: dict[str, Any] = {
         "show_progress": "hidden",
@@ -69,6 +71,15 @@ def diagnostics_page(site: Site, frame: Frame) -> None:
             jobs = site.service.history(limit=SHOWN, owner=owner)
             return [_health(site, language), _rows(jobs, language)]
         return [UNCHANGED, UNCHANGED]
+
+    def draw_files(token: object, request: gr.Request) -> Any:
+        language = language_of(request)
+        with in_words(language):
+            site.owner_of(token)
+            return render("model_files", language, files=site.service.models().files)
+        return UNCHANGED
+
+    frame.opened.then(draw_files, frame.token, files, **quiet)
 
     for event in (frame.opened.then, frame.signature.change, reload.click):
         event(draw, frame.token, [health, rows], trigger_mode="always_last", **quiet)

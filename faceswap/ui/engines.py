@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
-from faceswap.engine.neural.weights import Role
+from faceswap.engine.neural.contracts import Role
 from faceswap.errors import NeuralNotInstalled, NeuralWeightsMissing
+from faceswap.jobs import PIXEL_BOOSTS
 from faceswap.ui import texts
 from faceswap.ui.frame import Frame, i18n
 from faceswap.ui.render import render
-from faceswap.ui.site import Site, in_words, language_of, markup, message
+from faceswap.ui.site import UNCHANGED, Site, in_words, language_of, markup, message
 from faceswap.ui.texts import Language
 
 
-def engine_choice(site: Site, frame: Frame) -> tuple[gr.Radio, gr.Checkbox]:
-    """The engine (`auto`, `mesh` or `neural`) and whether the face is enhanced; below, which models are
-    missing."""
+def engine_choice(site: Site, frame: Frame) -> list[Component]:
+    """The engine (`auto`, `mesh` or `neural`), its swap model and its size of faces, whether the face is
+    enhanced, and how strongly; below, which models are missing. What needs models is shown only where they
+    may be."""
     engine = gr.Radio(
         choices=[(i18n(f"engine_{name}"), name) for name in ("auto", "mesh", "neural")],
         value="auto",
@@ -25,7 +29,34 @@ def engine_choice(site: Site, frame: Frame) -> tuple[gr.Radio, gr.Checkbox]:
         info=i18n("engine_info"),
         elem_id="fs-engine",
     )
+    model = gr.Dropdown(
+        choices=[(i18n("engine_model_best"), "")],
+        value="",
+        label=i18n("engine_model"),
+        info=i18n("engine_model_info"),
+        allow_custom_value=True,  # a model that is gone is said so when the task runs
+        visible=False,
+        elem_id="fs-engine-model",
+    )
+    pixels = gr.Dropdown(
+        choices=[(i18n("pixel_boost_own"), 0), *((str(size), size) for size in PIXEL_BOOSTS)],
+        value=0,
+        label=i18n("pixel_boost"),
+        info=i18n("pixel_boost_info"),
+        visible=False,
+        elem_id="fs-pixel-boost",
+    )
     enhance = gr.Checkbox(label=i18n("enhancer"), info=i18n("enhancer_info"), elem_id="fs-enhance")
+    blend = gr.Slider(
+        0,
+        100,
+        80,
+        step=1,
+        label=i18n("face_enhancer_blend"),
+        info=i18n("face_enhancer_blend_info"),
+        visible=False,
+        elem_id="fs-enhancer-blend",
+    )
     warning = markup("", elem_id="fs-engine-warning")
 
     def warn(token: object, chosen: object, enhanced: object, request: gr.Request) -> str:
@@ -45,7 +76,38 @@ def engine_choice(site: Site, frame: Frame) -> tuple[gr.Radio, gr.Checkbox]:
             api_visibility="private",
         )
     _told(site, frame, "fs-models", _missing)
-    return engine, enhance
+
+    def offer(token: object, request: gr.Request) -> list[Any]:
+        language = language_of(request)
+        with in_words(language):
+            site.owner_of(token)
+            return _offered(site, language)
+        return [UNCHANGED] * 3
+
+    frame.opened.then(
+        offer,
+        frame.token,
+        [model, pixels, blend],
+        show_progress="hidden",
+        concurrency_limit=None,
+        api_visibility="private",
+    )
+    return [engine, model, pixels, enhance, blend]
+
+
+def _offered(site: Site, language: Language) -> list[Any]:
+    """Updates of the model, the size of faces and the strength: each is shown where it has an effect. What a
+    worker in the cloud has is not known here, so all are shown."""
+    if site.service.settings.backend_name != "local":
+        return [gr.update(visible=True)] * 3
+    found = site.service.models()
+    names = [(texts.words("engine_model_best", language), ""), *((name, name) for name in found.swappers)]
+    enhancer = any(fact.role == Role.ENHANCER for fact in found.facts)
+    return [
+        gr.update(choices=names, visible=len(found.swappers) > 1),
+        gr.update(visible=bool(found.swappers)),
+        gr.update(visible=enhancer),
+    ]
 
 
 def model_terms(site: Site, frame: Frame) -> None:

@@ -19,7 +19,7 @@ from faceswap.ui.site import Site, lead, markup
 _NAMES = (
     *("many_faces", "occlusion_mask", "mouth_mask", "start_s", "end_s"),
     *("keep_fps", "quality_percent", "video_encoder"),
-    *("engine", "use_face_enhancer", "unlabelled"),
+    *("engine", "engine_model", "pixel_boost", "use_face_enhancer", "face_enhancer_blend", "unlabelled"),
 )
 _ANEW = ("start_s", "end_s", "unlabelled")
 """What is chosen anew for each task."""
@@ -48,7 +48,7 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
             mouth = gr.Checkbox(label=i18n("mouth_mask"), info=i18n("mouth_mask_info"), elem_id="fs-mouth")
         with gr.Column(min_width=240):
             lead("options_look", level=3)
-            engine, enhance = engine_choice(site, frame)
+            networks = engine_choice(site, frame)
         with gr.Column(min_width=240):
             lead("options_file", level=3)
             with gr.Row(visible=moving):
@@ -89,8 +89,8 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
                 visible=site.service.settings.allow_unlabelled,
                 elem_id="fs-unlabelled",
             )
-    _keep(frame, [many, cover, mouth, frames, quality, encoder, engine, enhance], kind)
-    every: list[Component] = [many, cover, mouth, start, end, frames, quality, encoder, engine, enhance]
+    _keep(frame, [many, cover, mouth, frames, quality, encoder, *networks], kind)
+    every: list[Component] = [many, cover, mouth, start, end, frames, quality, encoder, *networks]
     every.append(unlabelled)
     _hand_over(every)
     return every

@@ -10,9 +10,11 @@ from onnx import helper
 from faceswap.engine.neural import weights
 from faceswap.engine.neural.contracts import SWAPPERS, TEMPLATES, VALUES, Contract, Role
 from faceswap.engine.neural.graphs import Graph
+from faceswap.engine.neural.inventory import WeightsCache
 from faceswap.engine.neural.networks import Identity, Network
 from faceswap.engine.neural.providers import CPU
-from faceswap.engine.neural.weights import Known, WeightsCache, read_weights_folder
+from faceswap.engine.neural.published import Known
+from faceswap.engine.neural.weights import read_weights_folder
 from faceswap.errors import NeuralWeightsAmbiguous
 from tests import graphs
 

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from faceswap.engine.neural import weights
+from faceswap.engine.neural import inventory, weights
 from faceswap.engine.neural.contracts import Role
+from faceswap.engine.neural.inventory import WeightsCache
 from faceswap.engine.neural.onnx_file import NotOnnx, read_signature
-from faceswap.engine.neural.weights import WeightsCache, fact_of, read_weights_folder
+from faceswap.engine.neural.published import Known
+from faceswap.engine.neural.weights import fact_of, read_weights_folder
 from faceswap.errors import (
     FaceSwapError,
     NeuralWeightsDamaged,
@@ -111,9 +113,9 @@ class TestWhatDoesNotFit:
         graphs.swapper(tmp_path / "a.onnx", 128)  # The graph has no projection among its constants.
         graphs.swapper(tmp_path / "b.onnx", 160)
         picture: graphs.Dims = (1, 3, 512, 512)
-        parts: graphs.Dims = (1, 19, 512, 512)
+        parts: graphs.Dims = (1, 21, 512, 512)
         node = helper.make_node("Tile", ["x", "n"], ["y"])
-        graphs.save(tmp_path / "c.onnx", [node], {"x": picture}, {"y": parts}, {"n": np.array([1, 19, 1, 1])})
+        graphs.save(tmp_path / "c.onnx", [node], {"x": picture}, {"y": parts}, {"n": np.array([1, 7, 1, 1])})
         assert read_weights_folder(tmp_path).unsuitable == ("a.onnx", "b.onnx", "c.onnx")
         error = why_not(tmp_path)
         assert isinstance(error, NeuralWeightsUnsuitable)
@@ -181,7 +183,7 @@ class TestWhatIsRecorded:
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         content = (folder / graphs.EMBEDDER).read_bytes()
-        known = weights.Known("w600k_r50", "insightface")
+        known = Known("w600k_r50", "insightface")
         monkeypatch.setattr(weights, "KNOWN", {hashlib.sha256(content).hexdigest(): known})
         fact = fact_of(read_weights_folder(folder).need(Role.EMBEDDER))
         assert (fact.name, fact.recognised, fact.licence) == ("w600k_r50", True, "insightface")
@@ -206,7 +208,7 @@ class TestWhatIsRecorded:
     ) -> None:
         read: list[str] = []
         original = fact_of
-        monkeypatch.setattr(weights, "fact_of", lambda file: read.append(file.path.name) or original(file))
+        monkeypatch.setattr(inventory, "fact_of", lambda file: read.append(file.path.name) or original(file))
         cache = WeightsCache()
         first = cache.inventory(folder)
         assert cache.inventory(folder) == first

@@ -26,6 +26,8 @@ class Role(StrEnum):
     EMBEDDER = "face embedding model"
     CONVERTER = "embedding converter"
     ENHANCER = "face enhancer"
+    PARSER = "face parser"
+    OCCLUDER = "occluder model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,28 @@ class Contract:
     converter: str | None = None
     """Name of the model that converts embeddings for this network."""
     source: SourcePicture | None = None
+    size_out: int | None = None
+    """Side of the pictures that the network returns; None if it is `size`."""
+    weighed: bool = False
+    """Whether the network has an input `weight`, 0..1: how close it stays to what it is given."""
+
+    @property
+    def result_size(self) -> int:
+        return self.size_out or self.size
+
+
+@dataclass(frozen=True, slots=True)
+class MaskContract:
+    """The form of a network that says for each pixel of a crop whether the face is visible there."""
+
+    size: int
+    template: Template
+    values: Values
+    channels_last: bool = False
+    """Whether its pictures are (N, S, S, 3) and its result is (N, S, S, 1)."""
+    face_classes: tuple[int, ...] = ()
+    """The classes that are parts of the face, for a network that gives a value for each class. Empty if the
+    network gives one value, which is 1 where the face is visible."""
 
 
 SWAPPERS: Mapping[str, Contract] = {
@@ -101,8 +125,29 @@ SWAPPERS: Mapping[str, Contract] = {
 }
 """Swap models by name. If the models folder holds several, the app uses the one that comes first here."""
 
-ENHANCERS: Mapping[str, Contract] = {"enhancer_512": Contract(512, FFHQ, identity="none")}
+ENHANCERS: Mapping[str, Contract] = {
+    "enhancer_512": Contract(512, FFHQ, identity="none"),
+    "codeformer": Contract(512, FFHQ, identity="none", weighed=True),
+    "gfpgan_1024": Contract(512, FFHQ, identity="none", size_out=1024),
+    "gpen_bfr_1024": Contract(1024, FFHQ, identity="none"),
+    "gpen_bfr_2048": Contract(2048, FFHQ, identity="none"),
+    "gpen_bfr_256": Contract(256, ARCFACE_128, identity="none"),
+}
+"""Face enhancers by name. If the models folder holds several, the app uses the one that comes first here.
+`enhancer_512` stands for GFPGAN 1.2 to 1.4, RestoreFormer++ and GPEN-BFR-512, which have the same contract."""
 
+MASKS: Mapping[str, MaskContract] = {
+    "bisenet_512": MaskContract(512, FFHQ, IMAGENET, face_classes=(1, 2, 3, 4, 5, 10, 11, 12, 13)),
+    "xseg_256": MaskContract(256, FFHQ, UNIT, channels_last=True),
+}
+"""Networks that find what lies before a face. The classes are those of CelebAMask-HQ: skin, brows, eyes,
+nose, mouth and lips are the face; glasses, hair, hats, and all that is no part of a person lie before it.
+Both networks were trained on crops that show the whole head, as `ffhq_512` does."""
+
+CLASSES = 19
+"""Number of classes of a face parser."""
+EMBEDDING = 512
+"""Number of values in a face embedding."""
 EMBEDDER = "arcface_112"
 CONVERTERS = ("crossface_ghost", "crossface_hififace", "crossface_simswap")
 
@@ -111,4 +156,6 @@ ROLES: Mapping[str, Role] = {
     **dict.fromkeys(ENHANCERS, Role.ENHANCER),
     **dict.fromkeys(CONVERTERS, Role.CONVERTER),
     EMBEDDER: Role.EMBEDDER,
+    "bisenet_512": Role.PARSER,
+    "xseg_256": Role.OCCLUDER,
 }

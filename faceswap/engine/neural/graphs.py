@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ _OPTIONS: Mapping[str, Mapping[str, str]] = {
     # its memory arena whenever it is full, which wastes memory.
     CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
 }
+_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 _NO_MEMORY = ("alloc", "out of memory", "out_of_memory")
 
 
@@ -56,28 +57,33 @@ class Graph:
                 str(weights.path), _session_options(), [*chosen, CPU]
             )
         self.provider = self._session.get_providers()[0]
+        self._types = {each.name: _TYPES.get(each.type, np.float32) for each in self._session.get_inputs()}
         log.info("%s (%s) runs on %s", self.file, weights.model, self.provider)
 
     @property
     def takes_many(self) -> bool:
         """Whether one run can take several pictures."""
-        return all(shape[0] is None for shape in self._inputs.values())
+        return all(shape[0] is None for shape in self._inputs.values() if len(shape) > 1)
 
-    def __call__(self, inputs: Sequence[F32], shape: tuple[int, ...]) -> F32:
+    def __call__(self, inputs: Sequence[F32], shape: tuple[int, ...], weight: float | None = None) -> F32:
         """Run the graph and return its first output, which must have `shape`.
 
         The first input is the target's pictures (N, 3, S, S). A second one is an embedding (N, 512) or the
         source's pictures (N, 3, S, S). Inputs with different numbers of dimensions go to the graph's inputs
         with the same numbers. Two inputs of pictures go to the names `target` and `source`, in this order.
+        `weight` is the value of the input `weight`, for a graph that has one.
 
         Raises: NeuralWeightsUnsuitable, NeuralOutOfMemory, NeuralFailed.
         """
         arrays = [np.ascontiguousarray(one, np.float32) for one in inputs]
         by_rank = {one.ndim: one for one in arrays}
         if len(by_rank) < len(arrays):
-            feed = {"target": arrays[0], "source": arrays[1]}
+            feed: dict[str, Any] = {"target": arrays[0], "source": arrays[1]}
         else:
-            feed = {name: by_rank[len(wanted)] for name, wanted in self._inputs.items()}
+            feed = {name: by_rank[len(wanted)] for name, wanted in self._inputs.items() if len(wanted) > 1}
+        if weight is not None:
+            feed["weight"] = np.full([1] * len(self._inputs["weight"]), weight)
+        feed = {name: value.astype(self._types[name], copy=False) for name, value in feed.items()}
         with self._in_our_words(NeuralFailed(file=self.file)):
             found = as_f32(self._session.run(None, feed)[0])
         if found.shape != shape:

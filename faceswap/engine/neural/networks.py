@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from faceswap.engine.face.align import ARCFACE_112, aligned
 from faceswap.engine.mesh.source import SourcePhoto
-from faceswap.engine.neural.contracts import Contract, SourcePicture, Values
+from faceswap.engine.neural.contracts import EMBEDDING, Contract, SourcePicture, Values
 from faceswap.engine.neural.contracts import Identity as IdentityKind
 from faceswap.engine.neural.graphs import Graph
-from faceswap.engine.neural.weights import EMBEDDING
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8
+from faceswap.errors import NeuralOutOfMemory
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """Number of faces in one run of a graph that can take several."""
 
 
 class Network:
-    """A graph that turns pictures of faces into pictures of faces, and its contract."""
+    """A graph that turns pictures of faces into pictures of faces, and its contract.
 
-    def __init__(self, graph: Graph, contract: Contract) -> None:
-        self.graph, self.contract = graph, contract
+    With `boost` the pictures are that many times as wide as the graph takes them. Each is taken apart into
+    boost x boost pictures of every boost-th pixel, and their results are put together again.
+    """
+
+    def __init__(self, graph: Graph, contract: Contract, *, boost: int = 1, weight: float = 0.5) -> None:
+        """`weight` goes to a network that has such an input."""
+        self.graph, self._own, self._boost = graph, contract, boost
+        self.contract = replace(
+            contract,
+            size=boost * contract.size,
+            size_out=contract.size_out and boost * contract.size_out,
+        )
+        self._weight = weight if contract.weighed else None
+        self._together = AT_ONCE if graph.takes_many else 1
 
     @property
     def at_once(self) -> int:
-        return AT_ONCE if self.graph.takes_many else 1
+        """Number of faces that are worth collecting for one call."""
+        return max(1, self._together // self._boost**2)
 
     def try_out(self, identity: F32 | None) -> None:
         """Run the network once on grey pictures, to find errors early. Raises: NeuralUnavailable."""
@@ -41,19 +56,44 @@ class Network:
         `identity` describes the source and is the same for all pictures: (512,), or (3, S, S) for a network
         that takes a picture of the source; None for an enhancer.
         """
+        step = self._boost
+        tiles = [picture[y::step, x::step] for picture in pictures for y in range(step) for x in range(step)]
         results: list[U8] = []
-        for some in _chunks(pictures, self.at_once):
-            inputs = [_planar(np.stack(some), self.contract.values_in)]
-            if identity is not None:
-                inputs.append(np.repeat(identity[None], len(some), 0))
-            found = self.graph(inputs, inputs[0].shape).transpose(0, 2, 3, 1)
-            values = self.contract.values_out
-            shown = (found * np.array(values.spread, np.float32) + np.array(values.mean, np.float32)) * 255
-            results += [as_u8(np.rint(one).clip(0, 255)) for one in shown]
-        return results
+        while len(results) < len(tiles):
+            some = tiles[len(results) : len(results) + self._together]
+            try:
+                results += self._run(some, identity)
+            except NeuralOutOfMemory:
+                if len(some) == 1:
+                    raise
+                self._together = len(some) // 2
+                log.warning("%s: not enough memory for %d faces at once", self.graph.file, len(some))
+        if step == 1:
+            return results
+        return [_woven(results[at : at + step**2], step) for at in range(0, len(results), step**2)]
+
+    def _run(self, pictures: Sequence[U8], identity: F32 | None) -> list[U8]:
+        """Run the graph once, on pictures of its own size."""
+        inputs = [planar(np.stack(pictures), self._own.values_in)]
+        if identity is not None:
+            inputs.append(np.repeat(identity[None], len(pictures), 0))
+        side = self._own.result_size
+        found = self.graph(inputs, (len(pictures), 3, side, side), self._weight).transpose(0, 2, 3, 1)
+        values = self._own.values_out
+        shown = (found * np.array(values.spread, np.float32) + np.array(values.mean, np.float32)) * 255
+        return [as_u8(np.rint(one).clip(0, 255)) for one in shown]
 
 
-def _planar(pictures: U8, values: Values) -> F32:
+def _woven(tiles: Sequence[U8], step: int) -> U8:
+    """Put together the pictures of every `step`-th pixel, which come row by row."""
+    side = step * len(tiles[0])
+    picture = np.empty((side, side, 3), np.uint8)
+    for index, tile in enumerate(tiles):
+        picture[index // step :: step, index % step :: step] = tile
+    return picture
+
+
+def planar(pictures: U8, values: Values) -> F32:
     """Turn (N, S, S, 3) uint8 RGB into (N, 3, S, S) float32 in the range `values`."""
     scaled = (pictures / np.float32(255) - np.array(values.mean, np.float32)) / np.array(
         values.spread, np.float32
@@ -99,7 +139,7 @@ def source_picture(wanted: SourcePicture, photo: SourcePhoto) -> F32:
     """The aligned source, (3, S, S) float32 RGB, in the range that the swapper takes."""
     planes = Planes.from_rgb(photo.picture)
     picture = planes.crop_colours(aligned(photo.found.landmarks, wanted.template), wanted.size)
-    return _planar(picture[None], wanted.values)[0]
+    return planar(picture[None], wanted.values)[0]
 
 
 def embedding(embedder: Graph, photo: SourcePhoto) -> F32:
@@ -112,9 +152,3 @@ def embedding(embedder: Graph, photo: SourcePhoto) -> F32:
 
 def _unit(vector: F32) -> F32:
     return as_f32(vector / (np.linalg.norm(vector) or 1))
-
-
-def _chunks(pictures: Sequence[U8], count: int) -> Iterator[tuple[U8, ...]]:
-    rest = iter(pictures)
-    while some := tuple(itertools.islice(rest, count)):
-        yield some

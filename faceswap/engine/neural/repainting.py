@@ -33,6 +33,7 @@ from faceswap.engine.mesh.paste import (
 )
 from faceswap.engine.mesh.photo import skin_weights
 from faceswap.engine.mesh.source import Texture
+from faceswap.engine.neural.cells import cells_in_crop
 from faceswap.engine.neural.networks import Network
 from faceswap.engine.planes import F32, U8, Planes, Region, as_f32, as_u8, to_yuv
 from faceswap.engine.swapper import BatchSwapper, FaceInFrame, FaceSwapper, swap_together
@@ -68,12 +69,15 @@ class _Aligned:
 class Repainter:
     """Repaints any number of tracked faces with one network. Two threads must not use it at the same time."""
 
-    def __init__(self, network: Network, mesh: FaceMesh, identity: F32 | None = None) -> None:
-        self._network, self._mesh, self._identity = network, mesh, identity
+    def __init__(
+        self, network: Network, mesh: FaceMesh, identity: F32 | None = None, *, share: float = 1.0
+    ) -> None:
+        """`share` is the share of the network's picture in the result, 0..1; the rest is what was there."""
+        self._network, self._mesh, self._identity, self._share = network, mesh, identity, share
         self.at_once = network.at_once
         self._tracks: dict[int, _TrackState] = {}
         self._rim, self._skin = rim_weights(mesh), skin_weights(mesh)
-        self._edge = _edge(network.contract.size)
+        self._edge = _edge(network.contract.result_size)
 
     def knows(self, track: int) -> bool:
         return track in self._tracks
@@ -137,12 +141,13 @@ class Repainter:
         mesh, box = self._mesh, view.box
         vertices = mesh.extend(landmarks)
         facing = smooth_step(as_f32(mesh.normals @ view.pose.rotation[2]), 0.02, 0.30)
-        values = np.full((len(vertices), 3), view.visible, np.float32)
-        values[:MESH_POINTS, 0] = self._rim * facing * view.visible
+        alpha = self._share * view.visible
+        values = np.full((len(vertices), 3), alpha, np.float32)
+        values[:MESH_POINTS, 0] = self._rim * facing * alpha
         values[mesh.skirt, 0] = 0
         fine = box.grid(FINE_GRID)
         drawn = draw(box.cells(vertices[:, :2], fine), vertices[:, 2], mesh.drawn, values, fine)
-        x, y = _cells(box, view.region, fine, self._network.contract.size, len(texture.luma))
+        x, y = cells_in_crop(box, view.region, fine, self._network.contract.result_size, len(texture.luma))
         usable = remapped(texture.validity, x, y)
 
         values[:, 0] = 0
@@ -181,24 +186,6 @@ class Enhancing:
         done = swap_together(self._swapper, faces)
         self._enhancer.swap_all([face for face, changed in zip(faces, done, strict=True) if changed])
         return done
-
-
-def _cells(box: Box, region: Region, grid: tuple[int, int], size: int, shown: int) -> tuple[F32, F32]:
-    """For each cell of the box, x and y in the region's picture, each (h, w) float32 in pixels.
-
-    The picture has `size` pixels a side and is scaled down to `shown`. Centres of pixels and cells are at
-    whole numbers.
-    """
-    columns, rows = grid
-    inverse = cv2.invertAffineTransform(region.to_picture(size)) * (shown / size)
-    inverse[:, 2] += (shown / size - 1) / 2
-    x = (np.arange(columns, dtype=np.float32) + 0.5) * (box.width / columns) + (box.x - 0.5)
-    y = (np.arange(rows, dtype=np.float32) + 0.5) * (box.height / rows) + (box.y - 0.5)
-    across, down = np.meshgrid(x, y)
-    return (
-        as_f32(inverse[0, 0] * across + inverse[0, 1] * down + inverse[0, 2]),
-        as_f32(inverse[1, 0] * across + inverse[1, 1] * down + inverse[1, 2]),
-    )
 
 
 def _edge(size: int) -> U8:

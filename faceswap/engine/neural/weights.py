@@ -10,23 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Self
 
-from faceswap.engine.neural.contracts import (
-    CONVERTERS,
-    EMBEDDER,
-    ENHANCERS,
-    ROLES,
-    SWAPPERS,
-    Contract,
-    Role,
-)
-from faceswap.engine.neural.onnx_file import NotOnnx, Shape, Signature, read_signature
+from faceswap.engine.neural.contracts import ENHANCERS, MASKS, ROLES, SWAPPERS, Contract, MaskContract, Role
+from faceswap.engine.neural.fitting import Fit, fit_of, projects
+from faceswap.engine.neural.onnx_file import NotOnnx, Signature, read_signature
+from faceswap.engine.neural.published import KNOWN, Licence
 from faceswap.engine.neural.sidecar import Sidecar, WrongSidecar, read_sidecar, sidecar_path
 from faceswap.errors import (
+    NeuralModelUnknown,
     NeuralUnavailable,
     NeuralWeightsAmbiguous,
     NeuralWeightsDamaged,
@@ -37,48 +31,6 @@ from faceswap.errors import (
 
 log = logging.getLogger(__name__)
 
-EMBEDDING = 512
-"""Number of values in a face embedding."""
-_LIKE_GHOST = ("ghost_256", "simswap_256", "hififace_unofficial_256", "reswapper_256")
-"""Models that take one picture of 256 px and one embedding, and return one picture."""
-
-
-Licence = Literal["insightface", "researchrail-ms", "gfpgan", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A published weights file."""
-
-    name: str
-    licence: Licence
-
-
-KNOWN: Mapping[str, Known] = {
-    "e4a3f08c753cb72d04e10aa0f7dbe3deebbf39567d4ead6dce08e98aa49e16af": Known("inswapper_128", "insightface"),
-    "6d51a9278a1f650cffefc18ba53f38bf2769bf4bbff89267822cf72945f8a38b": Known(
-        "inswapper_128_fp16", "insightface"
-    ),
-    "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43": Known("w600k_r50", "insightface"),
-    "f1f79dc3b0b79a69f94799af1fffebff09fbd78fd96a275fd8f0cbbea23270d1": Known(
-        "arcface_w600k_r50", "insightface"
-    ),
-    "c0e98a8a03a238f461ed3d2570e426b49f46745ee400854a60dceeb70c246add": Known(
-        "hyperswap_1a_256", "researchrail-ms"
-    ),
-    "5124031789c42f71b9558fb71954ef7aedb6da7ed9fac79293e23c61a792a73e": Known(
-        "hyperswap_1b_256", "researchrail-ms"
-    ),
-    "5528c2d76fe9986c99d829278987ef9f3a630cb606db7628d02b57b330f406a5": Known(
-        "hyperswap_1c_256", "researchrail-ms"
-    ),
-    "6548e54cbcf248af385248f0c1193b359c37a0f98b836282b09cf48af4fd2b73": Known("GFPGANv1.4", "gfpgan"),
-}
-"""By SHA-256. Source: digests that several public projects state for the files of InsightFace (v0.7),
-FaceFusion (models 3.0.0 and 3.3.0) and GFPGAN; licences as InsightFace, FaceFusion and TencentARC state them.
-GFPGAN is under Apache-2.0, but has parts for non-commercial use only. GHOST's files are under Apache-2.0, but
-its publisher states no digests. They work, but the app does not recognise them."""
-
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
@@ -87,9 +39,16 @@ class WeightsFile:
     role: Role
     signature: Signature
     contract: Contract | None = None
-    """Only swappers and enhancers have a contract."""
+    """Only swappers and enhancers have one."""
+    mask: MaskContract | None = None
+    """Only face parsers and occluder models have one."""
     stated: bool = False
     """Whether a sidecar says which model it is."""
+
+    @property
+    def name(self) -> str:
+        """The name by which a task chooses this file: its file name without `.onnx`."""
+        return self.path.stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +84,40 @@ class WeightsFolder:
     unsuitable: tuple[str, ...] = ()
     ambiguous: tuple[Ambiguous, ...] = ()
 
+    @property
+    def swappers(self) -> tuple[WeightsFile, ...]:
+        """The swap models; the first one is used unless a task chooses another."""
+        return self._in_order(Role.SWAPPER)
+
+    def with_swapper(self, wanted: str) -> Self:
+        """The folder without the swap models that a task did not choose.
+
+        `wanted` is the name of a file, with or without `.onnx`, or the name of a model; "" chooses none.
+
+        Raises: NeuralModelUnknown.
+        """
+        if not wanted:
+            return self
+        named = wanted.casefold().removesuffix(".onnx")
+        fit = [file for file in self.swappers if file.name.casefold() == named]
+        fit = fit or [file for file in self.swappers if file.model.casefold() == named]
+        if not fit:
+            raise NeuralModelUnknown(model=wanted)
+        return replace(
+            self, files=tuple(file for file in self.files if file is fit[0] or file.role is not Role.SWAPPER)
+        )
+
     def find(self, role: Role) -> WeightsFile | None:
         """The file to use in this role, or None. Use `embedder` and `converter` for those two roles."""
+        return next(iter(self._in_order(role)), None)
+
+    def _in_order(self, role: Role) -> tuple[WeightsFile, ...]:
         order = list(ROLES)
-        fit = [file for file in self.files if file.role is role]
-        return min(
-            fit,
-            key=lambda file: (order.index(file.model) if file.model in order else -1, file.path.name),
-            default=None,
+        return tuple(
+            sorted(
+                (file for file in self.files if file.role is role),
+                key=lambda file: (order.index(file.model) if file.model in order else -1, file.path.name),
+            )
         )
 
     def need(self, role: Role) -> WeightsFile:
@@ -226,18 +211,6 @@ def read_weights_folder(folder: Path | None) -> WeightsFolder:
     return WeightsFolder(tuple(files), tuple(damaged), tuple(unsuitable), tuple(ambiguous))
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """The models that fit the inputs and outputs of a graph."""
-
-    role: Role
-    models: tuple[str, ...]
-    sure: bool
-    """Whether the first model is the only published one of this form."""
-    side: int = 0
-    """Side of its pictures of the target, in pixels; 0 for embedders and converters."""
-
-
 def _told_apart(path: Path, signature: Signature) -> WeightsFile | Ambiguous | None:
     fit = fit_of(signature)
     if fit is None:
@@ -252,7 +225,13 @@ def _told_apart(path: Path, signature: Signature) -> WeightsFile | Ambiguous | N
     if not fit.sure:
         return Ambiguous(path, fit.role)
     model = fit.models[0]
-    return WeightsFile(path, model, fit.role, signature, SWAPPERS.get(model) or ENHANCERS.get(model))
+    return _weights_file(path, model, fit.role, signature)
+
+
+def _weights_file(path: Path, model: str, role: Role, signature: Signature) -> WeightsFile:
+    return WeightsFile(
+        path, model, role, signature, SWAPPERS.get(model) or ENHANCERS.get(model), MASKS.get(model)
+    )
 
 
 def _as_stated(path: Path, signature: Signature, fit: Fit, sidecar: Sidecar) -> WeightsFile:
@@ -261,59 +240,12 @@ def _as_stated(path: Path, signature: Signature, fit: Fit, sidecar: Sidecar) -> 
         raise WrongSidecar(f"the graph is no {sidecar.model}: its inputs and outputs do not fit")
     if fit.role is Role.SWAPPER:
         contract = sidecar.contract(fit.side)
-        if contract.identity == "projected" and not _projects(signature):
+        if contract.identity == "projected" and not projects(signature):
             raise WrongSidecar("the graph holds no matrix to project the embedding with")
         return WeightsFile(path, sidecar.model, fit.role, signature, contract, stated=True)
     if sidecar.model not in ROLES:
         raise WrongSidecar(f"{sidecar.model!r} is not known")
-    return WeightsFile(path, sidecar.model, fit.role, signature, ENHANCERS.get(sidecar.model), stated=True)
-
-
-def fit_of(signature: Signature) -> Fit | None:
-    """The models that a graph can be, or None when it fits no known model.
-
-    An input (N, 3, S, S) is a picture, an input (N, 512) is an embedding.
-    """
-    pictures = {name: side for name, shape in signature.inputs.items() if (side := _side(shape))}
-    embeddings = [shape for shape in signature.inputs.values() if _is_embedding(shape)]
-    outputs = list(signature.outputs.values())
-    if len(pictures) + len(embeddings) != len(signature.inputs):
-        return None
-    match sorted(pictures.values()), len(embeddings):
-        case [112], 0:
-            right = len(outputs[0]) == 2 and outputs[0][1] in (EMBEDDING, None)
-            return Fit(Role.EMBEDDER, (EMBEDDER,), True) if right else None
-        case [512], 0:
-            right = len(outputs[0]) == 4 and outputs[0][1] in (3, None)
-            return Fit(Role.ENHANCER, tuple(ENHANCERS), True, 512) if right else None
-        case [], 1:
-            return Fit(Role.CONVERTER, CONVERTERS, False) if _is_embedding(outputs[0]) else None
-        case [128], 1:
-            return Fit(Role.SWAPPER, ("inswapper_128",), True, 128) if _projects(signature) else None
-        case [256], 1:
-            masked = len(outputs) > 1 and outputs[1][1:2] == (1,)  # HyperSwap also returns a mask of the face
-            return Fit(Role.SWAPPER, (("hyperswap_256",) if masked else _LIKE_GHOST), masked, 256)
-        case [512], 1:
-            return Fit(Role.SWAPPER, ("simswap_unofficial_512",), False, 512)
-        case [112, 256], 0 if pictures == {"source": 112, "target": 256}:
-            return Fit(Role.SWAPPER, ("blendswap_256",), True, 256)
-        case [256, 256], 0 if set(pictures) == {"source", "target"}:
-            return Fit(Role.SWAPPER, ("uniface_256",), False, 256)
-        case _:
-            return None
-
-
-def _projects(signature: Signature) -> bool:
-    constant = signature.last_constant
-    return constant is not None and constant.shape == (EMBEDDING, EMBEDDING)
-
-
-def _side(shape: Shape) -> int | None:
-    return shape[2] if len(shape) == 4 and shape[1] == 3 and shape[2] == shape[3] else None
-
-
-def _is_embedding(shape: Shape) -> bool:
-    return len(shape) == 2 and shape[1] == EMBEDDING
+    return replace(_weights_file(path, sidecar.model, fit.role, signature), stated=True)
 
 
 def fact_of(weights: WeightsFile) -> Fact:
@@ -345,46 +277,6 @@ def _digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise NeuralWeightsDamaged(file=path.name) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What a page says about a models folder."""
-
-    facts: tuple[Fact, ...]
-    missing: tuple[Role, ...]
-    unusable: tuple[str, ...]
-    """Names of files that are damaged, unknown, or not what their `.sha256` states."""
-
-
-class WeightsCache:
-    """Makes the inventory of a models folder. It computes the SHA-256 of each file only once. Any thread may
-    call it."""
-
-    def __init__(self) -> None:
-        self._facts: dict[tuple[Path, int, int], Fact] = {}
-
-    def inventory(self, folder: Path) -> Inventory:
-        """Takes one second for each half gigabyte of new or changed files."""
-        weights = read_weights_folder(folder)
-        facts: list[Fact] = []
-        unusable = [*weights.damaged, *weights.unsuitable, *(one.path.name for one in weights.ambiguous)]
-        for file in weights.files:
-            try:
-                facts.append(self._fact(file))
-            except (NeuralWeightsWrong, NeuralWeightsDamaged):
-                unusable.append(file.path.name)
-        return Inventory(tuple(facts), weights.missing, tuple(unusable))
-
-    def _fact(self, file: WeightsFile) -> Fact:
-        try:
-            known_by = file.path.stat()
-        except OSError as error:
-            raise NeuralWeightsDamaged(file=file.path.name) from error
-        key = (file.path, known_by.st_size, known_by.st_mtime_ns)
-        if key not in self._facts:
-            self._facts[key] = fact_of(file)
-        return self._facts[key]
 
 
 def _stated(path: Path) -> str | None:
