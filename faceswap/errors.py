@@ -7,6 +7,7 @@ FaceSwapError
 │   └── ResultNotReady
 ├── JobAlreadyFinished
 ├── TooManyJobs
+│   ├── BatchFull
 │   ├── QueueFull
 │   └── TooManyFromAddress
 ├── TooManyUploads
@@ -34,6 +35,7 @@ FaceSwapError
 │   ├── OutsideVideo
 │   ├── TooManyFrames
 │   ├── UnsafeAddress
+│   ├── BatchRefused
 │   ├── ContentRefused
 │   ├── NoFaceFound
 │   └── NotHuman
@@ -160,6 +162,13 @@ class DayTooExpensive(TooExpensive):
     """The tasks of the last 24 hours have cost the ${limit_usd:.2f} that a day may cost. Try again later."""
 
     code = "day_too_expensive"
+
+
+class BatchFull(TooManyJobs):
+    """Your batches may have {limit} tasks waiting or running. Choose fewer files, or wait for some of them
+    to finish."""
+
+    code = "batch_full"
 
 
 class QueueFull(TooManyJobs):
@@ -305,6 +314,12 @@ class UnsafeAddress(BadMedia):
     """The worker does not fetch media from this address. Use an https address that is public."""
 
     code = "unsafe_address"
+
+
+class BatchRefused(BadMedia):
+    """{file}: {reason} Nothing was queued."""
+
+    code = "batch_refused"
 
 
 class ContentRefused(BadMedia):

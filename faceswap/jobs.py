@@ -276,6 +276,8 @@ class Job:
     """For a completed job: the file name of its result in the job's folder. It contains the run's name."""
     terms: Terms | None = None
     """None for a simulated job, and for a job that was submitted before terms were stored."""
+    batch: str | None = None
+    """The id of the batch that the job belongs to. None: to none."""
     turn: float | None = None
     """Where a job that was moved stands in the queue, in seconds since 1970. None: by `created_at`."""
     position: int | None = None
@@ -357,6 +359,7 @@ class Job:
             "remote_stop": self.remote_stop.value,
             "attempt": self.attempt,
             "position": self.position,
+            "batch_id": self.batch,
         }
 
 

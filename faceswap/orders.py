@@ -94,11 +94,16 @@ class OrderChecks:
         self._intake = intake
         self._settings = settings
 
-    def check(self, order: SwapOrder, before_gate: Callable[[], None] = lambda: None) -> CheckedOrder:
+    def check(
+        self,
+        order: SwapOrder,
+        before_gate: Callable[[], None] = lambda: None,
+        passed: set[str] | None = None,
+    ) -> CheckedOrder:
         """Upload the order's files and check the order.
 
         `before_gate` is called before the content gate, because the gate takes seconds. What it raises is
-        raised here.
+        raised here. `passed` has the ids of files that the gate need not see again; new ones are added.
 
         Raises:
             ConsentRequired, LabelRequired, InvalidRequest, BadMedia, DiskFull, UploadNotFound.
@@ -119,7 +124,7 @@ class OrderChecks:
             raise OutsideVideo(duration_s=target.duration_s)
         checked = CheckedOrder(job_type, sources, target, order.options)
         before_gate()
-        self._require_content(checked, own)
+        self._require_content(checked, own, set() if passed is None else passed)
         return checked
 
     def preview(self, order: SwapOrder, at_s: float | None) -> bytes:
@@ -155,14 +160,14 @@ class OrderChecks:
             face: taken[file.id if isinstance(file, Upload) else Path(file)] for face, file in files.items()
         }
 
-    def _require_content(self, order: CheckedOrder, own: Collection[str]) -> None:
+    def _require_content(self, order: CheckedOrder, own: Collection[str], passed: set[str]) -> None:
         """Ask the content gate about the order's files.
 
         `own` has the ids of the uploads that the submitter named. The other files were uploaded for this
         order only, so they are deleted when the gate refuses it.
         """
         try:
-            self._intake.require_content(order.different_sources, order.target)
+            self._intake.require_content(order.different_sources, order.target, passed)
         except FaceSwapError:
             files = (*order.different_sources, order.target)
             self._intake.discard([each for each in files if each.id not in own])

@@ -13,6 +13,7 @@ from typing import BinaryIO, Literal, Self
 from pydantic import ValidationError
 
 from faceswap.backends import Backend
+from faceswap.batches import Batches
 from faceswap.costs import Costs
 from faceswap.driving import Seal
 from faceswap.engine.face.models import landmarker_path
@@ -68,6 +69,9 @@ class Service(JobQueries):
         self.settings = settings or Settings()
         self._parts = Parts(self.settings, backends, clock, seal)
         super().__init__(self._parts.store, self._parts.folders, self._parts.eraser)
+        self._batches = Batches(
+            self._parts.store, self._parts.submission, lambda job_id, owner: self.cancel(job_id, owner=owner)
+        )
         if dispatch:
             self._parts.start()
 
@@ -139,6 +143,11 @@ class Service(JobQueries):
         Raises: UploadNotFound, BadMedia, BackendUnavailable, TooBusy.
         """
         return self._parts.intake.find_faces(self._store.upload(upload_id, owner), sender)
+
+    @property
+    def batches(self) -> Batches:
+        """Batches: several faces in several targets."""
+        return self._batches
 
     @property
     def costs(self) -> Costs:

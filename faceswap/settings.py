@@ -79,6 +79,8 @@ class Settings(BaseSettings):
 
     max_active: int = Field(default_factory=_sized(5, 2), ge=1)
     max_queue: int = Field(default_factory=_sized(100, 20), ge=1)
+    max_batch: int = Field(default_factory=_sized(200, 10), ge=1)
+    """How many tasks of batches one user may have waiting or running. They do not count for `max_active`."""
     max_attempts: int = Field(default=3, ge=1)
     local_workers: int = Field(default_factory=_sized(max(1, (os.cpu_count() or 2) // 2), 1), ge=1)
 

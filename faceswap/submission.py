@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from faceswap.backends import Backend
 from faceswap.consent import Consent
 from faceswap.costs import Costs
-from faceswap.errors import BackendUnavailable
+from faceswap.errors import BackendUnavailable, BadMedia, BatchRefused, NotHuman
 from faceswap.folders import Folders
 from faceswap.jobs import Job, JobType, Simulation, Status
 from faceswap.orders import OrderChecks, SwapOrder
 from faceswap.settings import Settings
-from faceswap.store import JobStore
+from faceswap.store import JobStore, Upload
 from faceswap.terms import Terms
 from faceswap.unlabelled import note_unlabelled
 
 log = logging.getLogger(__name__)
+
+BEHIND_SINGLE_S = 1e11
+"""Added to the turn of a batch's job, in seconds: so it waits behind every job that is in no batch."""
+STRIDE_S = 60.0
+"""Between the turns of two jobs of a batch."""
 
 
 class Submission:
@@ -47,12 +52,57 @@ class Submission:
 
     def submit(self, order: SwapOrder, title: str | None = None) -> Job:
         """Check an order and queue it. Raises: see `Service.submit`."""
+        job, consent = self._checked(
+            order, title, lambda: self._store.require_room(order.owner, order.sender, **self._limits)
+        )
+        return self._queue(job, consent, order.sender)
+
+    def submit_batch(
+        self, orders: Sequence[SwapOrder], batch: str, instead_of: Collection[str] = ()
+    ) -> list[Job]:
+        """Check orders of one owner and queue them as jobs of a batch, all or none.
+
+        They wait behind all single jobs. The second waits as if it had come a minute later, and so on, so
+        that the batches of several owners take turns. `instead_of` are jobs that leave the batch.
+
+        Raises: as `submit`; BatchFull.
+        """
+        owner, sender, limit = orders[0].owner, orders[0].sender, self._settings.max_batch
+        self._store.require_batch_room(owner, sender, len(orders), max_batch=limit)
+        passed: set[str] = set()
+        jobs: list[tuple[Job, Consent]] = []
+        for number, order in enumerate(orders):
+            job, consent = self._checked_of_batch(order, passed)
+            moment = job.created_at + timedelta(microseconds=number)
+            turn = BEHIND_SINGLE_S + job.created_at.timestamp() + number * STRIDE_S
+            jobs.append((job.evolve(batch=batch, created_at=moment, turn=turn), consent))
+        queued = self._store.add_batch(jobs, max_batch=limit, sender=sender, instead_of=instead_of)
+        for job in queued:
+            self._note(job)
+        self._on_queued()
+        return queued
+
+    def _checked_of_batch(self, order: SwapOrder, passed: set[str]) -> tuple[Job, Consent]:
+        try:
+            return self._checked(order, None, passed=passed)
+        except BadMedia as refusal:
+            details = refusal.details
+            in_source = details.get("role") == "source" or details.get("expected") == "image"
+            guilty = order.source if in_source or isinstance(refusal, NotHuman) else order.target
+            name = guilty.name if isinstance(guilty, Upload) else ""
+            raise BatchRefused(file=name, reason=str(refusal)) from refusal
+
+    def _checked(
+        self,
+        order: SwapOrder,
+        title: str | None,
+        before_gate: Callable[[], None] = lambda: None,
+        passed: set[str] | None = None,
+    ) -> tuple[Job, Consent]:
         name = self._settings.backend_name
         if name not in self._backends:
             raise BackendUnavailable()
-        checked = self._orders.check(
-            order, lambda: self._store.require_room(order.owner, order.sender, **self._limits)
-        )
+        checked = self._orders.check(order, before_gate, passed)
         sources, target = checked.different_sources, checked.target
         self._backends[name].check(sum(upload.size_bytes for upload in sources), target.size_bytes)
         terms = Terms.of(self._settings, target.duration_s)
@@ -70,7 +120,7 @@ class Submission:
             terms=terms,
         )
         hashes = tuple(upload.sha256 for upload in sources)
-        return self._queue(job, Consent(order.owner, hashes, target.sha256, job.created_at), order.sender)
+        return job, Consent(order.owner, hashes, target.sha256, job.created_at)
 
     def simulate(self, plan: Simulation, owner: str, title: str) -> Job:
         """Queue a simulated job.
@@ -103,11 +153,14 @@ class Submission:
 
     def _queue(self, job: Job, consent: Consent | None, sender: str = "") -> Job:
         job = self._store.add(job, consent, **self._limits, needs=job.uploads, sender=sender)
+        self._note(job)
+        self._on_queued()
+        return job
+
+    def _note(self, job: Job) -> None:
         if not job.options.visible_label:
             try:
                 note_unlabelled(self._folders, job)
             except OSError:  # the job is queued, and its first event says the same
                 log.exception("job %s: the log of unlabelled results could not be written", job.id)
         log.debug("job %s: submitted as %s on %s", job.id, job.type, job.backend)
-        self._on_queued()
-        return job

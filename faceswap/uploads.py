@@ -221,9 +221,9 @@ class Intake:
         with self.looks.taken(target.owner, sender):
             return self._ask_engine(spec).jpeg
 
-    def require_content(self, sources: Collection[Upload], target: Upload) -> None:
+    def require_content(self, sources: Collection[Upload], target: Upload, passed: set[str]) -> None:
         """Ask the content gate about each file, if the settings name a gate. A refused file is deleted unless
-        an earlier job uses it.
+        an earlier job uses it. Files in `passed` are left out; those that the gate lets through are added.
 
         Raises:
             ContentRefused: the gate refuses a file.
@@ -232,6 +232,8 @@ class Intake:
         """
         gate = self._settings.content_gate
         for role, upload in [*(("source", source) for source in sources), ("target", target)] if gate else []:
+            if upload.id in passed:
+                continue
             limits = engine_limits(self._settings, GATE_CPU_S)
             spec = GateSpec(limits=limits, gate=gate, path=self._media(upload))
             try:
@@ -243,6 +245,7 @@ class Intake:
                 log.info("upload %s: refused as %s: %s", upload.id, role, refused)
                 self.discard([upload])
                 raise ContentRefused(role=role)
+            passed.add(upload.id)
 
     def discard(self, uploads: Collection[Upload]) -> None:
         """Delete those of the uploads that no job uses, also from the store's log."""

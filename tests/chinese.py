@@ -27,7 +27,7 @@ NAMES = frozenset(
             "MB",
             "kB",
         ),
-        *("C2PA", "AIGC", "SHA-256", "JSON", "HTTP", "https", "UTC", "H", "DEBUG", "INFO"),
+        *("C2PA", "AIGC", "SHA-256", "JSON", "ZIP", "HTTP", "https", "UTC", "H", "DEBUG", "INFO"),
         *("RunPod", "NVIDIA", "Python", "onnx", "onnxruntime", "onnxruntime-gpu", "pip", "install"),
         *("GPU", "InsightFace", "ResearchRAIL-MS", "GFPGAN", "GPEN"),
         *("NASA", "Eileen", "Collins", "Grace", "Hopper", "gradio[mcp]", "face_landmarker", "task"),

@@ -18,6 +18,7 @@ from starlette.routing import Match
 from faceswap.api import docs_page, original
 from faceswap.api.access import dependencies, sender_finder
 from faceswap.api.answers import EnvelopeRoute, success
+from faceswap.api.batches import add_batch_routes
 from faceswap.api.documents import BYTES, described, failures, links, multipart
 from faceswap.api.files import download_path, stored_file, thumbnail, thumbnail_path
 from faceswap.api.receiving import announced_bytes, received_form
@@ -130,7 +131,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         "/process/{type}",
         response_model=Success[ProcessView],
         responses=closed
-        | failures(400, 403, 404, 413, 429, 503, 507)
+        | failures(400, 402, 403, 404, 413, 429, 503, 507)
         | links("jobId", "status", "cancel", "download", "receipt", "revoke", "delete"),
         summary="Queue a swap",
     )
@@ -170,7 +171,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         "/single-image-swap",
         response_model=Success[PictureSwapView],
         responses=closed
-        | failures(400, 403, 413, 415, 429, 503, 507)
+        | failures(400, 402, 403, 413, 415, 429, 503, 507)
         | links("jobId", "status", "cancel", "download", "receipt", "revoke", "delete"),
         summary="Send two pictures and queue a swap",
         openapi_extra=multipart(
@@ -241,7 +242,8 @@ def router(service: Service, owners: Owners) -> APIRouter:
     )
     def status(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
         found = service.get(jobId, owner=owner)
-        job = shown_job(found, owner, owners, service.files_of([found]))
+        batches = service.batches.states_of([found])
+        job = shown_job(found, owner, owners, service.files_of([found]), batches)
         return success(original.shown_status(job, service.settings))
 
     @api.get(
@@ -368,6 +370,17 @@ def router(service: Service, owners: Owners) -> APIRouter:
                 "total_faces": len(faces),
             }
         )
+
+    add_batch_routes(
+        api,
+        service,
+        owners,
+        signed_in,
+        linked_in,
+        sender_of,
+        partial(_consent, service.settings.api_consent),
+        closed,
+    )
 
     @api.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response:

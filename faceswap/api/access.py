@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from faceswap.api.schemas import FileId
 from faceswap.api.senders import address_of
 from faceswap.owners import Owners
 
@@ -27,9 +26,9 @@ def sender_finder(owners: Owners, behind_proxy: bool) -> Callable[[Request], str
 def dependencies(owners: Owners) -> tuple[Owner, Callable[[Callable[[str], str]], Owner]]:
     """Return two dependencies that find the owner of a request.
 
-    The first finds the owner by the token. The second is made for a route about a `fileId`, whose path it
-    takes: it finds the owner also by a link that is signed for that path. With one user, both return that
-    user without a token, and the API document shows no token.
+    The first finds the owner by the token. The second is made for a route with one parameter, from which
+    `path_of` makes its path: it finds the owner also by a link that is signed for that path. With one user,
+    both return that user without a token, and the API document shows no token.
     """
     if not owners.multi_user:
 
@@ -44,13 +43,15 @@ def dependencies(owners: Owners) -> tuple[Owner, Callable[[Callable[[str], str]]
 
     def linked_in(path_of: Callable[[str], str]) -> Owner:
         async def owner(
-            fileId: FileId,
+            request: Request,
             sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
             t: Annotated[
                 str | None, Query(description="Of a signed link, where no header can be sent.")
             ] = None,
         ) -> str:
-            return await signed_in(sent) if t is None else owners.owner_of_link(path_of(fileId), t)
+            if t is None:
+                return await signed_in(sent)
+            return owners.owner_of_link(path_of(*request.path_params.values()), t)
 
         return owner
 

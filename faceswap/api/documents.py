@@ -33,6 +33,7 @@ _SENTENCES = {
     304: "Nothing changed since that ETag.",
     400: "The request, or the file it names, cannot be used.",
     401: "No session, or one that this server did not make.",
+    402: "It would cost more in the cloud than it may.",
     403: "Not allowed by whoever runs this server.",
     404: "Unknown, or somebody else's.",
     413: "Over the size limit.",

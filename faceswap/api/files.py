@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 from fastapi import Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 
+from faceswap.api.archive import zipped
+from faceswap.batches import different_names
 from faceswap.errors import FaceSwapError, JobNotFound, ResultNotReady, UploadNotFound
-from faceswap.jobs import Job
+from faceswap.jobs import Job, Status
 from faceswap.service import Service
 
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox"}
@@ -47,7 +50,7 @@ def stored_file(service: Service, file_id: str, owner: str) -> Response:
         missing: FaceSwapError = UploadNotFound()
     else:
         path = service.result_path(file_id, owner=owner)
-        name = _result_name(service, job, path.suffix)
+        name = result_name(service, job, path.suffix)
         kind = "video/mp4" if job.type.target_kind == "video" else "image/png"
         missing = ResultNotReady()
     try:
@@ -58,7 +61,38 @@ def stored_file(service: Service, file_id: str, owner: str) -> Response:
     return FileResponse(path, media_type=kind, filename=name, stat_result=found, headers=headers)
 
 
-def _result_name(service: Service, job: Job, suffix: str) -> str:
+def batch_path(batch_id: str) -> str:
+    """Return the URL path of the results of a batch. A signed link is signed for this path."""
+    return f"/api/batches/{batch_id}/download"
+
+
+def batch_results(service: Service, batch_id: str, owner: str) -> Response:
+    """Send the results of a batch as a ZIP, without those of jobs that are not completed.
+
+    Raises: JobNotFound; ResultNotReady: no job is completed.
+    """
+    state, jobs = service.batches.get(batch_id, owner=owner)
+    done = [job for job in jobs if job.status is Status.COMPLETED]
+    if not done:
+        raise ResultNotReady()
+    paths = [service.result_path(job.id, owner=owner) for job in done]
+    names = different_names([result_name(service, *both) for both in _with_suffix(done, paths)])
+    ends = [job.completed_at.astimezone() if job.completed_at else None for job in done]
+    name = f"faceswap-{state.created_at.astimezone():%Y%m%d-%H%M%S}.zip"
+    headers = _HEADERS | {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    return StreamingResponse(
+        zipped(zip(names, paths, ends, strict=True)), media_type="application/zip", headers=headers
+    )
+
+
+def _with_suffix(jobs: Sequence[Job], paths: Sequence[Path]) -> list[tuple[Job, str]]:
+    return [(job, path.suffix) for job, path in zip(jobs, paths, strict=True)]
+
+
+def result_name(service: Service, job: Job, suffix: str) -> str:
     """Return a name that tells the title, the source and the time apart, such as
     `clip-me-swap-20261124-093000.mp4`. The time is this machine's local time."""
     source = service.files_of([job]).get(job.source_file)

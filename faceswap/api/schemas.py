@@ -67,6 +67,8 @@ _JOB: dict[str, Any] = {
     "remote_stop": "none",
     "attempt": 1,
     "position": None,
+    "batch_id": None,
+    "batch": None,
 }
 
 
@@ -106,7 +108,22 @@ class OptionsView(SwapOptions):
     consent: StrictBool | None = None
 
 
-class ProcessRequest(BaseModel):
+class SwapRequest(BaseModel):
+    """How to swap, with the statement of consent."""
+
+    options: OptionsView | None = None
+    consent: StrictBool | None = Field(
+        default=None, description="True states that everyone shown in all files agreed to this swap."
+    )
+
+    def stated_consent(self) -> bool:
+        return self.consent is True or (self.options is not None and self.options.consent is True)
+
+    def swap_options(self) -> SwapOptions:
+        return SwapOptions.model_validate(self.options.model_dump()) if self.options else SwapOptions()
+
+
+class ProcessRequest(SwapRequest):
     """What to swap. Unknown fields are ignored."""
 
     model_config = ConfigDict(
@@ -130,16 +147,6 @@ class ProcessRequest(BaseModel):
         "are left untouched.",
         examples=[{"face_0": _UPLOAD_ID}],
     )
-    options: OptionsView | None = None
-    consent: StrictBool | None = Field(
-        default=None, description="True states that everyone shown in both files agreed to this swap."
-    )
-
-    def stated_consent(self) -> bool:
-        return self.consent is True or (self.options is not None and self.options.consent is True)
-
-    def swap_options(self) -> SwapOptions:
-        return SwapOptions.model_validate(self.options.model_dump()) if self.options else SwapOptions()
 
 
 class PreviewRequest(ProcessRequest):
@@ -193,6 +200,21 @@ class ReportView(BaseModel):
     size_bytes: int
     took_s: float | None = Field(description="Seconds from the start of the first run to the end.")
     frames_per_s: float | None
+
+
+class BatchStateView(BaseModel):
+    """All tasks of a batch together."""
+
+    id: str = Field(examples=[_JOB_ID])
+    tasks: int = Field(ge=1)
+    completed: int
+    failed: int = Field(description="Cancelled ones, too.")
+    progress: float = Field(ge=0, le=100, description="Percent; a task that ended counts as done.")
+    eta_s: float | None = Field(description="Seconds left; null while unknown, and at the end.")
+    created_at: str = Field(examples=[_TIME])
+    result_url: str | None = Field(
+        description="Where the results are downloaded as a ZIP, once a task is completed; as for a task."
+    )
 
 
 class JobView(BaseModel):
@@ -253,6 +275,8 @@ class JobView(BaseModel):
     remote_stop: RemoteStop
     attempt: int
     position: int | None = Field(description="1 = next in the queue; null when not waiting.")
+    batch_id: str | None = Field(default=None, description="Of the batch that the task belongs to.")
+    batch: BatchStateView | None = Field(default=None, description="All tasks of that batch together.")
 
 
 _FILE: dict[str, Any] = {

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import Response
 
 from faceswap.api.answers import success
-from faceswap.api.files import thumbnail_path
+from faceswap.api.files import batch_path, thumbnail_path
 from faceswap.api.schemas import Scope
-from faceswap.jobs import Job, Status
+from faceswap.jobs import Job, Status, isoformat
 from faceswap.owners import Owners
 from faceswap.service import Service
-from faceswap.store import Upload
+from faceswap.store import BatchState, Upload
 
 RECENT = 3
 _FINISHED = (Status.COMPLETED, Status.FAILED)
@@ -55,15 +56,24 @@ class TaskAnswers:
         if asked not in self._made:
             jobs = _tasks(self._service, owner, scope, limit, offset)
             files = self._service.files_of(jobs)
-            body = bytes(success([shown_job(job, owner, self._owners, files) for job in jobs]).body)
+            batches = self._service.batches.states_of(jobs)
+            shown = [shown_job(job, owner, self._owners, files, batches) for job in jobs]
+            body = bytes(success(shown).body)
             tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
             self._made[asked] = (body, tag)
             self._made_bytes += len(body)
         return self._made[asked]
 
 
-def shown_job(job: Job, owner: str, owners: Owners, files: Mapping[str, Upload]) -> dict[str, Any]:
-    """Return the job as the API shows it, with links that a page can use. `files` are by upload id."""
+def shown_job(
+    job: Job,
+    owner: str,
+    owners: Owners,
+    files: Mapping[str, Upload],
+    batches: Mapping[str, BatchState] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return the job as the API shows it, with links that a page can use. `files` are by upload id, `batches`
+    by batch id."""
 
     def shown_file(upload_id: str) -> dict[str, str] | None:
         upload = files.get(upload_id)
@@ -73,9 +83,25 @@ def shown_job(job: Job, owner: str, owners: Owners, files: Mapping[str, Upload])
 
     shown = job.public()
     shown |= {"source": shown_file(job.source_file), "target": shown_file(job.target_file)}
+    batch = batches.get(job.batch or "")
+    shown["batch"] = shown_batch(batch, owner, owners) if batch else None
     if shown["result_url"]:
         shown["result_url"] = owners.signed_url(shown["result_url"], owner)
     return shown
+
+
+def shown_batch(batch: BatchState, owner: str, owners: Owners) -> dict[str, Any]:
+    """Return what the API says of all tasks of a batch together."""
+    return {
+        "id": batch.id,
+        "tasks": batch.tasks,
+        "completed": batch.completed,
+        "failed": batch.failed,
+        "progress": round(batch.progress, 1),
+        "eta_s": None if batch.eta_s is None else round(batch.eta_s, 1),
+        "created_at": isoformat(batch.created_at),
+        "result_url": owners.signed_url(batch_path(batch.id), owner) if batch.completed else None,
+    }
 
 
 def _tasks(service: Service, owner: str, scope: Scope, limit: int, offset: int) -> list[Job]:

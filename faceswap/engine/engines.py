@@ -97,9 +97,10 @@ class NeuralEngine:
         for fact in self.facts:
             log.info("%s: %s, SHA-256 %s, licence: %s", fact.file, fact.name, fact.sha256, fact.licence)
         self._network = Network(Graph(swap, provider), contract, boost=max(1, pixels // contract.size))
-        self.occluders: Sequence[MaskNetwork] = [
+        self._masks = [
             MaskNetwork(Graph(file, provider), file.mask) for file in helpers if file and file.mask
         ]
+        self.occluders: Sequence[Occluder] = self._masks
         self._identity = Identity(
             contract.identity,
             Graph(embed, provider) if embed else None,
@@ -115,8 +116,8 @@ class NeuralEngine:
     def try_out(self) -> None:
         """Run the swap network and its helpers once on a grey picture. Raises: NeuralUnavailable."""
         self._network.try_out(self._identity.example())
-        for helper in self.occluders:
-            helper.try_out()
+        for mask in self._masks:
+            mask.try_out()
 
 
 class EnhancingEngine:

@@ -6,19 +6,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from faceswap.store.adding import JobAdding
+from faceswap.store.batches import JobBatches
 from faceswap.store.billing import BillingNotes
 from faceswap.store.clock import ClockNotes
 from faceswap.store.database import Database, is_whole
 from faceswap.store.deletion import JobDeletion
 from faceswap.store.lives import JobLives
 from faceswap.store.order import JobOrder
-from faceswap.store.rows import Erasure, Event, Upload
+from faceswap.store.rows import BatchState, Erasure, Event, Upload
 from faceswap.store.uploads import UploadRows
 
-__all__ = ["Erasure", "Event", "JobStore", "Upload", "is_whole"]
+__all__ = ["BatchState", "Erasure", "Event", "JobStore", "Upload", "is_whole"]
 
 
-class JobStore(JobLives, JobOrder, JobDeletion, UploadRows, ClockNotes, BillingNotes):
+class JobStore(JobAdding, JobLives, JobBatches, JobOrder, JobDeletion, UploadRows, ClockNotes, BillingNotes):
     """Every operation on jobs, events, uploads and consents. Safe to use from any thread and process.
 
     Raises:

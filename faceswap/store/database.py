@@ -124,6 +124,10 @@ MIGRATIONS = (
     ALTER TABLE jobs ADD COLUMN billed_s REAL;
     """,
     "ALTER TABLE jobs ADD COLUMN turn REAL;",
+    """
+    ALTER TABLE jobs ADD COLUMN batch TEXT;
+    CREATE INDEX jobs_of_batch ON jobs (batch) WHERE batch IS NOT NULL;
+    """,
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)

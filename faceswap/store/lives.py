@@ -1,21 +1,14 @@
-"""Adds jobs, lets dispatchers claim and drive them, and ends them."""
+"""Lets dispatchers claim and drive jobs, and ends them."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from faceswap.consent import Consent
 from faceswap.errors import (
-    ConsentRequired,
     JobAlreadyFinished,
     JobNotFound,
-    QueueFull,
-    TooManyFromAddress,
-    TooManyJobs,
-    UploadNotFound,
 )
 from faceswap.jobs import (
     CANCELLED_MESSAGE,
@@ -27,14 +20,12 @@ from faceswap.jobs import (
     Status,
     rising,
 )
-from faceswap.settings import ADDRESS_SHARE
-from faceswap.store.access import LIVE, POSITION, TURN, urgent
+from faceswap.store.access import LIVE, TURN, urgent
 from faceswap.store.reading import JobReads
 from faceswap.store.rows import (
     job_of,
     json_of,
     json_of_details,
-    row_of,
 )
 
 LONGEST_LEASE_S = 60.0
@@ -47,68 +38,6 @@ class JobLives(JobReads):
     A method that changes the caller's run checks that the job still has the worker and the attempt of that
     run.
     """
-
-    def require_room(self, owner: str, sender: str = "", *, max_active: int, max_queue: int) -> None:
-        """Check that `add` would accept a job of this owner now. Raises: TooManyJobs, QueueFull."""
-        with self._database.reading() as db:
-            _require_room(db, owner, sender, max_active, max_queue)
-
-    def add(
-        self,
-        job: Job,
-        consent: Consent | None,
-        *,
-        max_active: int,
-        max_queue: int,
-        needs: Collection[str] = (),
-        sender: str = "",
-    ) -> Job:
-        """Insert a pending job with its consent, unless a limit is reached. A simulated job needs no consent.
-
-        `needs` are ids of uploads that must still exist. `sender` stands for the network address that the
-        job came from, see `Owners.sender`. It is kept until the job has ended and another one is added.
-
-        Raises:
-            ConsentRequired: there is no consent, and the job is not simulated.
-            TooManyJobs: the owner already has `max_active` live jobs.
-            TooManyFromAddress: the sender already has `ADDRESS_SHARE` times as many.
-            QueueFull: `max_queue` jobs of all owners are waiting. A sender with live jobs may not use the
-                last quarter of these places.
-            UploadNotFound: one of `needs` was deleted meanwhile.
-        """
-        if consent is None and job.backend != "simulated":
-            raise ConsentRequired()
-        with self._write() as db:
-            _require_room(db, job.owner, sender, max_active, max_queue)
-            for upload_id in needs:
-                if not db.execute("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)).fetchall():
-                    raise UploadNotFound()
-            row = row_of(job)
-            names = ", ".join(row)
-            marks = ", ".join(f":{name}" for name in row)
-            db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", row)
-            if consent is not None:
-                db.execute(
-                    "INSERT INTO consents VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        job.id,
-                        consent.owner,
-                        consent.version,
-                        consent.statement_sha256,
-                        json.dumps(consent.sources_sha256),
-                        consent.target_sha256,
-                        consent.stated_at.timestamp(),
-                    ),
-                )
-            db.execute(f"DELETE FROM senders WHERE job_id NOT IN (SELECT id FROM jobs WHERE {LIVE})")
-            if sender:
-                db.execute("INSERT INTO senders VALUES (?, ?)", (job.id, sender))
-                for upload_id in needs:
-                    db.execute("UPDATE uploads SET sender = '' WHERE id = ?", (upload_id,))
-            label = "" if job.options.visible_label else ", asked for no visible label"
-            self._record(db, job.id, Status.PENDING, f"submitted{label}")
-            # Read here: an error after the commit would tell the caller that the job was not queued.
-            return job_of(db.execute(f"SELECT *, {POSITION} FROM jobs WHERE id = ?", (job.id,)).fetchone())
 
     def claim(self, worker: str, backend: str, lease_s: float) -> Job | None:
         """Take the next pending job of a backend and start its next attempt. None when no job waits."""
@@ -377,24 +306,3 @@ class JobLives(JobReads):
             if rows:
                 self._record(db, job_id, Status(rows[0]["status"]), f"remote stop {outcome.value}")
             db.execute("DELETE FROM jobs WHERE id = ? AND owner = '' AND remote_stop <> 'pending'", (job_id,))
-
-
-def _require_room(db: sqlite3.Connection, owner: str, sender: str, max_active: int, max_queue: int) -> None:
-    counts = db.execute(
-        "SELECT count(*) FILTER (WHERE owner = ?), count(*) FILTER (WHERE status = 'pending') "
-        f"FROM jobs WHERE {LIVE}",
-        (owner,),
-    ).fetchone()
-    if counts[0] >= max_active:
-        raise TooManyJobs(limit=max_active)
-    places = max_queue
-    if sender:
-        live = db.execute(
-            f"SELECT count(*) FROM senders JOIN jobs ON id = job_id WHERE sender = ? AND {LIVE}", (sender,)
-        ).fetchone()[0]
-        if live >= ADDRESS_SHARE * max_active:
-            raise TooManyFromAddress(limit=ADDRESS_SHARE * max_active)
-        if live:  # the rest is for those who have none
-            places -= max_queue // 4
-    if counts[1] >= places:
-        raise QueueFull(limit=places)

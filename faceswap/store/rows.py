@@ -68,6 +68,24 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchState:
+    """What is known of all tasks of a batch together."""
+
+    id: str
+    tasks: int
+    completed: int
+    failed: int
+    progress: float
+    """0..100, of all. A task that ended counts as done, however it ended."""
+    eta_s: float | None
+    created_at: datetime
+
+    @property
+    def live(self) -> bool:
+        return self.completed + self.failed < self.tasks
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     at: datetime
     status: Status

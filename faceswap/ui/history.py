@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from faceswap.api.files import batch_path
 from faceswap.costs import Cost
 from faceswap.errors import JobNotFound
 from faceswap.jobs import LIVE, Job, Status, isoformat
@@ -20,6 +21,7 @@ from faceswap.ui.texts import Language
 from faceswap.ui.viewer import viewer
 
 PAGE = 20
+BATCHES = 10
 LIMIT = 1000
 
 _FILTERS: dict[str, tuple[Status, ...]] = {
@@ -54,6 +56,7 @@ def history_page(site: Site, frame: Frame) -> None:
             min_width=320,
             elem_id="fs-filter",
         )
+    batches = markup("", elem_id="fs-batches")
     rows = markup("", elem_id="fs-rows")
     more = gr.Button(i18n("more"), visible=False, elem_id="fs-more")
     shown = gr.State(PAGE)
@@ -69,9 +72,12 @@ def history_page(site: Site, frame: Frame) -> None:
                 search=sought.strip() if isinstance(sought, str) else "",
                 owner=owner,
             )
-            return [_rows(site, jobs[:count], owner, language, bool(sought) or state != "all"),
-                    gr.Button(visible=_can_grow(len(jobs), count))]  # fmt: skip
-        return [UNCHANGED, UNCHANGED]
+            return [
+                _batches(site, owner, language),
+                _rows(site, jobs[:count], owner, language, bool(sought) or state != "all"),
+                gr.Button(visible=_can_grow(len(jobs), count)),
+            ]
+        return [UNCHANGED] * 3
 
     deleted_tasks(site, frame, [frame.opened.then, frame.signature.change, reload.click])
 
@@ -83,9 +89,9 @@ def history_page(site: Site, frame: Frame) -> None:
         "api_visibility": "private",
     }
     for event in (frame.opened.then, frame.signature.change, reload.click, search.change, choice.change):
-        event(draw, inputs, [rows, more], **quiet)
+        event(draw, inputs, [batches, rows, more], **quiet)
     grown = more.click(_grown, shown, shown, show_progress="hidden", api_visibility="private")
-    grown.then(draw, inputs, [rows, more], **quiet)
+    grown.then(draw, inputs, [batches, rows, more], **quiet)
 
 
 def _can_grow(found: int, count: int) -> bool:
@@ -95,6 +101,14 @@ def _can_grow(found: int, count: int) -> bool:
 
 def _grown(count: int) -> int:
     return min(count + PAGE, LIMIT)
+
+
+def _batches(site: Site, owner: str, language: Language) -> str:
+    found = site.service.batches.all(limit=BATCHES, owner=owner)
+    if not found:
+        return ""
+    urls = {one.id: site.owners.signed_url(batch_path(one.id), owner) for one in found if one.completed}
+    return render("batches", language, batches=found, urls=urls)
 
 
 def _rows(site: Site, jobs: list[Job], owner: str, language: Language, narrowed: bool) -> str:

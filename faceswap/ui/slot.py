@@ -73,11 +73,20 @@ def filled(
 
 
 def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
-    """Render a slot; `place` names the page, so that each remembers its own files."""
+    """Render a slot; `place` names the page, so that each remembers its own files. Where a page starts
+    batches, a slot takes several files.
+    """
+    several = place != "multi"
     label = "source" if role == "source" else f"target_{kind}"
     with gr.Column(elem_classes=["fs-slot"], elem_id=f"fs-{role}", min_width=240):
         zone = render(
-            "zone", role=role, kind=kind, label=label, formats=_FORMATS[kind], accept=ACCEPTED[kind]
+            "zone",
+            role=role,
+            kind=kind,
+            label=label,
+            formats=_FORMATS[kind],
+            accept=ACCEPTED[kind],
+            several=several,
         )
         markup(zone, elem_id=f"fs-{role}-file")
         card = markup(
@@ -85,6 +94,8 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
             js_on_load=f"window.faceswap.lendSlot('{role}', (upload) => trigger('select', {{upload}}))",
             elem_id=f"fs-{role}-card",
         )
+        if several:
+            markup(render("others", role=role), js_on_load="window.faceswap.startSeveral()")
         seen = markup("", elem_id=f"fs-{role}-seen")
         chosen = gr.BrowserState("", storage_key=f"faceswap-{place}-{role}", secret=PUBLIC_SECRET)
     outputs = [card, chosen]

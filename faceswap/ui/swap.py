@@ -11,9 +11,11 @@ from typing import Any, Literal, cast
 
 import gradio as gr
 from gradio.components import Component
+from pydantic import BaseModel, Field, ValidationError
 
+from faceswap.batches import MOST_FILES, Pairing
 from faceswap.errors import ConsentRequired, InvalidRequest
-from faceswap.jobs import JobType
+from faceswap.jobs import Job, JobType
 from faceswap.orders import SwapOrder
 from faceswap.store import Upload
 from faceswap.ui import texts
@@ -31,8 +33,9 @@ from faceswap.ui.viewer import viewer
 Kind = Literal["image", "video", "multi"]
 
 _FROM_PAGE = (
-    "async (token, target, faces, at, ...rest) => "
-    "[token, target, (await window.faceswap.mapping()) || faces, await window.faceswap.moment(), ...rest]"
+    "async (token, target, faces, at, more, ...rest) => [token, target, "
+    "(await window.faceswap.mapping()) || faces, await window.faceswap.moment(), "
+    "await window.faceswap.batch(), ...rest]"
 )
 
 
@@ -46,10 +49,9 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
             lead("result", level=2)
             viewer(site, frame, offers=True)
     events = _Events(site, kind)
-    events = _Events(site, kind)
     busy = json.dumps(nothing(both("preview_busy"), busy=True))
     form.look.click(None, None, preview, js=f"() => {busy}", show_progress="hidden", api_visibility="private")
-    inputs = [frame.token, form.target, form.faces, form.moment, form.consent, *form.how]
+    inputs = [frame.token, form.target, form.faces, form.moment, form.more, form.consent, *form.how]
     quiet: dict[str, Any] = {"api_visibility": "private", "js": _FROM_PAGE}
     for event in (form.go.click, form.look.click, form.consent.input, *form.changes):
         # what the form said is no longer about what it shows
@@ -81,6 +83,8 @@ class _Form:
     faces: Any
     """The source's id, or on the page for several faces a JSON object of face id to source id."""
     moment: gr.Number
+    more: gr.Textbox
+    """The other files of a batch, see `_more`."""
     consent: gr.Checkbox
     how: list[Component]
     """The options, in the order that `chosen` takes."""
@@ -109,13 +113,16 @@ def _form(site: Site, frame: Frame, kind: Kind) -> _Form:
     consent = gr.Checkbox(
         label=i18n("consent"), elem_id="fs-consent", elem_classes=["fs-consent"], container=False
     )
+    if kind != "multi":
+        markup(render("plan"), js_on_load="window.faceswap.startSeveral()")
     with gr.Row(elem_id="fs-start"):
         look = gr.Button(i18n("preview"), size="lg", elem_id="fs-look", scale=1, min_width=200)
         go = gr.Button(i18n(f"go_{kind}"), variant="primary", size="lg", elem_id="fs-go", scale=3)
     said = markup("", elem_id="fs-said")
     moment = gr.Number(visible="hidden", elem_id="fs-moment")
+    more = gr.Textbox(visible="hidden", elem_id="fs-batch")
     changes = [change.then for one in slots for change in one.changes]
-    return _Form(target.chosen, faces, moment, consent, how, look, go, said, changes)
+    return _Form(target.chosen, faces, moment, more, consent, how, look, go, said, changes)
 
 
 class _Page:
@@ -128,13 +135,14 @@ class _Page:
         target: object,
         faces: object,
         moment: object,
+        more: object,
         agreed: object,
         *how: object,
     ) -> None:
         self.request = request
         self.language: Language = language_of(request)
         self.token, self.target, self.faces = token, target, faces
-        self.moment, self.agreed, self.how = moment, agreed, how
+        self.moment, self.more, self.agreed, self.how = moment, more, agreed, how
 
 
 class _Events:
@@ -143,18 +151,34 @@ class _Events:
         self._kind = kind
 
     def start(self, request: gr.Request, *sent: object) -> list[Any]:
-        """Queue a task and answer at once. Clears the preview and what is chosen anew for each task."""
+        """Queue a task or a batch and answer at once. Clears the preview and what is chosen anew for each."""
 
         def queue(page: _Page, order: SwapOrder) -> list[Any]:
-            job = self._site.service.submit_order(order)
-            return [
-                message(texts.words("queued", page.language, title=job.title), "good", [job]),
-                "",
-                False,
-                False,
-            ]
+            if page.more:
+                jobs = self._batch(page, order)
+                told = texts.words("queued_batch", page.language, count=len(jobs))
+            else:
+                jobs = [self._site.service.submit_order(order)]
+                told = texts.words("queued", page.language, title=jobs[0].title)
+            return [message(told, "good", jobs), "", False, False]
 
         return self._answer(_Page(request, *sent), queue, [UNCHANGED] * 3)
+
+    def _batch(self, page: _Page, order: SwapOrder) -> list[Job]:
+        """Queue a batch of the order's files and the page's other files."""
+        sources, targets, pairing = _more(page.more)
+        find = self._site.service.find_upload
+        assert isinstance(order.source, Upload)
+        assert isinstance(order.target, Upload)
+        return self._site.service.batches.submit(
+            [order.source, *(find(file, owner=order.owner) for file in sources)],
+            [order.target, *(find(file, owner=order.owner) for file in targets)],
+            pairing=pairing,
+            consent=order.consent,
+            options=order.options,
+            owner=order.owner,
+            sender=order.sender,
+        )
 
     def preview(self, request: gr.Request, *sent: object) -> list[Any]:
         """One swapped frame, within a second or two. Nothing is queued or kept."""
@@ -214,6 +238,24 @@ def _mapping(sent: object) -> dict[str, str]:
     if not all(isinstance(file, str) for file in faces.values()):
         raise InvalidRequest(reason="the faces cannot be read")
     return {face: str(file) for face, file in faces.items()}
+
+
+def _more(sent: object) -> tuple[list[str], list[str], Pairing]:
+    """The ids of the other sources and targets of a batch, and how they are paired.
+
+    Raises: InvalidRequest: it comes from a browser.
+    """
+    try:
+        given = _Others.model_validate_json(sent if isinstance(sent, str) else "")
+    except ValidationError as error:
+        raise InvalidRequest(reason="the files of the batch cannot be read") from error
+    return given.sources, given.targets, given.pairing
+
+
+class _Others(BaseModel):
+    sources: list[str] = Field(max_length=MOST_FILES)
+    targets: list[str] = Field(max_length=MOST_FILES)
+    pairing: Pairing
 
 
 def _shown(picture: bytes, language: Language) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from faceswap.consent import STATEMENT
-from faceswap.errors import FaceSwapError, templates
+from faceswap.errors import BatchRefused, FaceSwapError, templates
 from faceswap.jobs import CANCELLED_MESSAGE, RemoteStop, Stage, Status
 
 Language = Literal["zh", "en"]
@@ -88,6 +88,8 @@ def value(name: str, language: Language) -> str:
 
 def sentence(error: FaceSwapError, language: Language) -> str:
     """What went wrong and what to do, as the answer to an event."""
+    if isinstance(error, BatchRefused) and isinstance(error.__cause__, FaceSwapError):
+        error = BatchRefused(file=error.details["file"], reason=sentence(error.__cause__, language))
     if language == "en":
         return CATALOGUES["en"].errors.get(error.code) or str(error)
     details = {

@@ -55,8 +55,9 @@ class Shared:
 def shared(serve: Callable[..., Serving]) -> Shared:
     serving = serve(multi_user=True)
     token, owner = serving.sign_in()
-    done = serving.add_job(owner, Status.COMPLETED)
-    return Shared(serving, token, owner, serving.add_job(owner), done, serving.add_upload(owner))
+    done = serving.add_job(owner, Status.COMPLETED, batch="A" * 22)
+    live = serving.add_job(owner, batch="B" * 22)
+    return Shared(serving, token, owner, live, done, serving.add_upload(owner))
 
 
 @dataclass
@@ -123,9 +124,19 @@ PRIVATE = [
     Request("GET", "/api/receipt/{jobId}", lambda s: f"/api/receipt/{s.done.id}"),
     Request("POST", "/api/jobs/{jobId}/revoke", lambda s: f"/api/jobs/{s.done.id}/revoke"),
     Request("DELETE", "/api/jobs/{jobId}", lambda s: f"/api/jobs/{s.live.id}"),
+    Request("GET", "/api/batches/{batchId}", lambda s: f"/api/batches/{s.done.batch}"),
+    Request("GET", "/api/batches/{batchId}/download", lambda s: f"/api/batches/{s.done.batch}/download"),
+    Request("POST", "/api/batches/{batchId}/cancel", lambda s: f"/api/batches/{s.live.batch}/cancel"),
+    Request(
+        "POST",
+        "/api/batches/{batchId}/retry",
+        lambda s: f"/api/batches/{s.done.batch}/retry",
+        lambda _: {"consent": True},
+        400,  # None of its tasks failed.
+    ),
 ]
 OPEN = {"/api/session", "/api/health"}
-OWN = {"/api/tasks", "/api/upload", "/api/single-image-swap"}
+OWN = {"/api/tasks", "/api/upload", "/api/single-image-swap", "/api/batches"}
 """These routes take no id. Each signed-in caller sees or makes only their own jobs and files."""
 
 
@@ -159,11 +170,15 @@ def test_tasks_and_uploads_are_ones_own(shared: Shared) -> None:
         sent = client.post("/api/upload", files={"file": ("a.txt", b"no picture")})
         form = dict.fromkeys(("source_image", "target_image"), ("a.txt", b"no picture"))
         both = client.post("/api/single-image-swap", files=form, data={"consent": "true"})
+        batches = client.get("/api/batches")
+        files = {"source_files": [shared.picture.id], "target_files": [shared.video], "consent": True}
+        batch = client.post("/api/batches", json=files)
         if who == "other":
-            assert listed.json() == {"success": True, "data": []}
-            assert (sent.status_code, both.status_code) == (415, 415)
+            assert listed.json() == batches.json() == {"success": True, "data": []}
+            assert (sent.status_code, both.status_code, batch.status_code) == (415, 415, 404)
         else:
-            assert (listed.status_code, sent.status_code, both.status_code) == (401, 401, 401), who
+            codes = [answer.status_code for answer in (listed, sent, both, batches, batch)]
+            assert codes == [401] * 5, who
             assert listed.headers["WWW-Authenticate"] == "Bearer"
     mine = shared.serving.client(shared.token).get("/api/tasks?scope=all").json()["data"]
     assert {job["id"] for job in mine} == {shared.live.id, shared.done.id}

@@ -238,7 +238,7 @@ def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker(
         **{"report": None, "billed_s": 12.3},
         **{"completed_at": noon, "cancelled_at": noon, "error_message": "A sentence."},
         **{"error_code": "a_code", "error_details": {"limit": 1}, "result_url": "/api/download/an-id"},
-        **{"runpod_id": "remote", "remote_stop": "pending", "attempt": 2, "position": 3},
+        **{"runpod_id": "remote", "remote_stop": "pending", "attempt": 2, "position": 3, "batch_id": None},
     }
     bare = make_job().public()
     assert (bare["eta_s"], bare["marks"], bare["started_at"], bare["result_url"]) == (None, None, None, None)

@@ -133,8 +133,8 @@ ENHANCERS: Mapping[str, Contract] = {
     "gpen_bfr_2048": Contract(2048, FFHQ, identity="none"),
     "gpen_bfr_256": Contract(256, ARCFACE_128, identity="none"),
 }
-"""Face enhancers by name. If the models folder holds several, the app uses the one that comes first here.
-`enhancer_512` stands for GFPGAN 1.2 to 1.4, RestoreFormer++ and GPEN-BFR-512, which have the same contract."""
+"""Face enhancers by name. If there are several in the models folder, the app uses the first of these.
+`enhancer_512` stands for GFPGAN 1.2 to 1.4, RestoreFormer++ and GPEN-BFR-512: one contract fits all."""
 
 MASKS: Mapping[str, MaskContract] = {
     "bisenet_512": MaskContract(512, FFHQ, IMAGENET, face_classes=(1, 2, 3, 4, 5, 10, 11, 12, 13)),

@@ -34,7 +34,7 @@ _OPTIONS: Mapping[str, Mapping[str, str]] = {
     # its memory arena whenever it is full, which wastes memory.
     CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
 }
-_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
+_TYPES: Mapping[str, type[np.floating[Any]]] = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 _NO_MEMORY = ("alloc", "out of memory", "out_of_memory")
 
 

@@ -20,9 +20,10 @@ Use = Literal[
 
 `used`: by a task that chooses no model. `choice`: by a task that chooses this swap model, or the swap model
 that needs this converter. `spare`: another file is used in its role. `unneeded`: no swap model in the folder
-needs this converter. `damaged`: it is no ONNX file, or cut off. `wrong_digest`: its SHA-256 is not the stated one. `unsuitable`: its graph fits no known model.
-`ambiguous`: its graph fits several models, and no sidecar says which. `unnamed`: an embedding model which may
-not be the one that the swap models were trained with, and no sidecar names it.
+needs this converter. `damaged`: it is no ONNX file, or cut off. `wrong_digest`: its SHA-256 is not the
+stated one. `unsuitable`: its graph fits no known model. `ambiguous`: its graph fits several models, and no
+sidecar says which. `unnamed`: an embedding model which may not be the one that the swap models were trained
+with, and no sidecar names it.
 """
 
 

@@ -7,11 +7,12 @@ import { log } from "./journal.js";
 import { openKeys } from "./keys.js";
 import { mapAll, seek, unmap } from "./mapping.js";
 import { dropPreset, savePreset } from "./options.js";
-import { stepAside, toggle } from "./panel.js";
+import { stepAside, toggle, unfold } from "./panel.js";
 import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
 import { openSettings } from "./settings.js";
-import { abort, camera, choose, clear } from "./slots.js";
+import { removeOther } from "./several.js";
+import { abort, camera, choose, chooseMore, clear } from "./slots.js";
 import { toast } from "./toasts.js";
 import { view } from "./viewer.js";
 import { errorText, refusalOf, word } from "./words.js";
@@ -44,6 +45,11 @@ const actions = {
   retry,
   rename,
   choose,
+  chooseMore,
+  removeOther,
+  unfold,
+  cancelBatch,
+  retryBatch,
   abort,
   clear,
   print: () => window.print(),
@@ -79,6 +85,41 @@ async function cancel(button) {
   if (answer.status === 400) toast(word("cancel_late"), "bad");
   else if (answer.status === 404) toast(errorText("job_not_found"), "bad");
   else if (!answer.ok) failed();
+}
+
+/** @param {HTMLElement} button */
+const batchPath = (button) => `/api/batches/${encodeURIComponent(button.dataset.batch ?? "")}`;
+
+/** @param {HTMLElement} button */
+async function cancelBatch(button) {
+  const sure = await ask({
+    question: word("cancel_batch_ask"),
+    reason: word("cancel_batch_why"),
+    yes: word("cancel_batch_yes"),
+    no: word("cancel_no"),
+    mood: "bad",
+  });
+  if (!sure) return;
+  const answer = await call("POST", `${batchPath(button)}/cancel`);
+  if (answer.status === 400) toast(word("cancel_late"), "bad");
+  else if (!answer.ok) failed();
+  redrawList();
+}
+
+/** @param {HTMLElement} button */
+async function retryBatch(button) {
+  const stated = await ask({
+    question: word("retry_batch_ask"),
+    reason: word("consent"),
+    yes: word("retry_yes"),
+    no: word("dismiss"),
+    mood: "good",
+  });
+  if (!stated) return;
+  const answer = await call("POST", `${batchPath(button)}/retry`, { body: { consent: true } });
+  if (answer.ok) toast(word("retried"), "good");
+  else toast(refusalOf(answer), "bad");
+  redrawList();
 }
 
 /** @param {HTMLElement} button */

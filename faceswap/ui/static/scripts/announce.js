@@ -8,7 +8,7 @@ import { toast } from "./toasts.js";
 import { offer } from "./viewer.js";
 import { reasonOf, word } from "./words.js";
 
-/** @import {Job} from "./tasks.js" */
+/** @import {Batch, Job} from "./tasks.js" */
 
 const WATCHED = "faceswap-watched";
 
@@ -23,6 +23,9 @@ let watched = new Set(/** @type {string[]} */ (JSON.parse(sessionStorage.getItem
  */
 const fresh = new Map();
 
+/** @type {Set<string>} ids of the batches whose end was told */
+const told = new Set();
+
 export function announce() {
   for (const job of jobs) {
     if (!live(job) && watched.has(job.id)) tell(job);
@@ -31,13 +34,20 @@ export function announce() {
     if (answers === 0 || jobs.some((job) => job.id === id)) fresh.delete(id);
     else fresh.set(id, answers - 1);
   }
+  for (const id of watched) {
+    if (!fresh.has(id) && !jobs.some((job) => job.id === id && live(job))) unsay(id);
+  }
   watched = new Set([...jobs.filter(live).map((job) => job.id), ...fresh.keys()]);
   sessionStorage.setItem(WATCHED, JSON.stringify([...watched]));
 }
 
 /** @param {Job} job */
 function tell(job) {
-  unsay(job.id);
+  if (job.batch) {
+    if (job.status === "completed") offer(job);
+    tellBatch(job.batch, job);
+    return;
+  }
   notify(job);
   const { title } = job;
   if (job.status === "completed") {
@@ -45,6 +55,22 @@ function tell(job) {
     offer(job);
   } else if (job.error_code === "cancelled") toast(word("cancelled_toast", { title }), "bad");
   else toast(`${word("failed_toast", { title })} ${reasonOf(job)}`, "bad");
+}
+
+/**
+ * Show one notice for a batch, when the last of its tasks ends.
+ *
+ * @param {Batch} batch
+ * @param {Job} job one of its tasks
+ */
+function tellBatch(batch, job) {
+  const over = batch.completed + batch.failed === batch.tasks;
+  if (!over) told.delete(batch.id);
+  if (!over || told.has(batch.id)) return;
+  told.add(batch.id);
+  notify(job);
+  const said = word("batch_toast", { done: batch.completed, failed: batch.failed, count: batch.tasks });
+  toast(said, batch.failed ? "bad" : "good");
 }
 
 /** @param {Job} job */

@@ -8,6 +8,7 @@
 
   /** @type {(keyof typeof import("./main.js"))[]} */
   const DOORS = [
+    "batch",
     "example",
     "givenOptions",
     "keepFaces",
@@ -21,6 +22,7 @@
     "queued",
     "restoreMapping",
     "start",
+    "startSeveral",
     "tick",
     "tookOptions",
     "view",

@@ -14,7 +14,7 @@ import { watchKeys } from "./keys.js";
 import { watchFaces } from "./mapping.js";
 import { watchPresets } from "./options.js";
 import { watchThumbnails } from "./pictures.js";
-import { render, startPanel, table } from "./panel.js";
+import { render, startPanel, table, takeStale } from "./panel.js";
 import { credentials, signIn } from "./server.js";
 import { watchSlots } from "./slots.js";
 import { applyTheme } from "./settings.js";
@@ -28,6 +28,7 @@ export { lendInspector } from "./diagnostics.js";
 export { example, keptOptions, moment } from "./form.js";
 export { keepFaces, mapping, restoreMapping } from "./mapping.js";
 export { givenOptions, openForm, tookOptions } from "./options.js";
+export { batch, startSeveral } from "./several.js";
 export { lendSlot } from "./slots.js";
 export { lendViewer, view } from "./viewer.js";
 
@@ -46,7 +47,7 @@ export async function tick(token) {
     inspectAgain();
   }
   if (known !== "unknown") render();
-  return known === "changed" ? [table(), signature()] : [UNCHANGED, UNCHANGED];
+  return takeStale() || known === "changed" ? [table(), signature()] : [UNCHANGED, UNCHANGED];
 }
 
 /** Gradio calls this once, when the page's elements are there. */

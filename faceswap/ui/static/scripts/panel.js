@@ -8,19 +8,64 @@ import { dataframe, rowsOf } from "./gradio.js";
 import { showInTitle } from "./notify.js";
 import { namesOf, thumbnails } from "./pictures.js";
 import { address } from "./server.js";
-import { jobs, live } from "./tasks.js";
-import { catalogue, left, reasonOf, remoteStopOf, statusOf, word } from "./words.js";
+import { jobs, live, refresh } from "./tasks.js";
+import { catalogue, duration, left, reasonOf, remoteStopOf, statusOf, word } from "./words.js";
 
-/** @import {Job} from "./tasks.js" */
+/** @import {Batch, Job} from "./tasks.js" */
+
+/**
+ * A row: a task, or a batch whose tasks are folded into it.
+ *
+ * @typedef {object} Row
+ * @property {string} id
+ * @property {Job} job the task, or the first live one of the batch
+ * @property {Batch | null} batch null for a task
+ */
 
 const OPEN = "faceswap-panel"; // remembered by the browser: "open" or "closed"
 const OPEN_FROM_WIDTH = "(min-width: 900px)";
 
+/** @type {Set<string>} ids of the batches whose tasks are shown */
+const unfolded = new Set();
+
+/** Whether a batch was folded or unfolded since the table was drawn. */
+let stale = false;
+
+/** @returns {Row[]} of the live tasks. A batch takes the place of its first one. */
+function rows() {
+  /** @type {Row[]} */
+  const found = [];
+  const seen = new Set();
+  for (const job of jobs.filter(live)) {
+    const batch = job.batch;
+    if (batch && !seen.has(batch.id)) found.push({ id: batch.id, job, batch });
+    if (batch) seen.add(batch.id);
+    if (!batch || unfolded.has(batch.id)) found.push({ id: job.id, job, batch: null });
+  }
+  return found;
+}
+
 export function table() {
   const headers = ["column_title", "column_status", "column_progress", "column_eta"].map((key) => word(key));
-  const rows = jobs.filter(live).map((job) => [nameOf(job), statusOf(job), bar(job), left(job)]);
-  return dataframe(headers, rows);
+  const cells = rows().map((row) => (row.batch ? cellsOfBatch(row.batch) : cellsOf(row.job)));
+  return dataframe(headers, cells);
 }
+
+/** @param {Job} job */
+const cellsOf = (job) => [nameOf(job), statusOf(job), bar(job.progress), left(job)];
+
+/** @param {Batch} batch */
+function cellsOfBatch(batch) {
+  const time = batch.eta_s === null ? "…" : duration(Math.max(1, batch.eta_s));
+  return [batchName(batch), batchStatus(batch), bar(batch.progress), time];
+}
+
+/** @param {Batch} batch */
+const batchName = (batch) => word("batch_named", { count: batch.tasks });
+
+/** @param {Batch} batch */
+const batchStatus = (batch) =>
+  word(batch.failed ? "batch_status_failed" : "batch_status", { done: batch.completed, failed: batch.failed });
 
 /**
  * The title of a task and, in a second line, the names of its files.
@@ -32,10 +77,10 @@ const nameOf = (job) => [job.title, namesOf(job)].filter(Boolean).join("\n");
 /**
  * A progress bar. Its cell is HTML, so it contains only numbers; cells with titles and words are plain text.
  *
- * @param {Job} job
+ * @param {number} progress
  */
-function bar(job) {
-  const done = Math.floor(Number(job.progress));
+function bar(progress) {
+  const done = Math.floor(Number(progress));
   return `<span class="fs-bar"><i style="width:${done}%"></i></span><span class="fs-percent">${done}%</span>`;
 }
 
@@ -51,8 +96,9 @@ export function render() {
   pill.title = active.length ? word("tasks_hint", counts) : "";
   pill.dataset.running = String(counts.running > 0);
   part("fs-dock").dataset.active = String(active.length);
-  renderBeside("fs-pictures", active, (job) => [thumbnails(job)]);
-  renderBeside("fs-cancels", active, (job) => [cancelButton(job)]);
+  const shown = rows();
+  renderBeside("fs-pictures", shown, (row) => [row.batch ? unfoldButton(row.batch) : thumbnails(row.job)]);
+  renderBeside("fs-cancels", shown, (row) => [row.batch ? cancelBatchButton(row.batch) : cancelButton(row.job)]);
   align();
   renderFinished(jobs.filter((job) => !live(job)));
   for (const job of active) {
@@ -63,20 +109,20 @@ export function render() {
 }
 
 /**
- * Draw a list beside the table, with an item for each task. An item stays the same element until its task ends, so a
+ * Draw a list beside the table, with an item for each row. An item stays the same element until its row goes, so a
  * refresh loses no focus or click.
  *
  * @param {string} id of the list
- * @param {Job[]} active
- * @param {(job: Job) => Node[]} draw makes the content of an item
+ * @param {Row[]} shown
+ * @param {(row: Row) => Node[]} draw makes the content of an item
  */
-function renderBeside(id, active, draw) {
+function renderBeside(id, shown, draw) {
   const list = part(id);
   const items = /** @type {HTMLElement[]} */ ([...list.children]);
   const present = new Map(items.map((item) => [item.dataset.job, item]));
-  const wanted = active.map((job) => present.get(job.id) || itemOf(job, draw(job)));
-  for (const [job, item] of present) {
-    if (active.some((each) => each.id === job)) continue;
+  const wanted = shown.map((row) => present.get(row.id) || itemOf(row.id, draw(row)));
+  for (const [row, item] of present) {
+    if (shown.some((each) => each.id === row)) continue;
     const focused = item.contains(document.activeElement);
     item.remove();
     if (focused) (list.querySelector("button") || part("fs-pill")).focus();
@@ -87,13 +133,53 @@ function renderBeside(id, active, draw) {
 }
 
 /**
- * @param {Job} job
+ * @param {string} id of a task or batch
  * @param {Node[]} content
  */
-function itemOf(job, content) {
+function itemOf(id, content) {
   const item = make("li", {}, ...content);
-  item.dataset.job = job.id;
+  item.dataset.job = id;
   return item;
+}
+
+/** @param {Batch} batch */
+function unfoldButton(batch) {
+  const button = make("button", { type: "button", className: "fs-unfold", ariaLabel: word("batch_unfold") }, "▸");
+  button.ariaExpanded = String(unfolded.has(batch.id));
+  button.title = word("batch_unfold");
+  button.dataset.do = "unfold";
+  button.dataset.batch = batch.id;
+  return button;
+}
+
+/**
+ * Show the tasks of a batch, or hide them.
+ *
+ * @param {HTMLElement} button
+ */
+export function unfold(button) {
+  const id = button.dataset.batch ?? "";
+  if (!unfolded.delete(id)) unfolded.add(id);
+  button.ariaExpanded = String(unfolded.has(id));
+  stale = true;
+  render();
+  refresh();
+}
+
+/** Whether the table must be drawn again although no task has changed. Asking makes it no longer so. */
+export function takeStale() {
+  const was = stale;
+  stale = false;
+  return was;
+}
+
+/** @param {Batch} batch */
+function cancelBatchButton(batch) {
+  const label = word("cancel_batch");
+  const button = make("button", { type: "button", ariaLabel: label, title: label }, "✕");
+  button.dataset.do = "cancelBatch";
+  button.dataset.batch = batch.id;
+  return button;
 }
 
 /** @param {Job} job */
@@ -121,10 +207,51 @@ function align() {
 function renderFinished(finished) {
   const list = part("fs-finished");
   part("fs-finished-head").hidden = finished.length === 0;
-  const shown = finished.map((job) => `${job.id} ${job.status} ${job.remote_stop} ${job.title} ${job.result_url}`).join("|");
+  const shown = finished.map((job) => [job.id, job.status, job.remote_stop, job.title, job.result_url, ended(job)].join(" ")).join("|");
   if (list.dataset.shown === shown) return;
   list.dataset.shown = shown;
-  list.replaceChildren(...finished.map(finishedItem));
+  list.replaceChildren(...finished.flatMap(finishedItems));
+}
+
+/**
+ * Whether every task of the job's batch is over.
+ *
+ * @param {Job} job
+ */
+const ended = (job) => job.batch !== null && job.batch.completed + job.batch.failed === job.batch.tasks;
+
+/**
+ * The item of a task. A batch that is over has one item, in the place of the first of its tasks.
+ *
+ * @param {Job} job
+ * @param {number} index
+ * @param {Job[]} finished
+ */
+function finishedItems(job, index, finished) {
+  if (!job.batch || !ended(job)) return [finishedItem(job)];
+  const first = finished.findIndex((each) => each.batch?.id === job.batch?.id);
+  return first === index ? [finishedBatch(job.batch)] : [];
+}
+
+/** @param {Batch} batch */
+function finishedBatch(batch) {
+  const title = make("span", { className: "fs-title" }, batchName(batch));
+  const named = make("span", { className: "fs-named" }, title, make("small", {}, batchStatus(batch)));
+  const item = itemOf(batch.id, [named]);
+  const acts = make("span", { className: "fs-acts" });
+  if (batch.failed) {
+    const again = make("button", { type: "button" }, word("retry"));
+    again.dataset.do = "retryBatch";
+    again.dataset.batch = batch.id;
+    again.ariaLabel = `${word("retry")}: ${batchName(batch)}`;
+    acts.append(again);
+  }
+  if (batch.result_url) {
+    const save = make("a", { href: address(batch.result_url), download: "" }, word("download_all"));
+    acts.append(save);
+  }
+  item.append(acts);
+  return item;
 }
 
 /** @param {Job} job */
@@ -133,7 +260,7 @@ function finishedItem(job) {
   state.dataset.status = job.status;
   const title = make("span", { className: "fs-title", title: job.title }, job.title);
   const names = make("small", { title: namesOf(job) }, namesOf(job));
-  const item = itemOf(job, [thumbnails(job), make("span", { className: "fs-named" }, title, names), state]);
+  const item = itemOf(job.id, [thumbnails(job), make("span", { className: "fs-named" }, title, names), state]);
   const remarks = [reasonOf(job), remoteStopOf(job)].filter(Boolean).join(" · ");
   if (remarks) item.append(make("span", { className: "fs-why" }, remarks));
   if (job.result_url) {

@@ -1,10 +1,11 @@
 /* The slots for files: choose, drop or paste a file, see how much of it was sent, and stop that. */
 
 import { photograph } from "./camera.js";
-import { inside } from "./dom.js";
-import { filesOf, forgetChoice, problemOf } from "./files.js";
+import { inside, make } from "./dom.js";
+import { filesIn, filesOf, forgetChoice, problemOf } from "./files.js";
 import { giveFile } from "./gradio.js";
 import { upload } from "./server.js";
+import { addOther } from "./several.js";
 import { refusalOf, word } from "./words.js";
 
 /** @typedef {"source" | "target"} Role */
@@ -77,17 +78,37 @@ export function clear(button) {
 }
 
 /**
- * Send a file, and then show it in its slot. What was in the slot stays until then.
+ * Send files, the first for the slot itself, and the others for the list below it. What was in the slot stays until
+ * then. A file that is refused is told of, and the others are sent all the same.
+ *
+ * @param {HTMLElement} zone
+ * @param {File[]} files
+ * @param {boolean} add whether the slot keeps its file and all of these go into the list
+ */
+async function fillAll(zone, files, add) {
+  tell(zone, "");
+  for (const [index, file] of files.entries()) {
+    if (!(await fill(zone, file, add || index > 0, files.length > 1))) return;
+  }
+}
+
+/**
+ * Send a file, and then show it in its slot or below it.
  *
  * @param {HTMLElement} zone
  * @param {File} file
+ * @param {boolean} below
+ * @param {boolean} named whether a message must say which file it is about
+ * @returns {Promise<boolean>} false if the user stopped it
  */
-async function fill(zone, file) {
+async function fill(zone, file, below, named) {
   const role = zone.dataset.role ?? "";
   sending.get(role)?.abort();
+  /** @param {string} reason */
+  const refuse = (reason) => tell(zone, named ? `${file.name}: ${reason}` : reason);
   const problem = problemOf([file]);
-  tell(zone, problem ?? "");
-  if (problem) return;
+  if (problem) refuse(problem);
+  if (problem) return true;
   const stop = new AbortController();
   sending.set(role, stop);
   const line = inside(zone, ".fs-sending");
@@ -104,11 +125,12 @@ async function fill(zone, file) {
   try {
     const expected = zone.dataset.kind === "any" ? undefined : zone.dataset.kind;
     const sent = await upload(file, { expected, progress, signal: stop.signal });
-    if (sending.get(role) !== stop) return;
-    if (sent.ok) showUpload(role, sent.data.fileId);
-    else tell(zone, refusalOf(sent));
+    if (sending.get(role) !== stop) return false;
+    if (!sent.ok) refuse(refusalOf(sent));
+    else if (below) addOther(role, { id: sent.data.fileId, name: sent.data.fileName });
+    else showUpload(role, sent.data.fileId);
   } catch (error) {
-    if (sending.get(role) === stop && !stop.signal.aborted) tell(zone, word("action_failed"));
+    if (sending.get(role) === stop && !stop.signal.aborted) refuse(word("action_failed"));
   } finally {
     if (sending.get(role) === stop) {
       sending.delete(role);
@@ -116,6 +138,7 @@ async function fill(zone, file) {
       delete zone.dataset.busy;
     }
   }
+  return !stop.signal.aborted;
 }
 
 /**
@@ -146,19 +169,31 @@ function slotFor(file, taken) {
 }
 
 /**
- * @param {FileList} files
- * @param {HTMLElement | undefined} zone for the first file, if the user named one
+ * @param {FileList | File[]} files
+ * @param {HTMLElement | undefined} zone for all files, if the user named one
  */
 function distribute(files, zone) {
   if (!zones().length) return giveFile("fs-verify-file", files[0]);
-  /** @type {HTMLElement[]} */
-  const taken = [];
-  for (const file of zone ? [files[0]] : files) {
-    const slot = zone ?? slotFor(file, taken);
+  /** @type {Map<HTMLElement, File[]>} */
+  const bySlot = new Map();
+  for (const file of files) {
+    const slot = zone ?? slotFor(file, [...bySlot.keys()]) ?? slotFor(file, []);
     if (!slot) continue;
-    taken.push(slot);
-    fill(slot, file);
+    const those = bySlot.get(slot);
+    if (!those) bySlot.set(slot, [file]);
+    else if (slot.dataset.several) those.push(file);
   }
+  for (const [slot, those] of bySlot) fillAll(slot, those, false);
+}
+
+/** @param {HTMLElement} button */
+export function chooseMore(button) {
+  const input = make("input", { type: "file", multiple: true });
+  const zone = zoneOf(button.dataset.role);
+  if (!zone) return;
+  input.accept = /** @type {HTMLInputElement} */ (inside(zone, "input")).accept;
+  input.addEventListener("change", () => fillAll(zone, [...(input.files ?? [])], true));
+  input.click();
 }
 
 /** @param {Event} event */
@@ -187,12 +222,13 @@ function over(event) {
 }
 
 /** @param {DragEvent} event */
-function dropped(event) {
+async function dropped(event) {
   delete document.documentElement.dataset.dragging;
-  if (!bringsFiles(event) || event.defaultPrevented) return;
+  if (!bringsFiles(event) || event.defaultPrevented || !event.dataTransfer) return;
   event.preventDefault();
-  const files = filesOf(event);
-  if (files?.length) distribute(files, zoneAt(event));
+  const zone = zoneAt(event);
+  const files = await filesIn(event.dataTransfer);
+  if (files.length) distribute(files, zone);
 }
 
 /** @param {ClipboardEvent} event */
@@ -212,7 +248,7 @@ function left(event) {
 export async function camera(button) {
   const zone = zoneOf(button.dataset.role);
   const file = await photograph();
-  if (zone && file) fill(zone, file);
+  if (zone && file) fillAll(zone, [file], false);
 }
 
 /**

@@ -26,6 +26,20 @@ import { call } from "./server.js";
  * @property {string | null} error_message in English
  * @property {string | null} result_url
  * @property {string} remote_stop
+ * @property {Batch | null} batch
+ */
+
+/**
+ * All tasks of a batch together.
+ *
+ * @typedef {object} Batch
+ * @property {string} id
+ * @property {number} tasks
+ * @property {number} completed
+ * @property {number} failed
+ * @property {number} progress 0 to 100
+ * @property {number | null} eta_s
+ * @property {string | null} result_url of a ZIP
  */
 
 /** @type {Job[]} newest first */
