@@ -12,6 +12,7 @@ jobs/<id>/result-RUN.*  the result of the run RUN; the job's row names the one t
 jobs/<id>/job.json      the summary of a finished job, for people to read
 jobs/<id>/parts/        the finished parts of a long video, deleted when the job ends
 jobs/<id>/attempt-RUN/  the work folder of a run, deleted when the run ends
+jobs/<id>/attempt-RUN/latest.jpg  a small picture of the latest frame of a local run
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from faceswap.store import Upload
 WORK, RESULT = "attempt", "result"
 """The names of work folders and of result files begin with these."""
 PARTS = "parts"
+LATEST = "latest.jpg"
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -104,3 +106,7 @@ class Folders:
     def work(self, run: RunKey) -> Path:
         """Return the work folder of one run. No other run writes or deletes there."""
         return self.job(run.job_id) / f"{WORK}-{run.name}"
+
+    def latest(self, run: RunKey) -> Path:
+        """Return the path of a small picture of the run's latest frame. It exists while a local run works."""
+        return self.work(run) / LATEST

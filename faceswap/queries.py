@@ -114,6 +114,14 @@ class JobQueries:
             raise ResultNotReady()
         return path
 
+    def latest_frame(self, job: Job) -> Path | None:
+        """Return the path of a small JPEG of the frame that was swapped last. None if the job is not running,
+        runs elsewhere, or has no frame yet."""
+        if job.status is not Status.PROCESSING:
+            return None
+        path = self._folders.latest(job.run)
+        return path if path.is_file() else None
+
     def consent(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Consent:
         """Return the consent that was stated for a job. Raises: JobNotFound."""
         self._store.get(job_id, owner)

@@ -20,7 +20,14 @@ from faceswap.api.access import dependencies, sender_finder
 from faceswap.api.answers import EnvelopeRoute, success
 from faceswap.api.batches import add_batch_routes
 from faceswap.api.documents import BYTES, described, failures, links, multipart
-from faceswap.api.files import download_path, stored_file, thumbnail, thumbnail_path
+from faceswap.api.files import (
+    download_path,
+    frame_path,
+    latest_frame,
+    stored_file,
+    thumbnail,
+    thumbnail_path,
+)
 from faceswap.api.receiving import announced_bytes, received_form
 from faceswap.api.schemas import (
     CancelView,
@@ -243,7 +250,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
     def status(jobId: JobId, owner: str = Depends(signed_in)) -> Response:
         found = service.get(jobId, owner=owner)
         batches = service.batches.states_of([found])
-        job = shown_job(found, owner, owners, service.files_of([found]), batches)
+        job = shown_job(found, owner, service, owners, service.files_of([found]), batches)
         return success(original.shown_status(job, service.settings))
 
     @api.get(
@@ -347,6 +354,21 @@ def router(service: Service, owners: Owners) -> APIRouter:
     )
     def small_picture(fileId: FileId, owner: str = Depends(linked_in(thumbnail_path))) -> Response:
         return thumbnail(service, fileId, owner)
+
+    @api.get(
+        "/frame/{jobId}",
+        response_class=Response,
+        responses=closed
+        | failures(404)
+        | {
+            200: {"description": "A small JPEG.", "content": {"image/jpeg": {}}},
+            204: {"description": "There is none: the task does not run here, or has just started."},
+        },
+        summary="The latest swapped frame of a running task",
+    )
+    def frame(jobId: JobId, owner: str = Depends(linked_in(frame_path))) -> Response:
+        """Of a video that is swapped on this machine; renewed every two seconds."""
+        return latest_frame(service, jobId, owner)
 
     @api.post(
         "/detect-faces",

@@ -82,7 +82,7 @@ def add_batch_routes(
 
     def whole(state: BatchState, jobs: Sequence[Job], owner: str) -> dict[str, Any]:
         files, states = service.files_of(jobs), {state.id: state}
-        shown = [shown_job(job, owner, owners, files, states) for job in jobs]
+        shown = [shown_job(job, owner, service, owners, files, states) for job in jobs]
         return shown_batch(state, owner, owners) | {"jobs": shown}
 
     @api.post(

@@ -29,6 +29,27 @@ def thumbnail_path(file_id: str) -> str:
     return f"/api/thumbnail/{file_id}"
 
 
+def frame_path(job_id: str) -> str:
+    """Return the URL path of a running job's latest frame. A signed link is signed for this path."""
+    return f"/api/frame/{job_id}"
+
+
+def latest_frame(service: Service, job_id: str, owner: str) -> Response:
+    """Send a small picture of a running job's latest frame, or 204 when there is none.
+
+    Raises: JobNotFound.
+    """
+    path = service.latest_frame(service.get(job_id, owner=owner))
+    try:
+        content = path.read_bytes() if path else b""
+    except OSError:  # the run has ended just now
+        content = b""
+    headers = _HEADERS | {"Cache-Control": "private, no-store"}
+    if not content:
+        return Response(status_code=204, headers=headers)
+    return Response(content, media_type="image/jpeg", headers=headers)
+
+
 def thumbnail(service: Service, file_id: str, owner: str) -> Response:
     """Send the small picture of an upload. Raises: UploadNotFound: also when the upload has none."""
     path = service.thumbnail_path(service.find_upload(file_id, owner=owner))

@@ -69,6 +69,7 @@ _JOB: dict[str, Any] = {
     "position": None,
     "batch_id": None,
     "batch": None,
+    "frame_url": None,
 }
 
 
@@ -277,6 +278,11 @@ class JobView(BaseModel):
     position: int | None = Field(description="1 = next in the queue; null when not waiting.")
     batch_id: str | None = Field(default=None, description="Of the batch that the task belongs to.")
     batch: BatchStateView | None = Field(default=None, description="All tasks of that batch together.")
+    frame_url: str | None = Field(
+        default=None,
+        description="Where a small picture of the latest swapped frame is, while a video is swapped on this "
+        "machine; as for a result.",
+    )
 
 
 _FILE: dict[str, Any] = {

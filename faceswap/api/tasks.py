@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Response
 
 from faceswap.api.answers import success
-from faceswap.api.files import batch_path, thumbnail_path
+from faceswap.api.files import batch_path, frame_path, thumbnail_path
 from faceswap.api.schemas import Scope
 from faceswap.jobs import Job, Status, isoformat
 from faceswap.owners import Owners
@@ -57,7 +57,7 @@ class TaskAnswers:
             jobs = _tasks(self._service, owner, scope, limit, offset)
             files = self._service.files_of(jobs)
             batches = self._service.batches.states_of(jobs)
-            shown = [shown_job(job, owner, self._owners, files, batches) for job in jobs]
+            shown = [shown_job(job, owner, self._service, self._owners, files, batches) for job in jobs]
             body = bytes(success(shown).body)
             tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
             self._made[asked] = (body, tag)
@@ -68,6 +68,7 @@ class TaskAnswers:
 def shown_job(
     job: Job,
     owner: str,
+    service: Service,
     owners: Owners,
     files: Mapping[str, Upload],
     batches: Mapping[str, BatchState] = MappingProxyType({}),
@@ -85,6 +86,8 @@ def shown_job(
     shown |= {"source": shown_file(job.source_file), "target": shown_file(job.target_file)}
     batch = batches.get(job.batch or "")
     shown["batch"] = shown_batch(batch, owner, owners) if batch else None
+    frame = service.latest_frame(job)
+    shown["frame_url"] = owners.signed_url(frame_path(job.id), owner) if frame else None
     if shown["result_url"]:
         shown["result_url"] = owners.signed_url(shown["result_url"], owner)
     return shown

@@ -13,7 +13,7 @@ from faceswap.engine.child.contract import SwapSpec
 from faceswap.engine.child.process import EngineProcess
 from faceswap.engine.options import Options
 from faceswap.errors import BackendLost, DiskFull, JobTimeout
-from faceswap.folders import Folders
+from faceswap.folders import LATEST, Folders
 from faceswap.jobs import Job, RunKey, Stage, terms_of
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
@@ -50,6 +50,7 @@ class LocalBackend:
                     weights_dir=self._folders.weights,
                     models_dir=self._settings.neural_models_dir,
                     parts=media.parts,
+                    latest=media.work_dir / LATEST,
                 )
             ),
             media.work_dir / job.type.result_name,

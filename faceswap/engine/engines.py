@@ -17,7 +17,7 @@ from faceswap.engine.neural.graphs import Graph
 from faceswap.engine.neural.masks import MaskNetwork
 from faceswap.engine.neural.networks import Identity, Network
 from faceswap.engine.neural.onnx_file import NotOnnx
-from faceswap.engine.neural.providers import CPU, installed, provider_for
+from faceswap.engine.neural.providers import installed, is_gpu, provider_for
 from faceswap.engine.neural.repainting import Enhancing, Repainter
 from faceswap.engine.neural.weights import (
     Fact,
@@ -230,7 +230,7 @@ def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOut
     try:
         if request.engine == "neural":
             return attempt(neural)
-        if request.engine == "auto" and provider != CPU and weights.worth_a_try:
+        if request.engine == "auto" and is_gpu(provider) and weights.worth_a_try:
             return attempt(lambda: _on_gpu(neural()))
     except NeuralUnavailable as error:
         if request.engine == "neural":
@@ -246,7 +246,7 @@ def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOut
 
 
 def _on_gpu(engine: NeuralEngine) -> NeuralEngine:
-    if engine.provider == CPU:
+    if not is_gpu(engine.provider or ""):
         raise NeuralWithoutGpu
     return engine
 

@@ -17,6 +17,7 @@ from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.people import People, PersonTracker, find_people
 from faceswap.engine.face.tracking import Tracker
 from faceswap.engine.files import whole_or_not_at_all
+from faceswap.engine.latest import LatestFrame
 from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.mesh.mouth import OwnMouth
@@ -178,6 +179,7 @@ def swap_video(
     marking: Marking | None = None,
     hand_model: Path | None = None,
     parts: Path | None = None,
+    latest: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the video `target`. `result` is an MP4 with the target's frame times, size, rotation and
     sound, and the marks of `marking`. It has only the part that `options` names.
@@ -188,7 +190,8 @@ def swap_video(
     used, they are detected again.
 
     A long video is written to the folder `parts` first, in parts. If the folder has parts of an earlier call
-    for the same result, this call goes on after them.
+    for the same result, this call goes on after them. `latest` is a file that gets a small JPEG of the latest
+    frame from time to time.
 
     Raises:
         NoFaceFound: no face in a source (role "source"), or none in any frame that can be swapped ("target").
@@ -214,10 +217,13 @@ def swap_video(
         whole_or_not_at_all(result) as part,
     ):
         label = _Labelling(marking.label, reader) if marking and marking.label else None
+        glimpse = LatestFrame(latest, round(reader.rotation / 90)) if latest else None
 
         def finish(frame: Frame, count: int) -> None:
             if label:
                 label.put_on(frame)
+            if glimpse:
+                glimpse.take(frame)
             if on_progress:
                 on_progress(_share(frame, count, reader), count)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
-from tests.browser.pages import Panel, simulate
+from tests.browser.pages import TASK_MS, Panel, simulate
+from tests.browser.tasks import queue
 
 
 @pytest.fixture
@@ -122,3 +124,18 @@ def test_a_network_that_is_lost_at_a_click_is_told_in_the_same_words_and_the_pag
     expect(panel.notice).to_be_hidden()
     simulate(page, 60)
     expect(panel.cancels).to_have_count(1)
+
+
+def test_a_running_task_shows_its_latest_frame(
+    app: App, visit: Callable[..., Visitor], portrait: Path, longer_video: Path
+) -> None:
+    page = visit(app).open("/tasks")
+    for _ in range(3):
+        queue(app, portrait, longer_video)
+    page.wait_for_function(
+        """() => {
+            const shown = document.querySelector("#fs-pictures .fs-latest");
+            return shown?.src.includes("/api/frame/") && shown.naturalWidth > 100;
+        }""",
+        timeout=TASK_MS,
+    )

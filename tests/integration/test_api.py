@@ -590,3 +590,27 @@ def test_what_is_not_of_the_expected_kind_is_refused(http: httpx.Client) -> None
     refused(http.post("/api/upload", files=part, data={"expected": "video"}), 400, sentence)
     sentence = "This request cannot be understood: expected is image or video."
     refused(http.post("/api/upload", files=part, data={"expected": "film"}), 400, sentence)
+
+
+def test_a_running_task_shows_its_latest_frame(serve: Callable[..., Serving]) -> None:
+    serving = serve(multi_user=True)
+    token, owner = serving.sign_in()
+    client = serving.client(token)
+    job = serving.add_job(owner, Status.PROCESSING)
+    assert client.get(f"/api/frame/{job.id}").status_code == 204
+    assert client.get(f"/api/status/{job.id}").json()["data"]["frame_url"] is None
+    path = serving.folders.latest(job.run)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"a frame")
+    serving.store.report(job, progress=50.0, stage=job.stage, eta_s=9.0)
+    (task,) = client.get("/api/tasks").json()["data"]
+    shown = serving.client().get(task["frame_url"])  # The link alone opens it.
+    assert (shown.status_code, shown.content, shown.headers["Content-Type"]) == (
+        200,
+        b"a frame",
+        "image/jpeg",
+    )
+    assert shown.headers["Cache-Control"] == "private, no-store"
+    assert serving.client(serving.sign_in()[0]).get(f"/api/frame/{job.id}").status_code == 404
+    serving.service.cancel(job.id, owner=owner)
+    assert client.get(f"/api/frame/{job.id}").status_code == 204

@@ -124,6 +124,7 @@ PRIVATE = [
     Request("GET", "/api/receipt/{jobId}", lambda s: f"/api/receipt/{s.done.id}"),
     Request("POST", "/api/jobs/{jobId}/revoke", lambda s: f"/api/jobs/{s.done.id}/revoke"),
     Request("DELETE", "/api/jobs/{jobId}", lambda s: f"/api/jobs/{s.live.id}"),
+    Request("GET", "/api/frame/{jobId}", lambda s: f"/api/frame/{s.live.id}", code=204),
     Request("GET", "/api/batches/{batchId}", lambda s: f"/api/batches/{s.done.batch}"),
     Request("GET", "/api/batches/{batchId}/download", lambda s: f"/api/batches/{s.done.batch}/download"),
     Request("POST", "/api/batches/{batchId}/cancel", lambda s: f"/api/batches/{s.live.batch}/cancel"),

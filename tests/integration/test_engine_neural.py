@@ -26,7 +26,7 @@ from faceswap.engine.neural import graphs as running
 from faceswap.engine.neural import providers
 from faceswap.engine.neural.contracts import Contract
 from faceswap.engine.neural.networks import Network
-from faceswap.engine.neural.providers import COREML, CPU, CUDA
+from faceswap.engine.neural.providers import COREML, CPU, CUDA, DIRECTML, OPENVINO, ROCM
 from faceswap.engine.neural.repainting import Repainter
 from faceswap.engine.neural.weights import read_weights_folder
 from faceswap.engine.options import Options
@@ -289,7 +289,7 @@ class TestChoosing:
     @pytest.fixture
     def with_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make the engine use the processor as if it were a GPU. All other code runs as with a GPU."""
-        monkeypatch.setattr(engines, "CPU", "none")
+        monkeypatch.setattr(engines, "is_gpu", lambda provider: provider == CPU)
         monkeypatch.setattr(engines, "provider_for", lambda wanted: CPU)
 
     def test_auto_is_mesh_without_a_gpu_and_needs_no_note(
@@ -376,6 +376,15 @@ class TestChoosing:
         monkeypatch.setattr(providers, "_cuda_devices", lambda: 1)
         assert (providers.gpu(), providers.provider_for("cuda")) == (CUDA, CUDA)
         assert providers.provider_for("CPUExecutionProvider") == CPU
+        built_in[:] = [DIRECTML, OPENVINO, CPU]
+        assert providers.provider_for("") == DIRECTML
+        built_in[:] = [ROCM, OPENVINO, CPU]
+        monkeypatch.setattr(providers, "_AMD_DRIVER", Path(__file__))
+        assert providers.provider_for("") == ROCM
+        monkeypatch.setattr(providers, "_AMD_DRIVER", Path(__file__) / "none")
+        assert (providers.gpu(), providers.provider_for("")) == (None, OPENVINO)
+        assert not providers.is_gpu(OPENVINO)
+        assert providers.provider_for("cpu") == CPU
         built_in[:] = [CPU]
         assert (providers.gpu(), providers.provider_for("")) == (None, CPU)
 

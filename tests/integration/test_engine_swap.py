@@ -280,6 +280,22 @@ def test_a_video_lying_on_its_side_is_swapped_upright(
     assert after.distance(source) < 0.5 < before.distance(source)
 
 
+def test_the_latest_frame_is_kept_as_it_is_shown(
+    rotated_video: Path, other_portrait: Path, landmark_model: Path, tmp_path: Path
+) -> None:
+    result, latest = tmp_path / "result.mp4", tmp_path / "latest.jpg"
+    swap_video({"": other_portrait}, rotated_video, result, landmark_model, latest=latest)
+    kept = np.asarray(Image.open(latest)).astype(int)
+    assert max(kept.shape) == 320
+    size = (kept.shape[1], kept.shape[0])
+    apart = [
+        np.abs(cv2.resize(np.rot90(picture).copy(), size, interpolation=cv2.INTER_AREA) - kept).mean()
+        for picture in judge.pictures(result)
+    ]
+    assert min(apart) < 6
+    assert {path.name for path in tmp_path.iterdir()} == {"result.mp4", "latest.jpg"}
+
+
 def test_turned_ten_bit_video_keeps_its_rotation(
     puppet_video: Path, other_portrait: Path, landmark_model: Path, tmp_path: Path
 ) -> None:

@@ -19,13 +19,19 @@ from faceswap.engine.neural.weights import WeightsFile, read_weights_folder
 from faceswap.engine.planes import F32
 from tests import graphs
 
-FIVE = (468, 473, 1, 61, 291)
+EYES, OTHERS = ((33, 133), (362, 263)), (1, 61, 291)
+RAISED = 0.065
 
 
 def face_at(points: list[complex]) -> F32:
-    """Return (478, 3) landmarks. All are 0 except the five that alignment uses."""
+    """Return (478, 3) landmarks. All are 0 except those that alignment uses."""
     landmarks = np.zeros((478, 3), np.float32)
-    for number, point in zip(FIVE, points, strict=True):
+    width = 0.4 * (points[1] - points[0])
+    places = dict(zip(OTHERS, points[2:], strict=True))
+    for (left, right), middle in zip(EYES, points[:2], strict=True):
+        corners = middle + RAISED * 1j * width
+        places |= {left: corners - width / 2, right: corners + width / 2}
+    for number, point in places.items():
         landmarks[number, :2] = point.real, point.imag
     return landmarks
 
@@ -67,6 +73,14 @@ def test_points_that_fit_no_similarity_are_met_in_the_least_squares() -> None:
     region = aligned(face_at(points), ARCFACE_112)
     to_picture = np.vstack([region.to_picture(112), [0, 0, 1]])
     assert np.linalg.inv(to_picture)[:2] == pytest.approx(np.array([[a, -b, c], [b, a, d]]), abs=1e-3)
+
+
+def test_the_gaze_does_not_move_the_picture() -> None:
+    landmarks = face_at([112 * point for point in ARCFACE_112.points])
+    ahead = aligned(landmarks, ARCFACE_112)
+    for iris in (468, 473):
+        landmarks[iris, :2] = 60, 40
+    assert aligned(landmarks, ARCFACE_112) == ahead
 
 
 def test_points_on_one_spot_are_no_division_by_zero() -> None:

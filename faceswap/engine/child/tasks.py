@@ -81,6 +81,7 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
             marking=marking,
             hand_model=hands,
             parts=spec.parts,
+            latest=spec.latest,
         )
 
     done = with_engine(EngineRequest.of(options, spec.models_dir), run)

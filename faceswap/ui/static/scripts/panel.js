@@ -6,7 +6,7 @@
 import { make, part } from "./dom.js";
 import { dataframe, rowsOf } from "./gradio.js";
 import { showInTitle } from "./notify.js";
-import { namesOf, thumbnails } from "./pictures.js";
+import { namesOf, showLatestFrames, thumbnails } from "./pictures.js";
 import { address } from "./server.js";
 import { jobs, live, refresh } from "./tasks.js";
 import { catalogue, duration, left, reasonOf, remoteStopOf, statusOf, word } from "./words.js";
@@ -99,6 +99,7 @@ export function render() {
   const shown = rows();
   renderBeside("fs-pictures", shown, (row) => [row.batch ? unfoldButton(row.batch) : thumbnails(row.job)]);
   renderBeside("fs-cancels", shown, (row) => [row.batch ? cancelBatchButton(row.batch) : cancelButton(row.job)]);
+  showLatestFrames(active);
   align();
   renderFinished(jobs.filter((job) => !live(job)));
   for (const job of active) {

@@ -5,6 +5,8 @@ import { address } from "./server.js";
 
 /** @import {Job} from "./tasks.js" */
 
+const NEW_FRAME_MS = 2_000;
+
 /**
  * The source and the target of a task, side by side. Empty for a simulated task.
  *
@@ -16,6 +18,28 @@ export function thumbnails(job) {
     make("img", { className: "fs-thumb", src: address(thumbnail), alt: name, title: name }),
   );
   return make("span", { className: "fs-thumbs" }, ...pictures);
+}
+
+/**
+ * Show the latest swapped frame of each running task in the place of its target. The server has a new one every two
+ * seconds.
+ *
+ * @param {Job[]} active
+ */
+export function showLatestFrames(active) {
+  for (const job of active) {
+    const picture = document.querySelector(`#fs-pictures [data-job="${CSS.escape(job.id)}"] .fs-thumb:last-child`);
+    if (!(picture instanceof HTMLImageElement) || !job.frame_url || document.hidden) continue;
+    const url = new URL(address(job.frame_url), location.href);
+    url.searchParams.set("at", String(Math.floor(Date.now() / NEW_FRAME_MS)));
+    if (picture.src === url.href) continue;
+    const next = new Image();
+    next.onload = () => { // so a frame that is gone again leaves the one before
+      picture.src = next.src;
+      picture.classList.add("fs-latest");
+    };
+    next.src = url.href;
+  }
 }
 
 /**

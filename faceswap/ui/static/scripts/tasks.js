@@ -27,6 +27,7 @@ import { call } from "./server.js";
  * @property {string | null} result_url
  * @property {string} remote_stop
  * @property {Batch | null} batch
+ * @property {string | null} frame_url of a small picture of the latest swapped frame
  */
 
 /**
