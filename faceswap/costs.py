@@ -46,10 +46,14 @@ class Costs:
         """Return what all owners' jobs have cost, deleted ones too."""
         return self.of(self._store.billed())
 
-    def require_budget(self, type: JobType, target: Upload) -> None:
-        """Raises:
-        JobTooExpensive: the job will probably cost more than one job may.
-        DayTooExpensive: the jobs of the last 24 hours have cost as much as they may.
+    def require_budget(self, type: JobType, target: Upload, besides_usd: float = 0.0) -> float:
+        """Return what the job will probably cost in US dollars; 0 while that is not known. `besides_usd` is
+        what other jobs will probably cost that are queued with it.
+
+        Raises:
+            JobTooExpensive: the job will probably cost more than one job may.
+            DayTooExpensive: the jobs of the last 24 hours have cost as much as they may, or will have with
+                these others.
         """
         settings = self._settings
         expected = self.estimate(type, target)
@@ -58,8 +62,9 @@ class Costs:
             raise JobTooExpensive(usd=round(expected.usd, 2), limit_usd=limit_usd)
         limit_usd = settings.runpod_max_usd_per_day
         spent = self.of(self._store.billed(self._clock() - DAY_S)).usd
-        if limit_usd is not None and spent is not None and spent >= limit_usd:
+        if limit_usd is not None and spent is not None and spent + besides_usd >= limit_usd:
             raise DayTooExpensive(limit_usd=limit_usd)
+        return expected.usd or 0.0 if expected else 0.0
 
     def limited(self, terms: Terms) -> Terms:
         """Return the terms of a remote job, whose run is ended before it costs more than a job may."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from faceswap.backends import Backend
@@ -25,6 +26,16 @@ BEHIND_SINGLE_S = 1e11
 """Added to the turn of a batch's job, in seconds: so it waits behind every job that is in no batch."""
 STRIDE_S = 60.0
 """Between the turns of two jobs of a batch."""
+
+
+@dataclass(slots=True)
+class _BatchChecks:
+    """What the checks of a batch's earlier orders found."""
+
+    passed: set[str] = field(default_factory=set[str])
+    """Ids of the files that the content gate let through."""
+    usd: float = 0.0
+    """What these orders will probably cost in the cloud."""
 
 
 class Submission:
@@ -69,10 +80,10 @@ class Submission:
         """
         owner, sender, limit = orders[0].owner, orders[0].sender, self._settings.max_batch
         self._store.require_batch_room(owner, sender, len(orders), max_batch=limit)
-        passed: set[str] = set()
+        checks = _BatchChecks()
         jobs: list[tuple[Job, Consent]] = []
         for number, order in enumerate(orders):
-            job, consent = self._checked_of_batch(order, passed)
+            job, consent = self._checked_of_batch(order, checks)
             moment = job.created_at + timedelta(microseconds=number)
             turn = BEHIND_SINGLE_S + job.created_at.timestamp() + number * STRIDE_S
             jobs.append((job.evolve(batch=batch, created_at=moment, turn=turn), consent))
@@ -82,9 +93,9 @@ class Submission:
         self._on_queued()
         return queued
 
-    def _checked_of_batch(self, order: SwapOrder, passed: set[str]) -> tuple[Job, Consent]:
+    def _checked_of_batch(self, order: SwapOrder, checks: _BatchChecks) -> tuple[Job, Consent]:
         try:
-            return self._checked(order, None, passed=passed)
+            return self._checked(order, None, checks=checks)
         except BadMedia as refusal:
             details = refusal.details
             in_source = details.get("role") == "source" or details.get("expected") == "image"
@@ -97,17 +108,18 @@ class Submission:
         order: SwapOrder,
         title: str | None,
         before_gate: Callable[[], None] = lambda: None,
-        passed: set[str] | None = None,
+        checks: _BatchChecks | None = None,
     ) -> tuple[Job, Consent]:
+        checks = checks or _BatchChecks()
         name = self._settings.backend_name
         if name not in self._backends:
             raise BackendUnavailable()
-        checked = self._orders.check(order, before_gate, passed)
+        checked = self._orders.check(order, before_gate, checks.passed)
         sources, target = checked.different_sources, checked.target
         self._backends[name].check(sum(upload.size_bytes for upload in sources), target.size_bytes)
         terms = Terms.of(self._settings, target.duration_s)
         if self._backends[name].survives_restart:
-            self._costs.require_budget(checked.type, target)
+            checks.usd += self._costs.require_budget(checked.type, target, checks.usd)
             terms = self._costs.limited(terms)
         job = self._new_job(order.owner, title or target.name).evolve(
             type=checked.type,

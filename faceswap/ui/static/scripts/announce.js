@@ -97,5 +97,12 @@ export function queued() {
     message.removeAttribute("data-queued");
     message.setAttribute("data-told", ids);
   }
+  for (const job of jobs) {
+    if (!fresh.has(job.id) || live(job)) continue;
+    tell(job); // the last list has its end already, so no other list may come
+    unsay(job.id);
+    fresh.delete(job.id);
+    watched.delete(job.id);
+  }
   refresh();
 }
