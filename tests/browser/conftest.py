@@ -101,7 +101,12 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     visitors: list[Visitor] = []
 
     def make(app: App, **options: object) -> Visitor:
-        chosen = {"locale": "zh-CN", "viewport": {"width": 1280, "height": 900}, **options}
+        chosen = {
+            "locale": "zh-CN",
+            "viewport": {"width": 1280, "height": 900},
+            "reduced_motion": "reduce",  # an endless animation costs more than the rest of a page
+            **options,
+        }
         visitors.append(Visitor(browser.new_context(**chosen), app))
         return visitors[-1]
 
