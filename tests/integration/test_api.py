@@ -67,6 +67,7 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
         *("completed_at", "cancelled_at", "error_message", "error_code", "error_details"),
         *("result_url", "runpod_id"),
         *("remote_stop", "attempt", "position", "source", "target", "report"),
+        *("batch_id", "batch", "frame_url"),
     }
 
 
