@@ -118,7 +118,10 @@ def add_batch_routes(
         responses=closed,
         summary="Batches, newest first",
     )
-    def batches(limit: Annotated[int, Query(ge=1, le=500)] = 50, owner: str = Depends(signed_in)) -> Response:
+    def batches(
+        limit: Annotated[int, Query(ge=1, le=500, description="At most so many.")] = 50,
+        owner: str = Depends(signed_in),
+    ) -> Response:
         found = service.batches.all(limit=limit, owner=owner)
         return success([shown_batch(state, owner, owners) for state in found])
 

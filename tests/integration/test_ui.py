@@ -90,8 +90,9 @@ def caller(public_app: App) -> Caller:
 def form(token: object, source: str, target: str, many: object = False, quality: object = 80,
          engine: object = "auto", unlabelled: object = False) -> list[Any]:  # fmt: skip
     """Return what the form of a page sends, in the order of its components, with consent."""
-    chosen = [many, True, False, "", "", True, quality, "libx264", engine, False, unlabelled]
-    return [token, target, source, 0, True, *chosen]
+    networks = [engine, "", 0, False, 80]
+    chosen = [many, True, False, "", "", True, quality, "libx264", *networks, unlabelled]
+    return [token, target, source, 0, "", True, *chosen]
 
 
 def new_token(app: App) -> str:
@@ -167,8 +168,8 @@ def test_another_owners_files_and_tasks_are_as_unknown_as_none(
     assert job["status"] == "completed"
     assert job["id"] in caller.call("fs-viewer-part", "select", [mine], {"job": job["id"]})[0]
     assert "<" not in json.dumps(caller.call("fs-viewer-part", "select", [theirs], {"job": job["id"]}))
-    assert job["id"] in caller.call("fs-search", "change", [mine, "", "all", None])[0]
-    assert job["id"] not in caller.call("fs-search", "change", [theirs, "", "all", None])[0]
+    assert job["id"] in caller.call("fs-search", "change", [mine, "", "all", None])[1]
+    assert job["id"] not in caller.call("fs-search", "change", [theirs, "", "all", None])[1]
     files = [job["source_file"], job["target_file"]]
     assert "找不到这个文件" in caller.call("fs-go", "click", form(theirs, *files))[0]
     for token, shown in ((mine, "fs-media"), (theirs, "找不到这个文件")):
