@@ -115,7 +115,7 @@ def add_batch_routes(
     @api.get(
         "/batches",
         response_model=Success[list[BatchStateView]],
-        responses=closed,
+        responses=closed | failures(400),
         summary="Batches, newest first",
     )
     def batches(
