@@ -47,6 +47,8 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
     files = {
         "source": {"name": "me.png", "thumbnail": f"/api/thumbnail/{job.source_file}"},
         "target": {"name": "clip.mp4", "thumbnail": f"/api/thumbnail/{job.target_file}"},
+        "batch": None,
+        "frame_url": None,
     }
     assert shown == job.public() | files
     assert set(shown) == {

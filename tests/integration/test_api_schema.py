@@ -66,7 +66,7 @@ class Api:
                 self.serving.service.delete(left.id, owner=self.owner)
 
     def send(self, case: Case) -> None:
-        answer = case.call(session=self.session)
+        answer = case.call(session=self.session, timeout=30 * PATIENCE)
         case.validate_response(answer, checks=CHECKS)
         assert answer.status_code < 500, answer.content
         assert str(self.serving.folders.root).encode() not in answer.content

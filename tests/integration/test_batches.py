@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from faceswap import Service, Settings, SwapOptions
+from faceswap import SwapOptions
 from faceswap.api.archive import zipped
 from faceswap.batches import different_names
 from faceswap.errors import (
@@ -305,14 +305,3 @@ def test_names_in_a_zip_differ() -> None:
         "b",
         "b-2",
     ]
-
-
-@pytest.mark.engine
-def test_a_batch_is_swapped(settings: Settings, portrait: Path, other_portrait: Path) -> None:
-    with Service(settings) as service:
-        first, second = service.upload(portrait), service.upload(other_portrait)
-        jobs = service.batches.submit([first, second], [first, second], consent=True)
-        ended = [service.wait(job.id, 600) for job in jobs]
-        assert [job.status for job in ended] == [Status.COMPLETED] * 4
-        state, _ = service.batches.get(jobs[0].batch or "")
-        assert (state.completed, state.progress) == (4, 100)

@@ -503,3 +503,16 @@ def test_an_animation_is_a_video_where_one_is_expected_and_else_a_picture(
     assert (as_picture.kind, as_picture.file, as_picture.faces) == ("image", "media.png", 1)
     job = service.submit("single-video", source=portrait, target=path, consent=True)
     assert job.status is Status.PENDING
+
+
+@pytest.mark.engine
+def test_a_batch_is_swapped(
+    make_service: Callable[..., Service], portrait: Path, other_portrait: Path
+) -> None:
+    service = make_service()
+    first, second = service.upload(portrait), service.upload(other_portrait)
+    jobs = service.batches.submit([first, second], [first, second], consent=True)
+    ended = [service.wait(job.id, 100 * PATIENCE) for job in jobs]
+    assert [job.status for job in ended] == [Status.COMPLETED] * 4
+    state, _ = service.batches.get(jobs[0].batch or "")
+    assert (state.completed, state.progress) == (4, 100)

@@ -24,5 +24,6 @@ export function connection(problem) {
 }
 
 export function watchConnection() {
+  window.addEventListener("offline", () => connection("offline")); // Gradio's timer may not run then
   onLostConnection({ title: word("attention"), text: word("offline") }, () => connection("offline"));
 }
