@@ -10,6 +10,7 @@ from faceswap.consent import Consent
 from faceswap.errors import (
     BatchFull,
     ConsentRequired,
+    InvalidRequest,
     QueueFull,
     TooManyFromAddress,
     TooManyJobs,
@@ -86,11 +87,14 @@ class JobAdding(StoreAccess):
             TooManyFromAddress: the sender would have `ADDRESS_SHARE` times as many.
             QueueFull: there are too many jobs of batches of all owners.
             UploadNotFound: a file of a job was deleted meanwhile.
+            InvalidRequest: a job of `instead_of` has left the batch meanwhile.
         """
         with self._write() as db:
             _require_batch_room(db, jobs[0][0].owner, sender, len(jobs), max_batch)
             for job_id in instead_of:
-                db.execute("UPDATE jobs SET batch = NULL WHERE id = ?", (job_id,))
+                left = "UPDATE jobs SET batch = NULL WHERE id = ? AND batch = ? RETURNING id"
+                if not db.execute(left, (job_id, jobs[0][0].batch)).fetchall():
+                    raise InvalidRequest(reason="this batch was queued again meanwhile")
             return [self._insert(db, job, consent, job.uploads, sender) for job, consent in jobs]
 
     def _insert(

@@ -186,6 +186,23 @@ class TestState:
         assert {job.id for job in listed} == {jobs[0].id, *(job.id for job in again)}
         assert idle.service.get(jobs[1].id).batch is None
 
+    def test_two_retries_at_once_queue_each_task_once(self, idle: Serving) -> None:
+        jobs = queued(idle, 1, 2)
+        batch = jobs[0].batch or ""
+        idle.service.batches.cancel(batch)
+        submit = idle.service._parts.submission.submit_batch
+
+        def late(*given: Any, **named: Any) -> list[Job]:
+            """Another retry comes first."""
+            idle.service._parts.submission.submit_batch = submit
+            idle.service.batches.retry(batch, consent=True)
+            return submit(*given, **named)
+
+        idle.service._parts.submission.submit_batch = late
+        with pytest.raises(InvalidRequest, match="meanwhile"):
+            idle.service.batches.retry(batch, consent=True)
+        assert len(idle.service.active()) == 2
+
     def test_a_batch_is_gone_with_its_last_task(self, idle: Serving) -> None:
         jobs = queued(idle, 1, 2)
         batch = jobs[0].batch or ""
