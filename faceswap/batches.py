@@ -138,7 +138,8 @@ def pairs_of(
 
 
 def different_names(names: Sequence[str]) -> list[str]:
-    """Return file names of which no two are the same, whatever their case: a second `a.mp4` is `a-2.mp4`."""
+    """Return the file names, changed so that all differ: a second `a.mp4` becomes `a-2.mp4`. Upper and lower
+    case count as the same."""
     taken: set[str] = set()
     found: list[str] = []
     for name in names:

@@ -83,6 +83,8 @@ def router(service: Service, owners: Owners) -> APIRouter:
     engine_slots = CapacityLimiter(most_callers(service.settings))
     """Requests that wait for the engine use these slots, so that they do not block the threads for the other
     routes."""
+    gate_slots = engine_slots if service.settings.content_gate else None
+    """A content gate takes seconds for each file, so it must not block the threads for the other routes."""
 
     @api.post("/session", response_model=Success[SessionView], summary="A token for a new owner")
     async def session() -> Response:
@@ -169,9 +171,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
             owner=owner,
             sender=sender_of(request),
         )
-        # A content gate takes seconds for each file, so it must not block the threads for the other routes.
-        limiter = engine_slots if service.settings.content_gate else None
-        job = await to_thread.run_sync(submit, limiter=limiter)
+        job = await to_thread.run_sync(submit, limiter=gate_slots)
         return success({"jobId": job.id})
 
     @api.post(
@@ -362,7 +362,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         | failures(404)
         | {
             200: {"description": "A small JPEG.", "content": {"image/jpeg": {}}},
-            204: {"description": "There is none: the task does not run here, or has just started."},
+            204: {"description": "There is no frame: the task does not run here, or it has just started."},
         },
         summary="The latest swapped frame of a running task",
     )
@@ -401,6 +401,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         linked_in,
         sender_of,
         partial(_consent, service.settings.api_consent),
+        gate_slots,
         closed,
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
@@ -73,9 +73,11 @@ def add_batch_routes(
     linked_in: Callable[[Callable[[str], str]], Owner],
     sender_of: Callable[[Request], str],
     consent: Callable[[bool, Request], bool],
+    gate_slots: CapacityLimiter | None,
     closed: dict[int | str, dict[str, Any]],
 ) -> None:
-    """Add the routes. `consent` returns whether consent counts as stated, given what the body says."""
+    """Add the routes. `consent` returns whether consent counts as stated, given what the body says. A request
+    that asks the content gate waits for one of `gate_slots`."""
 
     def created(jobs: Sequence[Job]) -> Response:
         return success({"batchId": jobs[0].batch, "jobIds": [job.id for job in jobs]})
@@ -110,7 +112,7 @@ def add_batch_routes(
                 sender=sender_of(request),
             )
 
-        return created(await to_thread.run_sync(submit))
+        return created(await to_thread.run_sync(submit, limiter=gate_slots))
 
     @api.get(
         "/batches",
@@ -141,7 +143,7 @@ def add_batch_routes(
         summary="Cancel every waiting and running task of a batch",
     )
     def cancel_batch(batchId: BatchId, owner: str = Depends(signed_in)) -> Response:
-        """A batch of which every task is over stays as it is and answers 400."""
+        """If every task of the batch is over, nothing changes and the answer is 400."""
         return success({"cancelled": service.batches.cancel(batchId, owner=owner)})
 
     @api.post(
@@ -160,7 +162,7 @@ def add_batch_routes(
         again = partial(
             service.batches.retry, batchId, consent=agreed, owner=owner, sender=sender_of(request)
         )
-        return created(await to_thread.run_sync(again))
+        return created(await to_thread.run_sync(again, limiter=gate_slots))
 
     @api.get(
         "/batches/{batchId}/download",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from fastapi import Response
 from fastapi.responses import FileResponse, StreamingResponse
@@ -35,7 +34,7 @@ def frame_path(job_id: str) -> str:
 
 
 def latest_frame(service: Service, job_id: str, owner: str) -> Response:
-    """Send a small picture of a running job's latest frame, or 204 when there is none.
+    """Send a small picture of a running job's latest frame. The answer is 204 if there is no frame.
 
     Raises: JobNotFound.
     """
@@ -97,7 +96,8 @@ def batch_results(service: Service, batch_id: str, owner: str) -> Response:
     if not done:
         raise ResultNotReady()
     paths = [service.result_path(job.id, owner=owner) for job in done]
-    names = different_names([result_name(service, *both) for both in _with_suffix(done, paths)])
+    own_names = [result_name(service, job, path.suffix) for job, path in zip(done, paths, strict=True)]
+    names = different_names(own_names)
     ends = [job.completed_at.astimezone() if job.completed_at else None for job in done]
     name = f"faceswap-{state.created_at.astimezone():%Y%m%d-%H%M%S}.zip"
     headers = _HEADERS | {
@@ -107,10 +107,6 @@ def batch_results(service: Service, batch_id: str, owner: str) -> Response:
     return StreamingResponse(
         zipped(zip(names, paths, ends, strict=True)), media_type="application/zip", headers=headers
     )
-
-
-def _with_suffix(jobs: Sequence[Job], paths: Sequence[Path]) -> list[tuple[Job, str]]:
-    return [(job, path.suffix) for job, path in zip(jobs, paths, strict=True)]
 
 
 def result_name(service: Service, job: Job, suffix: str) -> str:

@@ -13,6 +13,7 @@ from faceswap.errors import InvalidRequest, JobNotFound
 from faceswap.jobs import Job, isoformat
 from faceswap.store import Event
 from faceswap.ui import texts
+from faceswap.ui.engines import model_files
 from faceswap.ui.frame import QUEUED, Frame, i18n
 from faceswap.ui.recent_log import Line, RecentLog
 from faceswap.ui.render import both, render
@@ -56,7 +57,7 @@ def diagnostics_page(site: Site, frame: Frame) -> None:
                 elem_id="fs-inspected",
             )
     lead("model_files", "model_files_why", level=2)
-    files = markup("", elem_id="fs-model-files")
+    model_files(site, frame)
     reload = gr.Button(visible="hidden", elem_id="fs-reload")
     quiet: dict[str, Any] = {
         "show_progress": "hidden",
@@ -71,15 +72,6 @@ def diagnostics_page(site: Site, frame: Frame) -> None:
             jobs = site.service.history(limit=SHOWN, owner=owner)
             return [_health(site, language), _rows(jobs, language)]
         return [UNCHANGED, UNCHANGED]
-
-    def draw_files(token: object, request: gr.Request) -> Any:
-        language = language_of(request)
-        with in_words(language):
-            site.owner_of(token)
-            return render("model_files", language, files=site.service.models().files)
-        return UNCHANGED
-
-    frame.opened.then(draw_files, frame.token, files, **quiet)
 
     for event in (frame.opened.then, frame.signature.change, reload.click):
         event(draw, frame.token, [health, rows], trigger_mode="always_last", **quiet)

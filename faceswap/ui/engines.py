@@ -115,6 +115,15 @@ def model_terms(site: Site, frame: Frame) -> None:
     _told(site, frame, "fs-terms", _terms)
 
 
+def model_files(site: Site, frame: Frame) -> None:
+    """Lists every file of the models folder, and why one is not used."""
+    _told(site, frame, "fs-model-files", _files)
+
+
+def _files(site: Site, language: Language) -> str:
+    return render("model_files", language, files=site.service.models().files)
+
+
 def _told(site: Site, frame: Frame, element: str, write: Callable[[Site, Language], str]) -> None:
     """A place whose markup `write` makes each time the page is opened."""
     shown = markup("", elem_id=element)

@@ -89,12 +89,15 @@ function drawPlan() {
   inside(plan, "label").hidden = !canPair();
 }
 
+/** One observer for both slots: to observe a card again, when another part of the form is there, adds nothing. */
+const cards = new MutationObserver(drawPlan);
+
 /** Called when a part of the form is on the page: the list of a slot, or the plan. */
 export function startSeveral() {
   draw();
   find("fs-paired")?.addEventListener("change", drawPlan);
   for (const role of ["source", "target"]) {
     const card = find(`fs-${role}-card`);
-    if (card) new MutationObserver(drawPlan).observe(card, { childList: true, subtree: true });
+    if (card) cards.observe(card, { childList: true, subtree: true });
   }
 }

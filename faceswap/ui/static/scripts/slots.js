@@ -107,8 +107,10 @@ async function fill(zone, file, below, named) {
   /** @param {string} reason */
   const refuse = (reason) => tell(zone, named ? `${file.name}: ${reason}` : reason);
   const problem = problemOf([file]);
-  if (problem) refuse(problem);
-  if (problem) return true;
+  if (problem) {
+    refuse(problem);
+    return true;
+  }
   const stop = new AbortController();
   sending.set(role, stop);
   const line = inside(zone, ".fs-sending");
