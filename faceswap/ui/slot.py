@@ -67,7 +67,7 @@ def filled(
     cost = None
     if role == "target" and site.service.settings.backend_name == "runpod":
         cost = site.service.costs.estimate(JobType(f"single-{upload.kind}"), upload)
-    values = {"upload": upload, "role": role, "url": url, "faces": kind != "any", "notes": notes}
+    values = {"upload": upload, "role": role, "url": url, "single": kind != "any", "notes": notes}
     card = render("card", language, cost=cost, **values)
     return [card, upload.id]
 
