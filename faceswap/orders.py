@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from faceswap.errors import (
 from faceswap.jobs import LOCAL_OWNER, WORST_CRF, JobType, SwapOptions
 from faceswap.provenance import label_of
 from faceswap.settings import Settings
+from faceswap.source_keys import MOST_PHOTOS, by_face, keyed
 from faceswap.store import JobStore, Upload
 from faceswap.uploads import Intake
 
@@ -36,6 +37,8 @@ _FACE_ID = re.compile(r"face_(0|[1-9][0-9]{0,3})")
 
 File = Upload | Path | str
 """An upload, or the path of a file that is not uploaded yet."""
+Files = File | Sequence[File]
+"""One photo, or several of the same person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,11 @@ class SwapOrder:
     """The swap that somebody asks for, as they sent it. Nothing in it is checked yet."""
 
     type: str
-    source: File | None
+    source: Files | None
     target: File
     consent: bool
     """Only True counts as consent."""
-    face_mappings: Mapping[str, File] | None = None
+    face_mappings: Mapping[str, Files] | None = None
     """For `multi-*`: the source of each face, by the face's id."""
     options: SwapOptions = field(default_factory=SwapOptions)
     owner: str = LOCAL_OWNER
@@ -61,7 +64,7 @@ class CheckedOrder:
 
     type: JobType
     sources: Mapping[str, Upload]
-    """The sources by face id. The source of a single swap has the id `""`."""
+    """The sources by key, see `source_keys`."""
     target: Upload
     options: SwapOptions
 
@@ -181,13 +184,14 @@ def _job_type(name: str) -> JobType:
 
 
 def _sources(
-    job_type: JobType, source: File | None, face_mappings: Mapping[str, File] | None
+    job_type: JobType, source: Files | None, face_mappings: Mapping[str, Files] | None
 ) -> dict[str, File]:
-    """Return the sources by face id, in the order of the faces; a single swap has one, with the id `""`."""
+    """Return the sources by key, in the order of the faces."""
     if not job_type.several_faces:
-        if source is None:
+        photos = _photos(source)
+        if not photos:
             raise InvalidRequest(reason="a source is needed")
-        return {"": source}
+        return keyed({"": photos})
     if not face_mappings:
         raise NoFaceChosen()
     if len(face_mappings) > MOST_MAPPED:
@@ -196,7 +200,18 @@ def _sources(
         if not _FACE_ID.fullmatch(face):
             raise UnknownFace(face=_printable(face))
     ordered = sorted(face_mappings, key=lambda face: int(face.removeprefix("face_")))
-    return {face: face_mappings[face] for face in ordered}
+    mapped = {face: _photos(face_mappings[face]) for face in ordered}
+    if not all(mapped.values()):
+        raise NoFaceChosen()
+    return keyed(mapped)
+
+
+def _photos(files: Files | None) -> list[File]:
+    if files is None or isinstance(files, (Upload, Path, str)):
+        return [] if files is None else [files]
+    if len(files) > MOST_PHOTOS:
+        raise InvalidRequest(reason=f"a face gets at most {MOST_PHOTOS} photos")
+    return list(files)
 
 
 def _printable(text: str) -> str:
@@ -204,9 +219,6 @@ def _printable(text: str) -> str:
 
 
 def _require_fit(job_type: JobType, sources: Mapping[str, Upload], target: Upload) -> None:
-    for source in sources.values():
-        if source.kind != "image":
-            raise WrongKind(expected="image", found=source.kind)
     if target.kind != job_type.target_kind:
         raise WrongKind(expected=job_type.target_kind, found=target.kind)
     if any(source.faces == 0 for source in sources.values()):
@@ -217,6 +229,6 @@ def _require_fit(job_type: JobType, sources: Mapping[str, Upload], target: Uploa
     if target.faces == 0 and (target.kind == "image" or job_type.several_faces):
         raise NoFaceFound(role="target")
     if target.faces is not None:
-        for face in filter(None, sources):
+        for face in filter(None, by_face(sources)):
             if int(face.removeprefix("face_")) >= target.faces:
                 raise UnknownFace(face=face)

@@ -139,7 +139,7 @@ def receipt_of(
     marks: Mapping[str, Any] | None,
 ) -> Receipt:
     """Make the receipt of a job that still exists. `uploads` are its files that still exist, by id."""
-    sources = dict.fromkeys(job.face_mappings.values() or [job.source_file])
+    sources = dict.fromkeys(job.sources.values())
     hashes = dict(zip(sources, consent.sources_sha256, strict=False))
     target = uploads.get(job.target_file)
     return Receipt(

@@ -16,7 +16,7 @@ from faceswap.backends import Backend
 from faceswap.batches import Batches
 from faceswap.costs import Costs
 from faceswap.driving import Seal
-from faceswap.engine.face.models import landmarker_path
+from faceswap.engine.face.models import hand_model_path, landmarker_path, recogniser_path
 from faceswap.engine.neural import providers
 from faceswap.engine.neural.inventory import Inventory
 from faceswap.errors import (
@@ -29,7 +29,7 @@ from faceswap.errors import (
 from faceswap.examples import Example, example_path
 from faceswap.jobs import LOCAL_OWNER, Job, Simulation, SwapOptions
 from faceswap.leftovers import Leftovers
-from faceswap.orders import File, SwapOrder
+from faceswap.orders import File, Files, SwapOrder
 from faceswap.provenance import Verification
 from faceswap.queries import JobQueries
 from faceswap.quota import Amount
@@ -163,9 +163,10 @@ class Service(JobQueries):
         """Whether the Python package that runs networks is installed on this machine."""
         return providers.installed()
 
-    def fetch_landmark_model(self) -> None:
-        """Download the face landmark model if it is not there yet. Raises: WeightsMissing."""
-        landmarker_path(self._folders.weights)
+    def fetch_models(self) -> None:
+        """Download the models of the embedded engine if they are not there yet. Raises: WeightsMissing."""
+        for find in (landmarker_path, hand_model_path, recogniser_path):
+            find(self._folders.weights)
 
     def verify(self, file: Path, *, owner: str = LOCAL_OWNER, sender: str = "") -> Verification:
         """Read the marks of any file. Takes about a second. The file is not kept.
@@ -187,11 +188,11 @@ class Service(JobQueries):
     def submit(
         self,
         type: str,
-        source: File | None,
+        source: Files | None,
         target: File,
         *,
         consent: bool,
-        face_mappings: Mapping[str, File] | None = None,
+        face_mappings: Mapping[str, Files] | None = None,
         options: SwapOptions | None = None,
         title: str | None = None,
         owner: str = LOCAL_OWNER,
@@ -199,9 +200,9 @@ class Service(JobQueries):
     ) -> Job:
         """Queue a swap and return at once. A path is uploaded first, which takes a second or two.
 
-        `single-*` puts `source` onto the largest face, or onto all faces with the option `many_faces`.
+        `single-*` puts `source` onto the person that the option `face_selector` names, or onto all faces.
         `multi-*` puts each source of `face_mappings` onto the face with that id (see `detect_faces`). It
-        leaves all other faces untouched, and needs no `source`.
+        leaves all other faces untouched, and needs no `source`. A source may be several photos of one person.
 
         Raises:
             ConsentRequired: `consent` is not True.
@@ -243,11 +244,11 @@ class Service(JobQueries):
     def preview(
         self,
         type: str,
-        source: File | None,
+        source: Files | None,
         target: File,
         *,
         consent: bool,
-        face_mappings: Mapping[str, File] | None = None,
+        face_mappings: Mapping[str, Files] | None = None,
         options: SwapOptions | None = None,
         at_s: float | None = None,
         owner: str = LOCAL_OWNER,

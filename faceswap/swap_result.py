@@ -24,8 +24,8 @@ class SwapCounts:
 class SwapResult(SwapCounts):
     notes: tuple[str, ...] = ()
     """Codes of remarks that are not errors: several_faces_in_source, audio_reencoded, hdr_lost,
-    damaged_parts_skipped, encoder_replaced, enhancer_missing, enhancer_failed, hand_model_missing,
-    mesh_instead_CODE."""
+    damaged_parts_skipped, encoder_replaced, enhancer_missing, enhancer_failed, swap_weight_unused,
+    hand_model_missing, mesh_instead_CODE."""
     engine: str | None = None
     """What swapped the pixels: `mesh`, or `neural:` and the name of the swap model."""
     provider: str | None = None

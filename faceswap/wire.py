@@ -59,7 +59,7 @@ class WorkerRequest:
     job_id: str = ""
     process_type: ProcessType
     sources: Mapping[str, MediaLocation]
-    """Maps the id of a face in the target to a source. The key `""` is the only source of a single swap."""
+    """The sources by key, see `source_keys`."""
     target: MediaLocation
     people: MediaLocation | None = None
     """File with what detection learned about the people of the target. `sources` uses their ids."""
@@ -145,7 +145,8 @@ def _sources(said: Mapping[str, Any], sums: Mapping[str, Any]) -> Mapping[str, M
     }
     if sources and str(said["process_type"]).startswith("multi-"):
         return sources
-    return {"": MediaLocation(_text(said, "source_file"), _optional(sums, "source_file"))}
+    more = {key: location for key, location in sources.items() if key.startswith("#")}
+    return {"": MediaLocation(_text(said, "source_file"), _optional(sums, "source_file")), **more}
 
 
 def _options(said: Mapping[str, Any]) -> Options:

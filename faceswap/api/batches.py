@@ -33,16 +33,16 @@ class BatchRequest(SwapRequest):
     model_config = ConfigDict(
         json_schema_extra={
             "example": {
-                "source_files": ["pR0v3N4t6yXq8sLw2bZkJA"],
-                "target_files": ["c1Qz5JtHn8oRr0FvGxWm3A"],
+                "sources": ["pR0v3N4t6yXq8sLw2bZkJA"],
+                "targets": ["c1Qz5JtHn8oRr0FvGxWm3A"],
                 "pairing": "each",
                 "consent": True,
             }
         }
     )
 
-    source_files: Files = Field(description="Uploaded pictures, each with the face to put in.")
-    target_files: Files = Field(description="Uploaded pictures and videos.")
+    sources: Files = Field(description="Uploaded pictures, each with the face to put in.")
+    targets: Files = Field(description="Uploaded pictures and videos.")
     pairing: Pairing = Field(
         default="each", description="Each source into each target, or the first into the first, and so on."
     )
@@ -103,8 +103,8 @@ def add_batch_routes(
         def submit() -> list[Job]:
             find = partial(service.find_upload, owner=owner)
             return service.batches.submit(
-                [find(file) for file in body.source_files],
-                [find(file) for file in body.target_files],
+                [find(file) for file in body.sources],
+                [find(file) for file in body.targets],
                 pairing=body.pairing,
                 consent=consent(body.stated_consent(), request),
                 options=body.swap_options(),

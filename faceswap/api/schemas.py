@@ -11,6 +11,7 @@ from faceswap.consent import STATEMENT, VERSION, statement_hash
 from faceswap.jobs import BackendName, RemoteStop, Stage, Status, SwapOptions
 from faceswap.receipt import Receipt
 from faceswap.service import TITLE_LENGTH
+from faceswap.source_keys import MOST_PHOTOS
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ _JOB: dict[str, Any] = {
     "title": "clip.mp4",
     "backend": "local",
     "source_file": _UPLOAD_ID,
+    "source_files": [_UPLOAD_ID],
     "target_file": _TARGET_ID,
     "source": {"name": "me.jpg", "thumbnail": f"/api/thumbnail/{_UPLOAD_ID}"},
     "target": {"name": "clip.mp4", "thumbnail": f"/api/thumbnail/{_TARGET_ID}"},
@@ -141,11 +143,16 @@ class ProcessRequest(SwapRequest):
     source_file: Text | None = Field(
         default=None, description="fileId of the picture of the face to put in; for single-* types."
     )
-    target_file: Text | None = Field(default=None, description="fileId of the picture or video it goes into.")
-    face_mappings: dict[Text, Text | None] | None = Field(
+    source_files: list[Text] | None = Field(
         default=None,
-        description="For multi-* types: detected face (`face_0`…) to fileId of its source. Faces without one "
-        "are left untouched.",
+        max_length=MOST_PHOTOS,
+        description="Several pictures of the same person, or a clip, beside source_file or in its place.",
+    )
+    target_file: Text | None = Field(default=None, description="fileId of the picture or video it goes into.")
+    face_mappings: dict[Text, Text | list[Text] | None] | None = Field(
+        default=None,
+        description="For multi-* types: detected face (`face_0`…) to fileId of its source, or to a list of "
+        "several of the same person. Faces without one are left untouched.",
         examples=[{"face_0": _UPLOAD_ID}],
     )
 
@@ -236,12 +243,15 @@ class JobView(BaseModel):
     )
     backend: BackendName
     source_file: str
+    source_files: list[str] = Field(
+        description="All pictures of the source, source_file first; empty for multi-* types."
+    )
     target_file: str
     source: JobFileView | None = Field(
         description="The source; of several, that of the first face. Null for a simulated task."
     )
     target: JobFileView | None
-    face_mappings: dict[str, str]
+    face_mappings: dict[str, str | list[str]]
     options: SwapOptions
     notes: list[str] = Field(description="Codes of things worth telling that are no errors.")
     engine: str | None = Field(

@@ -170,11 +170,11 @@ def _files(named: Sequence[Path]) -> list[Path]:
 
 def pairs_of(sources: Sequence[Path], targets: Sequence[Path], mode: str, folder: Path) -> list[Pair]:
     """Return the pairs, each with an output of its own. Raises: Refused: they cannot be paired."""
-    if mode == "paired" and len(sources) != len(targets):
+    if mode == "pairs" and len(sources) != len(targets):
         raise Refused(
-            f"--mode paired needs as many sources as targets, not {len(sources)} and {len(targets)}."
+            f"--mode pairs needs as many sources as targets, not {len(sources)} and {len(targets)}."
         )
-    chosen = zip(sources, targets, strict=True) if mode == "paired" else product(sources, targets)
+    chosen = zip(sources, targets, strict=True) if mode == "pairs" else product(sources, targets)
     taken: set[str] = set()
     pairs: list[Pair] = []
     for source, target in chosen:

@@ -92,7 +92,7 @@ def _add_multi(command: argparse.ArgumentParser) -> None:
     _add_output(command, required=True)
     _add_consent(command)
     command.add_argument("--quiet", action="store_true", help="show no progress")
-    command.set_defaults(run=swapping.multi, many_faces=False)
+    command.set_defaults(run=swapping.multi, many_faces=False, who="largest", who_at=None)
 
 
 def _add_batch(command: argparse.ArgumentParser) -> None:
@@ -103,11 +103,11 @@ def _add_batch(command: argparse.ArgumentParser) -> None:
         command.add_argument(name, type=Path, nargs="+", required=True, metavar="PATH", help=words)
     command.add_argument(
         "--mode",
-        choices=("each", "paired"),
+        choices=("each", "pairs"),
         default="each",
         help="each face into each target, or the first into the first and so on; default: each",
     )
-    command.add_argument("--many-faces", action="store_true", help="swap every face, not only the largest")
+    _add_who(command)
     _add_options(command)
     command.add_argument("-o", "--output", type=Path, required=True, help="a folder that exists")
     command.add_argument("--overwrite", action="store_true", help="replace files that exist in OUTPUT")
@@ -161,7 +161,25 @@ def _face(text: str) -> tuple[str, Path]:
 def _add_pair(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", type=Path, help="picture of the face to put in")
     command.add_argument("target", type=Path, help="picture or video to put it into")
-    command.add_argument("--many-faces", action="store_true", help="swap every face, not only the largest")
+    command.add_argument(
+        "--photo",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="one more picture of the same person, or a clip; may be repeated",
+    )
+    _add_who(command)
+
+
+def _add_who(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--many-faces", action="store_true", help="swap every face; the same as --who all")
+    command.add_argument(
+        "--who",
+        default="largest",
+        help="whose face is swapped: largest (the default), first, all, or the id of a face such as face_0",
+    )
+    command.add_argument("--who-at", metavar="TIME", help="the frame of a video in which --who counts faces")
 
 
 def _add_output(command: argparse.ArgumentParser, *, required: bool) -> None:
@@ -191,14 +209,21 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         help="side in pixels at which the neural engine computes faces; default: 0, that of the model",
     )
     command.add_argument(
+        "--swap-weight",
+        type=float,
+        default=1.0,
+        metavar="0..1",
+        help="neural engine: how much of the source the person has; default: 1",
+    )
+    command.add_argument(
         "--enhance", action="store_true", help="sharpen the face; needs the model of an enhancer"
     )
     command.add_argument(
         "--enhancer-blend",
-        type=int,
-        default=80,
-        metavar="0..100",
-        help="percent of the enhancer's picture in the face; default: 80",
+        type=float,
+        default=0.8,
+        metavar="0..1",
+        help="share of the enhancer's picture in the face; default: 0.8",
     )
     command.add_argument(
         "--enhancer-weight",

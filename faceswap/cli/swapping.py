@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -27,39 +27,49 @@ from faceswap.errors import ConsentRequired, JobAlreadyFinished
 from faceswap.jobs import Job, JobType, Status, SwapOptions
 from faceswap.service import Service
 from faceswap.settings import Settings
+from faceswap.source_keys import by_face
 
 _TIMES = "--start and --end are seconds, m:ss or h:mm:ss, and --end is later than --start."
+_WHO = "--who is largest, first, all, or the id of a face such as face_0."
 _WRONG_OPTIONS = {
     "quality_percent": "--quality is 1 to 100.",
     "start_s": _TIMES,
     "end_s": _TIMES,
+    "face_selector": _WHO,
+    "reference_face": _WHO,
+    "reference_frame_s": "--who-at is seconds, m:ss or h:mm:ss.",
     "engine_model": "--model is the name of a file, up to 128 characters.",
-    "face_enhancer_blend": "--enhancer-blend is 0 to 100.",
-    "face_enhancer_weight": "--enhancer-weight is 0 to 1.",
+    "swap_weight": "--swap-weight is 0 to 1.",
+    "enhancer_blend": "--enhancer-blend is 0 to 1.",
+    "enhancer_weight": "--enhancer-weight is 0 to 1.",
 }
 
 RESULT_SUFFIXES = {"image": ".png", "video": ".mp4"}
 
 
 def swap(given: argparse.Namespace, settings: Settings) -> int:
-    return _swapped(given, settings, given.source, {})
+    return _swapped(given, settings, [given.source, *given.photo], {})
 
 
 def multi(given: argparse.Namespace, settings: Settings) -> int:
-    return _swapped(given, settings, None, dict(given.face))
+    mapped: dict[str, list[Path]] = {}
+    for face, source in given.face:
+        mapped.setdefault(face, []).append(source)
+    return _swapped(given, settings, [], mapped)
 
 
 def preview(given: argparse.Namespace, settings: Settings) -> int:
     """Write one swapped frame as JPEG. In the data folder, only the two uploads are kept."""
     require_consent(given)
-    require_files(given.source, given.target)
+    photos = [given.source, *given.photo]
+    require_files(*photos, given.target)
     options = options_of(given)
     require_output(given.output, overwrite=given.overwrite)
     require_suffix(given.output, ".jpg", ".jpeg")
     with Service(settings, dispatch=False) as service:
         target = service.upload(given.target)
         kind = f"single-{target.kind}"
-        jpeg = service.preview(kind, given.source, target, consent=True, options=options, at_s=given.at)
+        jpeg = service.preview(kind, photos, target, consent=True, options=options, at_s=given.at)
     written_to(given.output, jpeg)
     say(given, {"output": str(given.output)}, str(given.output))
     return 0
@@ -78,15 +88,16 @@ def retry(given: argparse.Namespace, settings: Settings) -> int:
             raise Refused("A simulated task has no files to swap.")
         if given.output:
             require_suffix(given.output, RESULT_SUFFIXES[old.type.target_kind])
-        several = old.type.several_faces
+        photos = {
+            face: [service.find_upload(name) for name in names]
+            for face, names in by_face(old.sources).items()
+        }
         job = service.submit(
             old.type,
-            None if several else service.find_upload(old.source_file),
+            photos.get(""),
             service.find_upload(old.target_file),
             consent=True,
-            face_mappings={face: service.find_upload(name) for face, name in old.face_mappings.items()}
-            if several
-            else None,
+            face_mappings=photos if old.type.several_faces else None,
             options=old.options,
             title=old.title,
         )
@@ -119,10 +130,13 @@ def faces(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _swapped(
-    given: argparse.Namespace, settings: Settings, source: Path | None, mapped: Mapping[str, Path]
+    given: argparse.Namespace,
+    settings: Settings,
+    photos: Sequence[Path],
+    mapped: Mapping[str, Sequence[Path]],
 ) -> int:
     require_consent(given)
-    require_files(*([source] if source else []), *mapped.values(), given.target)
+    require_files(*photos, *(each for some in mapped.values() for each in some), given.target)
     options = options_of(given)
     require_output(given.output, overwrite=given.overwrite)
     with Service(settings) as service:
@@ -130,7 +144,7 @@ def _swapped(
         require_suffix(given.output, RESULT_SUFFIXES[target.kind])
         job_type = JobType(f"{'multi' if mapped else 'single'}-{target.kind}")
         job = service.submit(
-            job_type, source, target, consent=True, face_mappings=mapped or None, options=options
+            job_type, photos, target, consent=True, face_mappings=mapped or None, options=options
         )
         return _made(given, service, job)
 
@@ -170,6 +184,9 @@ def options_of(given: argparse.Namespace) -> SwapOptions:
     try:
         return SwapOptions(
             many_faces=given.many_faces,
+            face_selector="reference" if given.who.startswith("face_") else given.who,
+            reference_face=given.who if given.who.startswith("face_") else "face_0",
+            reference_frame_s=given.who_at,
             occlusion_mask=not given.no_occlusion_mask,
             mouth_mask=given.mouth_mask,
             start_s=given.start or 0.0,
@@ -180,9 +197,10 @@ def options_of(given: argparse.Namespace) -> SwapOptions:
             engine=given.engine,
             engine_model=given.model,
             pixel_boost=given.pixel_boost,
+            swap_weight=given.swap_weight,
             use_face_enhancer=given.enhance,
-            face_enhancer_blend=given.enhancer_blend,
-            face_enhancer_weight=given.enhancer_weight,
+            enhancer_blend=given.enhancer_blend,
+            enhancer_weight=given.enhancer_weight,
             visible_label=not given.no_label,
         )
     except ValidationError as error:

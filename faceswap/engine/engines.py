@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.mesh.blend import Blender
+from faceswap.engine.mesh.photos import BestPhoto
 from faceswap.engine.mesh.source import SourceFace, SourcePhoto
 from faceswap.engine.neural.contracts import Role
 from faceswap.engine.neural.graphs import Graph
@@ -53,9 +54,13 @@ class Engine(Protocol):
     """Whether `meet` needs the resting shapes of a video's faces, sampled beforehand."""
     occluders: Sequence[Occluder]
     """Networks that find what lies before a face."""
+    weighs: bool
+    """Whether it can mix the person of the source with the target's own."""
 
-    def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
-        """Make a swapper that puts this face onto others. Swappers of one engine share its networks."""
+    def swapper(self, photos: Sequence[SourcePhoto], mesh: FaceMesh) -> FaceSwapper:
+        """Make a swapper that puts the face of these photos, which show one person, onto others. Swappers of
+        one engine share its networks.
+        """
         ...
 
 
@@ -65,19 +70,28 @@ class MeshEngine:
     provider: str | None = None
     samples_shapes = True
     occluders: Sequence[Occluder] = ()
+    weighs = False
 
-    def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
-        return Blender(SourceFace(source.picture, source.found, mesh), mesh)
+    def swapper(self, photos: Sequence[SourcePhoto], mesh: FaceMesh) -> FaceSwapper:
+        faces = [SourceFace(photo.picture, photo.found, mesh) for photo in photos]
+        return Blender(faces[0], mesh) if len(faces) == 1 else BestPhoto(faces, mesh)
 
 
 class NeuralEngine:
     samples_shapes = False
 
     def __init__(
-        self, weights: WeightsFolder, provider: str, *, pixels: int = 0, occlusion: bool = True
+        self,
+        weights: WeightsFolder,
+        provider: str,
+        *,
+        pixels: int = 0,
+        occlusion: bool = True,
+        weight: float = 1.0,
     ) -> None:
         """Load the networks that swapping needs. `pixels` is the side at which faces are computed; 0 is that
-        of the model. Without `occlusion`, no network looks for what lies before a face.
+        of the model. Without `occlusion`, no network looks for what lies before a face. `weight` is how much
+        of the source the person gets, 0..1.
 
         Raises: NeuralUnavailable.
         """
@@ -108,10 +122,13 @@ class NeuralEngine:
             _projection(swap) if contract.identity == "projected" else None,
             contract.source,
         )
+        self._weight = weight
+        self.weighs = contract.source is None
         self.provider: str | None = self._network.graph.provider
 
-    def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
-        return Repainter(self._network, mesh, self._identity.of(source))
+    def swapper(self, photos: Sequence[SourcePhoto], mesh: FaceMesh) -> FaceSwapper:
+        mixed = self._identity.mixed(photos, self._weight) if self._weight < 1 else None
+        return Repainter(self._network, mesh, mixed or self._identity.of(photos))
 
     def try_out(self) -> None:
         """Run the swap network and its helpers once on a grey picture. Raises: NeuralUnavailable."""
@@ -131,7 +148,7 @@ class EnhancingEngine:
 
         Raises: NeuralUnavailable.
         """
-        self.name, self.samples_shapes = engine.name, engine.samples_shapes
+        self.name, self.samples_shapes, self.weighs = engine.name, engine.samples_shapes, engine.weighs
         self.occluders: Sequence[Occluder] = engine.occluders
         self.facts: Sequence[Fact] = [*engine.facts, fact_of(enhancer)]
         self._engine = engine
@@ -141,9 +158,9 @@ class EnhancingEngine:
         self._network = Network(Graph(enhancer, provider), enhancer.contract, weight=weight)
         self.provider: str | None = self._network.graph.provider
 
-    def swapper(self, source: SourcePhoto, mesh: FaceMesh) -> FaceSwapper:
+    def swapper(self, photos: Sequence[SourcePhoto], mesh: FaceMesh) -> FaceSwapper:
         enhancer = Repainter(self._network, mesh, share=self._share)
-        return Enhancing(self._engine.swapper(source, mesh), enhancer)
+        return Enhancing(self._engine.swapper(photos, mesh), enhancer)
 
     def try_out(self) -> None:
         """Run only the enhancer once on a grey picture. Raises: NeuralUnavailable."""
@@ -215,9 +232,10 @@ def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOut
     def attempt(make: Callable[[], Engine]) -> EngineOutcome[R]:
         engine = make()
         if enhancer is not None:
-            share, weight = options.face_enhancer_blend / 100, options.face_enhancer_weight
+            share, weight = options.enhancer_blend, options.enhancer_weight
             engine = EnhancingEngine(engine, enhancer, provider, share=share, weight=weight)
-        return EngineOutcome(run(engine), engine.name, engine.facts, tuple(notes), engine.provider)
+        unweighed = ("swap_weight_unused",) if options.swap_weight < 1 and not engine.weighs else ()
+        return EngineOutcome(run(engine), engine.name, engine.facts, (*notes, *unweighed), engine.provider)
 
     def neural() -> NeuralEngine:
         return NeuralEngine(
@@ -225,6 +243,7 @@ def with_engine(request: EngineRequest, run: Callable[[Engine], R]) -> EngineOut
             provider,
             pixels=options.pixel_boost,
             occlusion=options.occlusion_mask,
+            weight=options.swap_weight,
         )
 
     try:

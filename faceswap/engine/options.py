@@ -11,7 +11,14 @@ from typing import Any, Self
 @dataclass(frozen=True, slots=True)
 class Options:
     many_faces: bool = False
-    """Swap every face, not only the largest."""
+    """Swap every face; the same as the selector `all`."""
+    face_selector: str = "largest"
+    """Whose face is swapped, of a target with several people and one source: `largest`, `first`, `all` or
+    `reference`. A video's person is the same in all its shots."""
+    reference_frame_s: float | None = None
+    """For `reference`: the frame that `reference_face` is in, in seconds. None: it is a person of the whole
+    video, as detection numbers them."""
+    reference_face: str = "face_0"
     mouth_mask: bool = False
     """Keep the target's own mouth."""
     occlusion_mask: bool = True
@@ -31,14 +38,20 @@ class Options:
     """The swap model of the neural engine, by the name of its file; "" means the best one."""
     pixel_boost: int = 0
     """Side in pixels at which the neural engine computes faces; 0 means the size of its model."""
+    swap_weight: float = 1.0
+    """How much of the source the neural engine gives the person, 0..1; the rest is the target's own."""
     use_face_enhancer: bool = False
     """Sharpen the swapped faces afterwards, if there are weights for that."""
-    face_enhancer_blend: int = 80
-    """Share of the enhancer's picture in the result, in percent."""
-    face_enhancer_weight: float = 0.5
+    enhancer_blend: float = 0.8
+    """Share of the enhancer's picture in the result, 0..1."""
+    enhancer_weight: float = 0.5
     """How close CodeFormer stays to the face that it is given, 0..1."""
     execution_provider: str = ""
     """Where neural networks run: `cpu`; any other text means the best provider of this machine."""
+
+    @property
+    def every_face(self) -> bool:
+        return self.many_faces or self.face_selector == "all"
 
     @property
     def uses_networks(self) -> bool:

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 
 from faceswap.engine.engines import Engine
-from faceswap.engine.face.mapping import ONLY, chosen
-from faceswap.engine.face.people import People, who_is_who
+from faceswap.engine.face.mapping import ONLY
 from faceswap.engine.marks.label import LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label
 from faceswap.engine.options import Options
 from faceswap.engine.planes import U8, Planes
-from faceswap.engine.swap import MANY, Sources, known_people
+from faceswap.engine.selection import select
+from faceswap.engine.sources import Sources
+from faceswap.engine.swap import MANY
 from faceswap.errors import NoFaceFound
 from faceswap.media import Frame, Limits, VideoReader, open_part, read_picture
 
@@ -39,6 +40,7 @@ def preview(
     engine: Engine | None = None,
     label: Label | None = None,
     hand_model: Path | None = None,
+    recogniser: Path | None = None,
 ) -> bytes:
     """Swap one picture, or one frame of a video, and return it as JPEG.
 
@@ -49,7 +51,7 @@ def preview(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options, engine, hand_model)
+    ready = Sources(sources, model, limits, options, engine, hand_model, recogniser)
     if kind == "image":
         picture = read_picture(target, limits)
         ready.swap_picture(picture, options)
@@ -67,17 +69,16 @@ def _swapped_frame(
     at_s: float | None,
     kept: Path | None,
 ) -> U8:
-    known = known_people(target, limits, ready, kept) if ready.mapped else People()
-    wanted = chosen(len(known.persons), sources) if ready.mapped else {}
+    selection = select(target, limits, ready.landmarker, ready.describe, ready.faces, options, kept)
     with open_part(target, limits, options.start_s, options.end_s) as reader:
         upright = math.radians(reader.info().rotation)
         for frame in _frames(reader, None if at_s is None else max(0.0, at_s - options.start_s)):
             planes = Planes(*frame.planes(), reader.colour)
             faces = ready.landmarker.find_all(planes, upright)
-            if ready.mapped:
-                named = who_is_who(planes, faces, ready.appearance, known, wanted)
+            if selection:
+                named = selection.of_frame(planes, faces, ready.describe)
             else:
-                named = dict.fromkeys(range(min(len(faces), MANY if options.many_faces else 1)), ONLY)
+                named = dict.fromkeys(range(min(len(faces), MANY if options.every_face else 1)), ONLY)
             if not named:
                 continue
             frame.make_writable()

@@ -7,25 +7,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from faceswap.engine.engines import Engine, MeshEngine
-from faceswap.engine.face.appearance import Appearance
-from faceswap.engine.face.landmarks import Landmarker
-from faceswap.engine.face.mapping import ONLY, chosen, reading_order
-from faceswap.engine.face.mesh import FaceMesh
-from faceswap.engine.face.people import People, PersonTracker, find_people
+from faceswap.engine.engines import Engine
 from faceswap.engine.face.tracking import Tracker
 from faceswap.engine.files import whole_or_not_at_all
 from faceswap.engine.latest import LatestFrame
 from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
-from faceswap.engine.mesh.mouth import OwnMouth
-from faceswap.engine.mesh.source import find_source_photo
-from faceswap.engine.occlusion import KeepingOccluders, find_occluders
 from faceswap.engine.options import Options
-from faceswap.engine.planes import F32, U8, Planes, even, to_rgb
-from faceswap.engine.swapper import EachItsOwn, FaceInFrame, FaceSwapper, swap_together
+from faceswap.engine.planes import Planes
+from faceswap.engine.selection import select
+from faceswap.engine.sources import Sources
 from faceswap.engine.video import Follower, RestingShapes, swap_frames
 from faceswap.errors import NoFaceFound
 from faceswap.media import (
@@ -37,7 +29,6 @@ from faceswap.media import (
     VideoWriter,
     join_parts,
     open_part,
-    picture_notes,
     read_picture,
     worth_parts,
     write_png,
@@ -55,82 +46,6 @@ Progress = Callable[[float, int], None]
 """Called with the share of the video that is done, 0..1, and the number of finished frames."""
 
 
-class Sources:
-    """The source faces of a job, each found once in its photo, and the swappers that put them onto others."""
-
-    def __init__(
-        self,
-        sources: Mapping[str, Path],
-        model: Path,
-        limits: Limits,
-        options: Options,
-        engine: Engine | None = None,
-        hand_model: Path | None = None,
-    ) -> None:
-        """`sources` maps the id of a target face, or `ONLY`, to a photo. `engine` is the mesh engine if None.
-        Without `hand_model`, hands are not found.
-
-        Raises:
-            NoFaceFound: a photo shows no face; role "source".
-            BadMedia: a photo is damaged, not a picture, or over the limits.
-        """
-        self.engine = engine or MeshEngine()
-        self.mesh, self.landmarker = FaceMesh(model), Landmarker(model)
-        self.appearance = Appearance(self.mesh)
-        self.notes: list[str] = []
-        self._occluders = find_occluders(self.mesh, hand_model) if options.occlusion_mask else []
-        if options.occlusion_mask:
-            self._occluders += self.engine.occluders
-        self._swappers: dict[str, FaceSwapper] = {}
-        made: dict[Path, FaceSwapper] = {}
-        for face, path in sources.items():
-            if path not in made:
-                photo = find_source_photo(read_picture(path, limits), self.landmarker)
-                swapper = self.engine.swapper(photo, self.mesh)
-                made[path] = OwnMouth(swapper) if options.mouth_mask else swapper
-                found = ["several_faces_in_source"] if photo.faces > 1 else []
-                found += picture_notes(path, limits)
-                self.notes += [note for note in found if note not in self.notes]
-            self._swappers[face] = made[path]
-
-    @property
-    def mapped(self) -> bool:
-        return ONLY not in self._swappers
-
-    def swapper(self, face_of: Callable[[int], str]) -> FaceSwapper:
-        """The swapper for all sources. `face_of` returns the key of the source that a track gets."""
-        swapper = EachItsOwn(self._swappers, face_of) if self.mapped else self._swappers[ONLY]
-        return KeepingOccluders(swapper, self._occluders) if self._occluders else swapper
-
-    def swap_picture(self, picture: U8, options: Options) -> None:
-        """Change a (H, W, 3) RGB picture in place.
-
-        Raises:
-            UnknownFace: a source is for a face that the picture does not show.
-            NoFaceFound: the picture shows no face that can be swapped; role "target".
-        """
-        cropped = even(picture)
-        planes = Planes.from_rgb(cropped)
-        faces = self.landmarker.find_all(planes)
-        if self.mapped:
-            faces = [faces[index] for index in reading_order([found.face for found in faces])]
-            wanted = chosen(len(faces), self._swappers)
-        else:
-            wanted = dict.fromkeys(range(len(faces) if options.many_faces else min(1, len(faces))), ONLY)
-        swapper = self.swapper(wanted.__getitem__)
-        before = to_rgb(planes)
-        if not self.swap_at_once(planes, swapper, {track: faces[track].landmarks for track in wanted}):
-            raise NoFaceFound(role="target")
-        # Only the changes are added to the picture, so that all other pixels stay exact, with full chroma.
-        cropped[:] = np.rint(cropped + (to_rgb(planes) - before)).clip(0, 255).astype(np.uint8)
-
-    def swap_at_once(self, planes: Planes, swapper: FaceSwapper, faces: Mapping[int, F32]) -> bool:
-        """Swap the faces of a single picture. `faces` maps tracks to landmarks. False if none was changed."""
-        for track, landmarks in faces.items():
-            swapper.meet(track, self.mesh.pose(landmarks).to_neutral(landmarks))
-        return any(swap_together(swapper, [FaceInFrame(planes, *face) for face in faces.items()]))
-
-
 def swap_image(
     sources: Mapping[str, Path],
     target: Path,
@@ -142,11 +57,12 @@ def swap_image(
     *,
     marking: Marking | None = None,
     hand_model: Path | None = None,
+    recogniser: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the picture `target`. `result` is a PNG with the marks of `marking`.
 
     `sources` maps the id of a face of `target` to the photo of the face that replaces it. If its only key is
-    "", that photo goes onto the largest face, or onto all faces with `options.many_faces`.
+    "", that photo goes onto the face, or the faces, that `options.face_selector` names.
 
     Raises:
         NoFaceFound: a source shows no face (role "source"), or the target none to be swapped ("target").
@@ -155,7 +71,7 @@ def swap_image(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options, engine, hand_model)
+    ready = Sources(sources, model, limits, options, engine, hand_model, recogniser)
     picture = read_picture(target, limits)
     ready.swap_picture(picture, options)
     if marking and marking.label:
@@ -178,6 +94,7 @@ def swap_video(
     *,
     marking: Marking | None = None,
     hand_model: Path | None = None,
+    recogniser: Path | None = None,
     parts: Path | None = None,
     latest: Path | None = None,
 ) -> SwapResult:
@@ -185,7 +102,7 @@ def swap_video(
     sound, and the marks of `marking`. It has only the part that `options` names.
 
     `sources` maps the id of a person of `target` to the photo of the face that they get. If its only key is
-    "", that photo goes onto the largest face of every frame, or onto all faces with `options.many_faces`.
+    "", that photo goes onto the person that `options.face_selector` names, or onto all faces.
     `people` is the file in which `numbered_faces` saved the people of this video. If it is None or cannot be
     used, they are detected again.
 
@@ -201,12 +118,11 @@ def swap_video(
     """
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
-    ready = Sources(sources, model, limits, options, engine, hand_model)
+    ready = Sources(sources, model, limits, options, engine, hand_model, recogniser)
     landmarker = ready.landmarker
-    most = MANY if options.many_faces or ready.mapped else 1
     shapes = RestingShapes(ready.mesh)
-    known = known_people(target, limits, ready, people) if ready.mapped else People()
-    wanted = chosen(len(known.persons), sources) if ready.mapped else {}
+    selection = select(target, limits, landmarker, ready.describe, ready.faces, options, people)
+    most = MANY if options.every_face or selection else 1
     with open_part(target, limits, options.start_s, options.end_s) as reader:
         upright = math.radians(reader.info().rotation)
         if ready.engine.samples_shapes:
@@ -240,8 +156,8 @@ def swap_video(
                 notes.append("encoder_replaced")
             tracker: Follower = Tracker(landmarker, most, upright)
             face_of: Callable[[int], str] = str
-            if ready.mapped:
-                follower = PersonTracker(Tracker(landmarker, most, upright), ready.appearance, known, wanted)
+            if selection:
+                follower = selection.follow(Tracker(landmarker, most, upright), ready.describe)
                 tracker, face_of = follower, follower.face_of
             swapper = ready.swapper(face_of)
             if isinstance(writer, PartsWriter) and writer.resume_s is not None:
@@ -282,12 +198,3 @@ def _share(frame: Frame, count: int, reader: VideoReader) -> float:
     if reader.duration_s:
         return min(1.0, frame.time_s / reader.duration_s)
     return count / (count + 300)  # the length is unknown: the share rises but never reaches 1
-
-
-def known_people(target: Path, limits: Limits, ready: Sources, kept: Path | None) -> People:
-    """The people of a video: read from the file `kept`, or detected if there is none that can be used."""
-    found = People.load(kept) if kept else None
-    if found is None:
-        with VideoReader(target, limits) as reader:
-            found, _ = find_people(reader, ready.landmarker, ready.appearance)
-    return found

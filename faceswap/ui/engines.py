@@ -49,11 +49,11 @@ def engine_choice(site: Site, frame: Frame) -> list[Component]:
     enhance = gr.Checkbox(label=i18n("enhancer"), info=i18n("enhancer_info"), elem_id="fs-enhance")
     blend = gr.Slider(
         0,
-        100,
-        80,
-        step=1,
-        label=i18n("face_enhancer_blend"),
-        info=i18n("face_enhancer_blend_info"),
+        1,
+        0.8,
+        step=0.05,
+        label=i18n("enhancer_blend"),
+        info=i18n("enhancer_blend_info"),
         visible=False,
         elem_id="fs-enhancer-blend",
     )

@@ -17,9 +17,9 @@ from faceswap.ui.render import render
 from faceswap.ui.site import Site, lead, markup
 
 _NAMES = (
-    *("many_faces", "occlusion_mask", "mouth_mask", "start_s", "end_s"),
+    *("face_selector", "occlusion_mask", "mouth_mask", "start_s", "end_s"),
     *("keep_fps", "quality_percent", "video_encoder"),
-    *("engine", "engine_model", "pixel_boost", "use_face_enhancer", "face_enhancer_blend", "unlabelled"),
+    *("engine", "engine_model", "pixel_boost", "use_face_enhancer", "enhancer_blend", "unlabelled"),
 )
 _ANEW = ("start_s", "end_s", "unlabelled")
 """What is chosen anew for each task."""
@@ -36,11 +36,13 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
     with gr.Accordion(i18n("options"), open=False), gr.Row(elem_id="fs-options"):
         with gr.Column(min_width=240):
             lead("options_who", level=3)
-            many = gr.Checkbox(
-                label=i18n("many_faces"),
-                info=i18n("many_faces_info"),
+            who = gr.Radio(
+                [(i18n(f"face_selector_{name}"), name) for name in ("largest", "first", "all")],
+                value="largest",
+                label=i18n("face_selector"),
+                info=i18n("face_selector_info"),
                 visible=kind != "multi",
-                elem_id="fs-many",
+                elem_id="fs-who",
             )
             cover = gr.Checkbox(
                 True, label=i18n("occlusion_mask"), info=i18n("occlusion_mask_info"), elem_id="fs-occlusion"
@@ -89,8 +91,8 @@ def options(site: Site, frame: Frame, kind: Literal["image", "video", "multi"]) 
                 visible=site.service.settings.allow_unlabelled,
                 elem_id="fs-unlabelled",
             )
-    _keep(frame, [many, cover, mouth, frames, quality, encoder, *networks], kind)
-    every: list[Component] = [many, cover, mouth, start, end, frames, quality, encoder, *networks]
+    _keep(frame, [who, cover, mouth, frames, quality, encoder, *networks], kind)
+    every: list[Component] = [who, cover, mouth, start, end, frames, quality, encoder, *networks]
     every.append(unlabelled)
     _hand_over(every)
     return every

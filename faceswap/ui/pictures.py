@@ -34,7 +34,7 @@ def pictures_of(site: Site, job: Job, files: Mapping[str, Upload], owner: str) -
     def picture(upload: Upload) -> Picture:
         return Picture(upload.name, site.thumbnail_url(upload.id, owner))
 
-    sources = dict.fromkeys(job.face_mappings.values() or [job.source_file])
+    sources = dict.fromkeys(job.sources.values())
     target = files.get(job.target_file)
     return Pictures(
         tuple(picture(files[each]) for each in sources if each in files),

@@ -115,6 +115,11 @@ _OPTION_WORDS = {
     "use_face_enhancer": "enhancer",
     "execution_provider": "option_execution_provider",
     "video_quality": "option_video_quality",
+    "many_faces": "option_many_faces",
+    "reference_face": "option_reference_face",
+    "reference_frame_s": "option_reference_frame_s",
+    "swap_weight": "option_swap_weight",
+    "enhancer_weight": "option_enhancer_weight",
     "visible_label": "mark_label",
 }
 """Options whose sentence on the pages has another key."""
@@ -124,5 +129,7 @@ def _option(name: str, value: object, language: Language) -> str:
     """An option and what was chosen, in the words of the form; an unknown one by its name in the API."""
     key = _OPTION_WORDS.get(name, name)
     label = texts.words(key, language) if texts.has_words(key) else name
+    if name == "reference_face":
+        value = texts.words("face", language, number=int(str(value).removeprefix("face_")) + 1)
     told = texts.value(value if isinstance(value, str) else json.dumps(value), language)
     return texts.words("option", language, name=label, value=told)

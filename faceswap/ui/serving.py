@@ -36,7 +36,7 @@ def serve(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, on_signal)
     with Service(settings) as service:
         owners = Owners.load(settings.data_dir, settings.multi_user)  # after a restore, which brings its key
-        threading.Thread(target=_fetch_landmark_model, args=(service,), daemon=True).start()
+        threading.Thread(target=_fetch_models, args=(service,), daemon=True).start()
         demo = build(service, owners)
         declare()
         try:
@@ -60,9 +60,9 @@ def _log_as_we_do() -> None:
     theirs.propagate = True
 
 
-def _fetch_landmark_model(service: Service) -> None:
+def _fetch_models(service: Service) -> None:
     """Before the first task needs it. Without it that task fails with a sentence of its own."""
     try:
-        service.fetch_landmark_model()
+        service.fetch_models()
     except FaceSwapError as error:
         log.warning("%s", error)

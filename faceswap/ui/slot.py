@@ -103,7 +103,7 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     changed = card.select(events.show, frame.token, outputs, concurrency_limit=None, **quiet)
     restored = frame.opened.then(events.restore, [chosen, frame.token], outputs, queue=False, **quiet)
-    if kind == "video":
+    if role == "target" and place != "multi":
         chosen.change(
             events.look_for_people,
             [chosen, frame.token],
@@ -111,7 +111,7 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
             concurrency_limit=None,
             trigger_mode="always_last",
             **quiet,
-        )
+        ).then(None, js="() => window.faceswap.showPersons()", **quiet)
     return Slot(kind, role, card, chosen, (changed, restored))
 
 
@@ -149,7 +149,7 @@ class _Events:
         return filled(self._site, self._kind, upload, owner, language_of(request), self._role)
 
     def look_for_people(self, chosen: object, token: object, request: gr.Request) -> Generator[str]:
-        """First a line that says it is looking, then how many people the video shows.
+        """First a line that says it is looking, then the people that the target may show.
 
         A video without a face is not refused: only some of its frames are looked at.
         """
@@ -157,17 +157,22 @@ class _Events:
             yield ""
             return
         language = language_of(request)
-        yield nothing(texts.words("people_looking", language), busy=True)
         with in_words(language):
             owner = self._site.owner_of(token)
             upload = self._site.service.find_upload(chosen, owner=owner)
-            count = upload.faces
-            if count is None:
+            video, count, faces = upload.kind == "video", upload.faces, []
+            if count is None or count > 1:
+                if video:
+                    yield nothing(texts.words("people_looking", language), busy=True)
                 sender = self._site.sender_of(request)
-                count = len(self._site.service.detect_faces(chosen, owner=owner, sender=sender))
-            if count:
-                yield render("seen", text=texts.words("people_seen", language, count=count))
-            else:
+                faces = self._site.service.detect_faces(chosen, owner=owner, sender=sender)
+                count = len(faces)
+            if video and not count:
                 yield message(texts.words("people_none", language), "bad")
+            elif video or count > 1:
+                key = "people_seen" if video else "people_in_picture"
+                yield render("seen", language, text=texts.words(key, language, count=count), faces=faces)
+            else:
+                yield ""
             return
         yield ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import gradio as gr
@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from faceswap.batches import MOST_FILES, Pairing
 from faceswap.errors import ConsentRequired, InvalidRequest
-from faceswap.jobs import Job, JobType
+from faceswap.jobs import Job, JobType, SwapOptions
 from faceswap.orders import SwapOrder
 from faceswap.store import Upload
 from faceswap.ui import texts
@@ -33,9 +33,9 @@ from faceswap.ui.viewer import viewer
 Kind = Literal["image", "video", "multi"]
 
 _FROM_PAGE = (
-    "async (token, target, faces, at, more, ...rest) => [token, target, "
+    "async (token, target, faces, at, more, person, ...rest) => [token, target, "
     "(await window.faceswap.mapping()) || faces, await window.faceswap.moment(), "
-    "await window.faceswap.batch(), ...rest]"
+    "await window.faceswap.batch(), await window.faceswap.person(), ...rest]"
 )
 
 
@@ -51,7 +51,8 @@ def swap_page(site: Site, frame: Frame, kind: Kind) -> None:
     events = _Events(site, kind)
     busy = json.dumps(nothing(both("preview_busy"), busy=True))
     form.look.click(None, None, preview, js=f"() => {busy}", show_progress="hidden", api_visibility="private")
-    inputs = [frame.token, form.target, form.faces, form.moment, form.more, form.consent, *form.how]
+    from_scripts = [form.moment, form.more, form.person]
+    inputs = [frame.token, form.target, form.faces, *from_scripts, form.consent, *form.how]
     quiet: dict[str, Any] = {"api_visibility": "private", "js": _FROM_PAGE}
     for event in (form.go.click, form.look.click, form.consent.input, *form.changes):
         # what the form said is no longer about what it shows
@@ -85,6 +86,8 @@ class _Form:
     moment: gr.Number
     more: gr.Textbox
     """The other files of a batch, see `_more`."""
+    person: gr.Textbox
+    """The id of the face in the target that was chosen, or ""."""
     consent: gr.Checkbox
     how: list[Component]
     """The options, in the order that `chosen` takes."""
@@ -121,8 +124,9 @@ def _form(site: Site, frame: Frame, kind: Kind) -> _Form:
     said = markup("", elem_id="fs-said")
     moment = gr.Number(visible="hidden", elem_id="fs-moment")
     more = gr.Textbox(visible="hidden", elem_id="fs-batch")
+    person = gr.Textbox(visible="hidden", elem_id="fs-person")
     changes = [change.then for one in slots for change in one.changes]
-    return _Form(target.chosen, faces, moment, more, consent, how, look, go, said, changes)
+    return _Form(target.chosen, faces, moment, more, person, consent, how, look, go, said, changes)
 
 
 class _Page:
@@ -136,13 +140,15 @@ class _Page:
         faces: object,
         moment: object,
         more: object,
+        person: object,
         agreed: object,
         *how: object,
     ) -> None:
         self.request = request
         self.language: Language = language_of(request)
         self.token, self.target, self.faces = token, target, faces
-        self.moment, self.more, self.agreed, self.how = moment, more, agreed, how
+        self.moment, self.more, self.person = moment, more, person
+        self.agreed, self.how = agreed, how
 
 
 class _Events:
@@ -154,26 +160,30 @@ class _Events:
         """Queue a task or a batch and answer at once. Clears the preview and what is chosen anew for each."""
 
         def queue(page: _Page, order: SwapOrder) -> list[Any]:
-            if page.more:
-                jobs = self._batch(page, order)
+            jobs = self._batch(page, order) if page.more else [self._site.service.submit_order(order)]
+            if len(jobs) > 1:
                 told = texts.words("queued_batch", page.language, count=len(jobs))
             else:
-                jobs = [self._site.service.submit_order(order)]
                 told = texts.words("queued", page.language, title=jobs[0].title)
             return [message(told, "good", jobs), "", False, False]
 
         return self._answer(_Page(request, *sent), queue, [UNCHANGED] * 3)
 
     def _batch(self, page: _Page, order: SwapOrder) -> list[Job]:
-        """Queue a batch of the order's files and the page's other files."""
-        sources, targets, pairing = _more(page.more)
+        """Queue what the order's files and the page's other files make: a batch, or one task with several
+        photos of one person.
+        """
+        others = _more(page.more)
         find = self._site.service.find_upload
         assert isinstance(order.source, Upload)
         assert isinstance(order.target, Upload)
+        photos = [order.source, *(find(file, owner=order.owner) for file in others.sources)]
+        if others.one_person and not others.targets:
+            return [self._site.service.submit_order(replace(order, source=photos))]
         return self._site.service.batches.submit(
-            [order.source, *(find(file, owner=order.owner) for file in sources)],
-            [order.target, *(find(file, owner=order.owner) for file in targets)],
-            pairing=pairing,
+            [photos] if others.one_person else photos,
+            [order.target, *(find(file, owner=order.owner) for file in others.targets)],
+            pairing="each" if others.one_person else others.pairing,
             consent=order.consent,
             options=order.options,
             owner=order.owner,
@@ -186,6 +196,11 @@ class _Events:
         def look(page: _Page, order: SwapOrder) -> list[Any]:
             at = page.moment
             at_s = float(at) if isinstance(at, int | float) and at > 0 else None
+            others = _more(page.more) if page.more else None
+            if others and others.one_person:
+                more = [self._site.service.find_upload(file, owner=order.owner) for file in others.sources]
+                assert isinstance(order.source, Upload)
+                order = replace(order, source=[order.source, *more])
             picture = self._site.service.preview_order(order, at_s)
             return ["", _shown(picture, page.language)]
 
@@ -217,9 +232,21 @@ class _Events:
         sources = _mapping(page.faces).items() if several else ()
         mapping = {face: find(file, owner=owner) for face, file in sources}
         source = None if several else find(str(page.faces), owner=owner)
+        options = chosen(page.how)
+        if page.person and not page.more and not several:
+            options = _only(options, page.person)
         return SwapOrder(
-            _type(several, target), source, target, True, mapping or None, chosen(page.how), owner, sender
+            _type(several, target), source, target, True, mapping or None, options, owner, sender
         )
+
+
+def _only(options: SwapOptions, face: object) -> SwapOptions:
+    """The options with which only this face is swapped. Raises: InvalidRequest: it comes from a browser."""
+    wanted = {"face_selector": "reference", "reference_face": face}
+    try:
+        return SwapOptions.model_validate({**options.model_dump(), **wanted})
+    except ValidationError as error:
+        raise InvalidRequest(reason="the chosen face cannot be read") from error
 
 
 def _type(several: bool, target: Upload) -> JobType:
@@ -240,22 +267,22 @@ def _mapping(sent: object) -> dict[str, str]:
     return {face: str(file) for face, file in faces.items()}
 
 
-def _more(sent: object) -> tuple[list[str], list[str], Pairing]:
-    """The ids of the other sources and targets of a batch, and how they are paired.
-
-    Raises: InvalidRequest: it comes from a browser.
-    """
-    try:
-        given = _Others.model_validate_json(sent if isinstance(sent, str) else "")
-    except ValidationError as error:
-        raise InvalidRequest(reason="the files of the batch cannot be read") from error
-    return given.sources, given.targets, given.pairing
-
-
 class _Others(BaseModel):
+    """The files of the form after the first ones, by id, and what becomes of them."""
+
     sources: list[str] = Field(max_length=MOST_FILES)
     targets: list[str] = Field(max_length=MOST_FILES)
     pairing: Pairing
+    one_person: bool = False
+    """All sources are photos of the same person."""
+
+
+def _more(sent: object) -> _Others:
+    """Raises: InvalidRequest: it comes from a browser."""
+    try:
+        return _Others.model_validate_json(sent if isinstance(sent, str) else "")
+    except ValidationError as error:
+        raise InvalidRequest(reason="the files of the batch cannot be read") from error
 
 
 def _shown(picture: bytes, language: Language) -> str:

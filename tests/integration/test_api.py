@@ -56,6 +56,7 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
         "billed_s",
         *(
             "target_file",
+            "source_files",
             "face_mappings",
             "options",
             "notes",
@@ -277,6 +278,97 @@ def test_process_queues_a_job_with_a_source_for_each_face(serving: Serving, http
     assert (job.type, job.source_file, job.target_file) == ("multi-video", first, target)
     assert dict(job.face_mappings) == {"face_2": first, "face_10": second}
     assert serving.store.consent(job.id).sources_sha256 == ("a" * 64, "b" * 64)
+
+
+def test_process_takes_several_photos_of_one_person(serving: Serving, http: httpx.Client) -> None:
+    photos = [serving.add_upload(sha256=letter * 64).id for letter in "abc"]
+    clip = serving.add_upload(kind="video", file="media.mp4", name="me.mp4", faces=None, sha256="d" * 64).id
+    target = serving.add_upload(kind="video", file="media.mp4", name="clip.mp4", faces=None).id
+    body = {"source_file": photos[0], "source_files": photos, "target_file": target, "consent": True}
+    job_id = data(http.post("/api/process/single-video", json=body))["jobId"]
+    told = data(http.get(f"/api/status/{job_id}"))
+    assert (told["source_file"], told["source_files"], told["face_mappings"]) == (photos[0], photos, {})
+    assert serving.store.consent(job_id).sources_sha256 == ("a" * 64, "b" * 64, "c" * 64)
+    assert serving.service.get(job_id).uploads == {*photos, target}
+
+    faces = {"face_0": photos[0], "face_1": [photos[1], clip]}
+    mapped = {"target_file": target, "face_mappings": faces, "consent": True}
+    job_id = data(http.post("/api/process/multi-video", json=mapped))["jobId"]
+    told = data(http.get(f"/api/status/{job_id}"))
+    assert (told["source_files"], told["face_mappings"]) == ([], faces)
+
+    # Each file that a task uses stays as long as the task.
+    assert serving.store.sharing(job_id, [photos[1]]) != []
+
+
+def test_photos_that_cannot_be_used_are_refused(serving: Serving, http: httpx.Client) -> None:
+    target = serving.add_upload(kind="video", file="media.mp4", name="clip.mp4", faces=None).id
+    photo = serving.add_upload().id
+
+    def post(photos: object) -> httpx.Response:
+        body = {"source_files": photos, "target_file": target, "consent": True}
+        return http.post("/api/process/single-video", json=body)
+
+    assert post([photo] * 9).status_code == 400
+    assert post([]).status_code == 400
+    assert post([photo, "nobody-uploaded-it"]).status_code == 404
+    assert post([photo, serving.add_upload(faces=0).id]).status_code == 400
+    other = serving.add_upload(owner="other").id
+    assert post([photo, other]).status_code == 404
+    assert serving.service.active() == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "selector", "face", "at_s"),
+    [
+        ({}, "largest", "face_0", None),
+        ({"face_selector": "first"}, "first", "face_0", None),
+        ({"face_selector": "reference", "reference_face": 2}, "reference", "face_2", None),
+        (
+            {"face_selector": "reference", "reference_face": "face_1", "reference_frame_s": "0:02"},
+            "reference",
+            "face_1",
+            2.0,
+        ),
+    ],
+)
+def test_the_person_to_swap_is_an_option(
+    serving: Serving,
+    http: httpx.Client,
+    sent: dict[str, object],
+    selector: str,
+    face: str,
+    at_s: float | None,
+) -> None:
+    body = {**files(serving), "options": sent, "consent": True}
+    job = serving.service.get(data(http.post("/api/process/video", json=body))["jobId"])
+    options = job.options
+    assert (options.face_selector, options.reference_face, options.reference_frame_s) == (
+        selector,
+        face,
+        at_s,
+    )
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"face_selector": "smallest"},
+        {"reference_face": "face_01"},
+        {"reference_face": "me"},
+        {"reference_face": -1},
+        {"reference_face": True},
+        {"reference_frame_s": -1},
+        {"swap_weight": 1.5},
+        {"enhancer_blend": 2},
+    ],
+    ids=str,
+)
+def test_options_out_of_range_are_refused(
+    serving: Serving, http: httpx.Client, sent: dict[str, object]
+) -> None:
+    body = {**files(serving), "options": sent, "consent": True}
+    assert http.post("/api/process/video", json=body).status_code == 400
 
 
 @pytest.mark.parametrize("route", ["/api/process/multi-image", "/api/preview"])

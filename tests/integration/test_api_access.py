@@ -172,7 +172,7 @@ def test_tasks_and_uploads_are_ones_own(shared: Shared) -> None:
         form = dict.fromkeys(("source_image", "target_image"), ("a.txt", b"no picture"))
         both = client.post("/api/single-image-swap", files=form, data={"consent": "true"})
         batches = client.get("/api/batches")
-        files = {"source_files": [shared.picture.id], "target_files": [shared.video], "consent": True}
+        files = {"sources": [shared.picture.id], "targets": [shared.video], "consent": True}
         batch = client.post("/api/batches", json=files)
         if who == "other":
             assert listed.json() == batches.json() == {"success": True, "data": []}

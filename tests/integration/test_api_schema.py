@@ -124,7 +124,7 @@ def _try(api: Api, operation: APIOperation, mode: GenerationMode, examples: int)
             if operation.path in ("/api/process/{type}", "/api/preview") and isinstance(case.body, dict):
                 case.body |= {"source_file": job.source_file, "target_file": job.target_file, "consent": True}
             elif operation.path.startswith("/api/batches") and isinstance(case.body, dict):
-                files = {"source_files": [job.source_file], "target_files": [job.target_file]}
+                files = {"sources": [job.source_file], "targets": [job.target_file]}
                 case.body |= {**files, "consent": True}
             api.send(case)
 

@@ -68,12 +68,12 @@ class TestQueueing:
 
     def test_paired_files_go_together_in_their_order(self, idle: Serving) -> None:
         sources, targets = pictures(idle, 3), pictures(idle, 3)
-        jobs = idle.service.batches.submit(sources, targets, consent=True, pairing="paired")
+        jobs = idle.service.batches.submit(sources, targets, consent=True, pairing="pairs")
         assert [(job.source_file, job.target_file) for job in jobs] == [
             (source.id, target.id) for source, target in zip(sources, targets, strict=True)
         ]
         with pytest.raises(InvalidRequest, match="as many sources as targets, not 3 and 2"):
-            idle.service.batches.submit(sources, targets[:2], consent=True, pairing="paired")
+            idle.service.batches.submit(sources, targets[:2], consent=True, pairing="pairs")
 
     def test_all_are_queued_or_none(self, idle: Serving) -> None:
         batches = idle.service.batches
@@ -239,7 +239,7 @@ class TestState:
 class TestOverHttp:
     def post(self, client: httpx.Client, files: list[Upload], **more: Any) -> httpx.Response:
         ids = [file.id for file in files]
-        return client.post("/api/batches", json={"source_files": ids[:1], "target_files": ids[1:], **more})
+        return client.post("/api/batches", json={"sources": ids[:1], "targets": ids[1:], **more})
 
     def test_a_batch_is_queued_followed_and_cancelled(self, idle: Serving) -> None:
         client = idle.client()

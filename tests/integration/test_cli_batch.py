@@ -76,7 +76,7 @@ def test_pairs_are_told_in_a_line_each(
     targets = (other_portrait, portrait)
     code, out, err = batch(
         *("--source", portrait, other_portrait, "--target", *targets),
-        *("--mode", "paired", "-o", tmp_path, "--consent"),
+        *("--mode", "pairs", "-o", tmp_path, "--consent"),
     )
     results = [
         tmp_path / f"{other_portrait.stem}-{portrait.stem}.png",
@@ -109,7 +109,7 @@ def test_what_cannot_be_done_is_refused_before_any_swap(
     assert "does not exist" in refused("--source", portrait, "--target", "no.png", "-o", output, "--consent")
     assert "has no files" in refused("--source", portrait, "--target", empty, "-o", output, "--consent")
     assert "--overwrite" in refused(*pair, "-o", output, "--consent")
-    paired = ("--source", portrait, other_portrait, "--target", portrait, "--mode", "paired")
+    paired = ("--source", portrait, other_portrait, "--target", portrait, "--mode", "pairs")
     assert "not 2 and 1" in refused(*paired, "-o", output, "--consent")
     assert not (tmp_path / "data").exists()
 

@@ -120,7 +120,7 @@ class TestWhatIsShared:
         landmarks = landmarker.find_all(planes)[0].landmarks
         negative = repainted(planes, landmarks, mesh, lambda picture: 255 - picture)
         by_network = negative.y != planes.y
-        source = MeshEngine().swapper(find_source_photo(read_picture(portrait, LIMITS), landmarker), mesh)
+        source = MeshEngine().swapper([find_source_photo(read_picture(portrait, LIMITS), landmarker)], mesh)
         drawn = Planes(planes.y.copy(), planes.u.copy(), planes.v.copy(), planes.colour)
         source.meet(0, mesh.pose(landmarks).to_neutral(landmarks))
         assert source.swap(drawn, 0, landmarks)

@@ -58,8 +58,8 @@ class House:
             "consent": True,
             "source_file": names["source_file"],
             "target_file": names["target_file"],
-            "source_files": [names["source_file"]],
-            "target_files": [names["target_file"]],
+            "sources": [names["source_file"]],
+            "targets": [names["target_file"]],
         }
         return client.request(method, filled, json=None if method in ("GET", "HEAD") else body)
 

@@ -87,12 +87,12 @@ def caller(public_app: App) -> Caller:
     return Caller(public_app)
 
 
-def form(token: object, source: str, target: str, many: object = False, quality: object = 80,
+def form(token: object, source: str, target: str, who: object = "largest", quality: object = 80,
          engine: object = "auto", unlabelled: object = False) -> list[Any]:  # fmt: skip
     """Return what the form of a page sends, in the order of its components, with consent."""
-    networks = [engine, "", 0, False, 80]
-    chosen = [many, True, False, "", "", True, quality, "libx264", *networks, unlabelled]
-    return [token, target, source, 0, "", True, *chosen]
+    networks = [engine, "", 0, False, 0.8]
+    chosen = [who, True, False, "", "", True, quality, "libx264", *networks, unlabelled]
+    return [token, target, source, 0, "", "", True, *chosen]
 
 
 def new_token(app: App) -> str:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
+from faceswap.engine.engines import EngineRequest, with_engine
 from faceswap.engine.face.align import aligned
-from faceswap.engine.face.landmarks import Landmarker
+from faceswap.engine.face.landmarks import Found, Landmarker
 from faceswap.engine.mesh.paste import box_around
-from faceswap.engine.neural.contracts import ENHANCERS, FFHQ, MASKS, Contract, Role
+from faceswap.engine.mesh.source import SourcePhoto
+from faceswap.engine.neural.contracts import ENHANCERS, FFHQ, MASKS, SWAPPERS, Contract, Role
 from faceswap.engine.neural.graphs import Graph
 from faceswap.engine.neural.inventory import WeightsCache
 from faceswap.engine.neural.masks import MaskNetwork
-from faceswap.engine.neural.networks import Network
+from faceswap.engine.neural.networks import Identity, Network
 from faceswap.engine.neural.providers import CPU
 from faceswap.engine.neural.weights import WeightsFile, read_weights_folder
 from faceswap.engine.occlusion import FaceView
-from faceswap.engine.planes import U8, Planes
+from faceswap.engine.options import Options
+from faceswap.engine.planes import F32, U8, Planes
 from faceswap.errors import NeuralModelUnknown, NeuralOutOfMemory
 from faceswap.media import Limits, read_picture
 from tests import graphs
@@ -304,3 +307,70 @@ def test_every_file_is_listed_with_its_role_and_what_keeps_it_from_being_used(tm
     assert (uses["a"], uses["b"]) == ("unnamed", "unnamed")
     graphs.ghost(tmp_path / "n.onnx")
     assert {one.file[0]: one.use for one in WeightsCache().inventory(tmp_path).files}["e"] == "choice"
+
+
+class Embedder:
+    """Stands for a graph: embeds a face as the mean of its red, green and blue, times 3."""
+
+    def __call__(self, inputs: Sequence[F32], shape: tuple[int, ...]) -> F32:
+        face = np.zeros((1, 512), np.float32)
+        face[0, :3] = 3 * inputs[0].mean((0, 2, 3))
+        return face
+
+
+class TestWeight:
+    RED, BLUE = (230, 40, 40), (40, 40, 230)
+
+    @pytest.fixture
+    def found(self, portrait: Path, landmark_model: Path) -> Found:
+        picture = read_picture(portrait, Limits())
+        return Landmarker(landmark_model).find_all(Planes.from_rgb(picture))[0]
+
+    def photo(self, found: Found, colour: tuple[int, int, int]) -> SourcePhoto:
+        return SourcePhoto(np.full((512, 512, 3), colour, np.uint8), found, 1)
+
+    @pytest.mark.parametrize("weight", [0.0, 0.25, 0.5, 0.75])
+    def test_the_person_lies_between_source_and_target(self, found: Found, weight: float) -> None:
+        identity = Identity("normalised", cast("Graph", Embedder()))
+        source, target = (self.photo(found, colour) for colour in (self.RED, self.BLUE))
+        whole, own = identity.of([source]), identity.of([target])
+        mix = identity.mixed([source], weight)
+        assert mix
+        mixed = mix(Planes.from_rgb(target.picture), found.landmarks)
+        wanted = weight * whole + (1 - weight) * own
+        assert mixed == pytest.approx(wanted / np.linalg.norm(wanted), abs=0.02)
+
+    def test_several_photos_give_their_mean(self, found: Found) -> None:
+        identity = Identity("converted", cast("Graph", Embedder()), cast("Graph", Unchanged()))
+        red, blue = (self.photo(found, colour) for colour in (self.RED, self.BLUE))
+        mean = (identity.of([red]) + identity.of([blue])) / 2
+        assert identity.of([red, blue]) == pytest.approx(mean, abs=1e-4)
+
+    def test_a_network_gets_each_faces_own_person(self) -> None:
+        """With a boost, all pictures of one face get the same."""
+        told: list[F32] = []
+
+        class Told(Same):
+            def __call__(self, inputs: Sequence[Any], shape: tuple[int, ...], weight: Any = None) -> Any:
+                told.extend(inputs[1])
+                return inputs[0]
+
+        network = Network(Told([]), Contract(64, FFHQ), boost=2)
+        persons = [np.full(512, number, np.float32) for number in (1, 2)]
+        network([picture(128), picture(128)], persons)
+        assert [float(one[0]) for one in told] == [1, 1, 1, 1, 2, 2, 2, 2]
+
+    def test_what_takes_a_picture_of_the_source_cannot_mix(self, found: Found) -> None:
+        contract = SWAPPERS["uniface_256"]
+        identity = Identity(contract.identity, picture=contract.source)
+        assert identity.mixed([self.photo(found, self.RED)], 0.5) is None
+
+    def test_a_note_says_that_the_weight_has_no_effect(self) -> None:
+        for weight, notes in ((1.0, ()), (0.5, ("swap_weight_unused",))):
+            request = EngineRequest("mesh", options=Options(swap_weight=weight))
+            assert with_engine(request, lambda engine: engine.name).notes == notes
+
+
+class Unchanged:
+    def __call__(self, inputs: Sequence[F32], shape: tuple[int, ...]) -> F32:
+        return inputs[0]

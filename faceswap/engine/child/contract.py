@@ -104,6 +104,10 @@ class SwapSpec(Spec[SwapResult]):
         return SwapResult
 
     @property
+    def tells_people_apart(self) -> bool:
+        return self.kind == "video" and ("" not in self.sources or not self.options.every_face)
+
+    @property
     def media_path(self) -> Path:
         return self.target
 
@@ -143,6 +147,10 @@ class PreviewSpec(Spec[PreviewResult]):
     @staticmethod
     def result_type() -> type[PreviewResult]:
         return PreviewResult
+
+    @property
+    def tells_people_apart(self) -> bool:
+        return self.kind == "video" and ("" not in self.sources or not self.options.every_face)
 
     @property
     def media_path(self) -> Path:
@@ -211,6 +219,8 @@ class FacesSpec(Spec[FacesResult]):
     people: Path | None = None
     """Where to write what detection learns about the people of a video. `SwapSpec.people` reads this file."""
     weights_dir: Path | None = None
+
+    tells_people_apart: ClassVar[bool] = True
 
     @staticmethod
     def result_type() -> type[FacesResult]:

@@ -63,7 +63,7 @@ def main() -> int:
 def _confine(spec: Spec[Any]) -> None:
     """Limit this process to its own files and no network. Before that, download the landmark models if they
     are missing, because the process cannot do so later."""
-    from faceswap.engine.face.models import hand_model_path, landmarker_path
+    from faceswap.engine.face.models import hand_model_path, landmarker_path, recogniser_path
 
     readable = [spec.media_path, *spec.read_paths]
     if isinstance(spec, (SwapSpec, PreviewSpec, InspectSpec, FacesSpec)):
@@ -72,6 +72,9 @@ def _confine(spec: Spec[Any]) -> None:
     if isinstance(spec, (SwapSpec, PreviewSpec)) and spec.options.occlusion_mask:
         with suppress(WeightsMissing):  # hands are not kept then, and a note says so
             readable.append(hand_model_path(spec.weights_dir))
+    if isinstance(spec, (SwapSpec, PreviewSpec, FacesSpec)) and spec.tells_people_apart:
+        with suppress(WeightsMissing):  # people are told apart less well then
+            readable.append(recogniser_path(spec.weights_dir))
     for folder in spec.read_paths:  # a weights file is often a link to another folder
         readable += [path.resolve() for path in folder.glob("*.onnx*") if path.is_symlink()]
     held = confine([path for path in readable if path is not None], spec.written_paths)

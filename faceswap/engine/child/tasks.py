@@ -66,7 +66,7 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
 
     files = spec.sources, spec.target, spec.result, _landmark_model(spec.weights_dir)
     limits, options, marking = spec.limits.media, spec.options, spec.marking
-    hands = _hand_model(spec)
+    hands, recogniser = _hand_model(spec), _recogniser(spec)
 
     def run(engine: Engine) -> SwapResult:
         if spec.kind == "image":
@@ -80,6 +80,7 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
             engine,
             marking=marking,
             hand_model=hands,
+            recogniser=recogniser,
             parts=spec.parts,
             latest=spec.latest,
         )
@@ -103,7 +104,8 @@ def _preview(spec: PreviewSpec) -> PreviewResult:
     limits, options, hands = spec.limits.media, spec.options, _hand_model(spec)
 
     def run(engine: Engine) -> bytes:
-        return preview(spec.kind, *files, limits, options, spec.at_s, spec.people, engine, spec.label, hands)
+        about = spec.at_s, spec.people, engine, spec.label, hands, _recogniser(spec)
+        return preview(spec.kind, *files, limits, options, *about)
 
     return PreviewResult(with_engine(EngineRequest.of(options, spec.models_dir), run).result)
 
@@ -127,7 +129,8 @@ def _faces(spec: FacesSpec) -> FacesResult:
     from faceswap.engine.face.faces import numbered_faces
 
     model = _landmark_model(spec.weights_dir)
-    return FacesResult(tuple(numbered_faces(spec.path, spec.limits.media, model, spec.people)))
+    files = model, spec.people, _recogniser(spec)
+    return FacesResult(tuple(numbered_faces(spec.path, spec.limits.media, *files)))
 
 
 def _gate(spec: GateSpec) -> GateResult:
@@ -181,6 +184,19 @@ def _hand_model(spec: SwapSpec | PreviewSpec) -> Path | None:
         return None
     try:
         return hand_model_path(spec.weights_dir, lambda line: print(line, file=sys.stderr))
+    except WeightsMissing:
+        return None
+
+
+def _recogniser(spec: SwapSpec | PreviewSpec | FacesSpec) -> Path | None:
+    """The path of the model that tells people apart; None if it is not needed, or missing and cannot be
+    downloaded."""
+    from faceswap.engine.face.models import recogniser_path
+
+    if not spec.tells_people_apart:
+        return None
+    try:
+        return recogniser_path(spec.weights_dir, lambda line: print(line, file=sys.stderr))
     except WeightsMissing:
         return None
 

@@ -40,6 +40,9 @@ class Appearance:
     or two people. Not for use by two threads at once.
     """
 
+    kind, length = "unrolled", LOOK
+    look_every = 3
+
     def __init__(self, mesh: FaceMesh) -> None:
         self._mesh = mesh
         across_and_down = np.column_stack([mesh.uv[:, 0], 1 - mesh.uv[:, 1]])

@@ -14,6 +14,7 @@ from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mapping import face_id, reading_order
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.face.people import find_people, shown_box
+from faceswap.engine.face.recognition import Recogniser
 from faceswap.engine.planes import U8, Planes, even
 from faceswap.media import RGB, Limits, VideoReader, read_picture, sniff
 
@@ -35,19 +36,22 @@ def detect_faces(picture: U8, model: Path) -> list[Face]:
     return sorted(faces, key=lambda face: -face.width * face.height)
 
 
-def numbered_faces(path: Path, limits: Limits, model: Path, people: Path | None = None) -> list[DetectedFace]:
+def numbered_faces(
+    path: Path, limits: Limits, model: Path, people: Path | None = None, recogniser: Path | None = None
+) -> list[DetectedFace]:
     """Find the faces of a picture, or the people of a video, and number them `face_0`, `face_1`…
 
     The numbers go from top to bottom, and in each row from left to right. A person of a video is listed as
     the frame shows them that shows them best. If `people` is given, the looks of the people of a video are
-    saved there. The same file gives the same numbers each time.
+    saved there. The same file gives the same numbers each time. Without `recogniser`, people are told apart
+    less well.
 
     Raises:
         BadMedia: damaged, of no supported format, or over the limits.
     """
     cv2.setNumThreads(1)
     if sniff(path)[0] == "video":
-        return _people(path, limits, model, people)
+        return _people(path, limits, model, people, recogniser)
     picture = read_picture(path, limits)
     height, width = picture.shape[:2]
     numbered: list[DetectedFace] = []
@@ -60,16 +64,26 @@ def numbered_faces(path: Path, limits: Limits, model: Path, people: Path | None 
     return numbered
 
 
-def _people(path: Path, limits: Limits, model: Path, people: Path | None) -> list[DetectedFace]:
+def _people(
+    path: Path, limits: Limits, model: Path, people: Path | None, recogniser: Path | None
+) -> list[DetectedFace]:
+    describe = Recogniser(recogniser) if recogniser else Appearance(FaceMesh(model))
     with VideoReader(path, limits) as reader:
-        found, best = find_people(reader, Landmarker(model), Appearance(FaceMesh(model)))
+        found, best = find_people(reader, Landmarker(model), describe)
         if people is not None:
             found.save(people)
         width, height = reader.width, reader.height
         if reader.rotation in (90, 270):
             width, height = height, width
         return [
-            _numbered(number, shown_box(one, reader), width, height, _jpeg(one.picture), round(one.time_s, 3))
+            _numbered(
+                number,
+                shown_box(one.found.face, reader),
+                width,
+                height,
+                _jpeg(one.picture),
+                round(one.time_s, 3),
+            )
             for number, one in enumerate(best)
         ]
 

@@ -65,3 +65,28 @@ def chosen(faces: int, sources: Mapping[str, object]) -> dict[int, str]:
         if face not in known:
             raise UnknownFace(face=face)
     return {known[face]: face for face in sources}
+
+
+def number_of(face: str) -> int:
+    """The number of a face, of its id."""
+    return int(face.removeprefix("face_"))
+
+
+def picked(boxes: Sequence[Face], selector: str, reference: str) -> list[int]:
+    """Which faces of a picture get the only source: indices of `boxes`, which are in the order of their size.
+
+    Raises:
+        UnknownFace: there is no face `reference`, and the selector is `reference`.
+    """
+    match selector:
+        case "all":
+            return list(range(len(boxes)))
+        case "first":
+            return reading_order(boxes)[:1]
+        case "reference":
+            order = reading_order(boxes)
+            if number_of(reference) >= len(order):
+                raise UnknownFace(face=reference)
+            return [order[number_of(reference)]]
+        case _:
+            return list(range(len(boxes)))[:1]

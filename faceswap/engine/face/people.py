@@ -7,12 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from faceswap.engine.face.appearance import LOOK, Appearance
 from faceswap.engine.face.found import Face
 from faceswap.engine.face.landmarks import Found, Landmarker
 from faceswap.engine.face.mapping import face_id, reading_order
@@ -23,6 +22,7 @@ from faceswap.engine.planes import F32, U8, Planes, Region, as_f32
 from faceswap.media import VideoReader
 
 _SAMPLES = 32
+_QUICK_SAMPLES_PER_S, _LEAST_SAMPLES = 2.0, 6
 _REACHED = 36
 """Largest number of frames decoded to reach each sample."""
 _APART = 0.95
@@ -32,12 +32,31 @@ _SURE = 0.99
 _NEAREST = 3
 _STRANGER = 1.1
 """A face does not belong to a person if its distance from their looks is above this."""
-_LOOK_EVERY = 3
-"""A track that is well known is compared with the people only once in so many measured frames."""
+_LENIENT_STRANGER = 1.35
+"""The same for a swap that may rather swap a stranger than leave somebody's own face in a frame."""
+_EARLY_LOOKS = 24
+"""Divided by `Describer.look_every`, it is the number of first frames of a track that are all compared."""
 _MEMORY = 8
 """Comparisons that the average over a track remembers: older ones fade out."""
-_FORMAT = 1
+_FORMAT = 2
 PICTURE_PX = 128
+
+
+class Describer(Protocol):
+    """Turns faces into vectors. At a distance of about 1, two vectors are equally likely to show one person
+    or two people.
+    """
+
+    kind: str
+    """Vectors of different kinds cannot be compared."""
+    length: int
+    """How many numbers a vector has."""
+    look_every: int
+    """A track that is well known is compared with the people only once in so many measured frames."""
+
+    def __call__(self, planes: Planes, found: Found) -> F32:
+        """(`length`,) float32. `planes` are those of the frame that shows the face."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +77,10 @@ class Person:
     id: str
     looks: F32
     """(N, D) one look for each sighting."""
+    first_s: float = 0.0
+    """When the video first shows them, in seconds."""
+    size: float = 0.0
+    """Area of their face, in shares of the frame, added up over the sampled frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +88,8 @@ class People:
     """The people that a video shows, in the order of their ids."""
 
     persons: Sequence[Person] = field(default_factory=list[Person])
+    kind: str = ""
+    """Of the describer that made the looks."""
 
     def distances(self, look: F32) -> F32:
         """(P,) distance between a face's look and each person: the mean over the person's nearest looks."""
@@ -74,39 +99,76 @@ class People:
             found.append(float(distances[:_NEAREST].mean()))
         return np.array(found, np.float32)
 
+    def with_look(self, look: F32) -> tuple[People, int]:
+        """The people with a person of this look, and the number of that person."""
+        distances = self.distances(look)
+        if len(distances) and float(distances.min()) <= _STRANGER:
+            return self, int(distances.argmin())
+        added = Person(face_id(len(self.persons)), look[None])
+        return People([*self.persons, added], self.kind), len(self.persons)
+
     def save(self, path: Path) -> None:
-        people = [{"id": one.id, "looks": np.round(one.looks, 4).tolist()} for one in self.persons]
+        people = [
+            {
+                "id": one.id,
+                "looks": np.round(one.looks, 4).tolist(),
+                "first_s": one.first_s,
+                "size": round(one.size, 6),
+            }
+            for one in self.persons
+        ]
+        kept = {"format": _FORMAT, "kind": self.kind, "people": people}
         with whole_or_not_at_all(path) as part:
-            part.write_text(json.dumps({"format": _FORMAT, "people": people}), encoding="utf-8")
+            part.write_text(json.dumps(kept), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> People | None:
-        """Read saved people. Returns None if the file is missing, or has another version or form.
+    def load(cls, path: Path, describe: Describer) -> People | None:
+        """Read saved people. Returns None if the file is missing, has another version or form, or describes
+        faces otherwise than `describe` does.
 
         The content is checked because the file may have come over a network.
         """
         try:
             kept: Any = json.loads(path.read_text(encoding="utf-8"))
-            if kept["format"] != _FORMAT:
+            if kept["format"] != _FORMAT or kept["kind"] != describe.kind:
                 return None
-            persons = [Person(str(one["id"]), np.array(one["looks"], np.float32)) for one in kept["people"]]
+            persons = [
+                Person(
+                    str(one["id"]),
+                    np.array(one["looks"], np.float32),
+                    float(one["first_s"]),
+                    float(one["size"]),
+                )
+                for one in kept["people"]
+            ]
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
-        fitting = all(one.looks.shape[1:] == (LOOK,) and np.isfinite(one.looks).all() for one in persons)
-        return cls(persons) if fitting else None
+        fitting = all(
+            one.looks.shape[1:] == (describe.length,)
+            and bool(np.isfinite(one.looks).all())
+            and math.isfinite(one.first_s)
+            and math.isfinite(one.size)
+            for one in persons
+        )
+        return cls(persons, describe.kind) if fitting else None
 
 
 def sightings(
-    reader: VideoReader, landmarker: Landmarker, appearance: Appearance, upright: float
+    reader: VideoReader, landmarker: Landmarker, describe: Describer, upright: float, *, quick: bool = False
 ) -> list[Sighting]:
-    """Find the faces of frames sampled over the whole length of a video, small ones too."""
+    """Find the faces of frames sampled over the whole length of a video. `quick` misses small ones, and looks
+    at fewer frames of a short video.
+    """
     seen: list[Sighting] = []
-    for number, frame in enumerate(spread_frames(reader, _SAMPLES, _REACHED)):
+    samples = _SAMPLES
+    if quick and reader.duration_s:
+        samples = min(_SAMPLES, max(_LEAST_SAMPLES, round(_QUICK_SAMPLES_PER_S * reader.duration_s)))
+    for number, frame in enumerate(spread_frames(reader, samples, _REACHED)):
         planes = Planes(*frame.planes(), reader.colour)
-        for found in landmarker.find_all(planes, upright):
+        for found in landmarker.find_all(planes, upright, small=not quick):
             region = found.region
             head = planes.crop_rgb(Region(region.x, region.y, region.side, upright), PICTURE_PX)
-            seen.append(Sighting(number, frame.time_s, found, appearance(planes, found), head))
+            seen.append(Sighting(number, frame.time_s, found, describe(planes, found), head))
     return seen
 
 
@@ -140,24 +202,35 @@ def quality(one: Sighting) -> float:
 
 
 def find_people(
-    reader: VideoReader, landmarker: Landmarker, appearance: Appearance
+    reader: VideoReader, landmarker: Landmarker, describe: Describer, *, quick: bool = False
 ) -> tuple[People, list[Sighting]]:
-    """Find the people of a video, and for each person the sighting that shows them best."""
+    """Find the people of a video, and for each person the sighting that shows them best. `quick` is as for
+    `sightings`.
+    """
     info = reader.info()
-    seen = sightings(reader, landmarker, appearance, math.radians(info.rotation))
+    seen = sightings(reader, landmarker, describe, math.radians(info.rotation), quick=quick)
     groups = [group for group in grouped(seen) if max(seen[index].found.presence for index in group) > _SURE]
     best = [max((seen[index] for index in group), key=quality) for group in groups]
-    order = reading_order([shown_box(one, reader) for one in best])
+    order = reading_order([shown_box(one.found.face, reader) for one in best])
+    frame_px = reader.width * reader.height
     persons = [
-        Person(face_id(number), np.array([seen[index].look for index in groups[group]], np.float32))
+        _person(face_id(number), [seen[index] for index in groups[group]], frame_px)
         for number, group in enumerate(order)
     ]
-    return People(persons), [best[group] for group in order]
+    return People(persons, describe.kind), [best[group] for group in order]
 
 
-def shown_box(one: Sighting, reader: VideoReader) -> Face:
-    """The box of a face in pixels of the frame as shown."""
-    box = one.found.face
+def _person(name: str, seen: Sequence[Sighting], frame_px: int) -> Person:
+    return Person(
+        name,
+        np.array([one.look for one in seen], np.float32),
+        min(one.time_s for one in seen),
+        sum(one.found.face.width * one.found.face.height for one in seen) / frame_px,
+    )
+
+
+def shown_box(box: Face, reader: VideoReader) -> Face:
+    """The box of a face in pixels of the frame as shown, from that in the frame as stored."""
     x, y, width, height = box.x, box.y, box.width, box.height
     sides = reader.width, reader.height
     for _ in range(
@@ -181,13 +254,21 @@ def assigned(costs: npt.NDArray[np.floating[Any]], most: float) -> dict[int, int
 
 
 def who_is_who(
-    planes: Planes, faces: Sequence[Found], appearance: Appearance, people: People, wanted: Mapping[int, str]
+    planes: Planes,
+    faces: Sequence[Found],
+    describe: Describer,
+    people: People,
+    wanted: Mapping[int, str],
+    *,
+    lenient: bool = False,
 ) -> dict[int, str]:
-    """Find the wanted people among the faces of one frame. Returns their names by the index of the face."""
+    """Find the wanted people among the faces of one frame. Returns their names by the index of the face.
+    `lenient` is as for `PersonTracker`.
+    """
     if not faces or not people.persons:
         return {}
-    costs = np.array([people.distances(appearance(planes, found)) for found in faces])
-    pairs = assigned(costs, _STRANGER)
+    costs = np.array([people.distances(describe(planes, found)) for found in faces])
+    pairs = assigned(costs, _LENIENT_STRANGER if lenient else _STRANGER)
     return {face: wanted[person] for face, person in pairs.items() if person in wanted}
 
 
@@ -199,10 +280,19 @@ class PersonTracker:
     """
 
     def __init__(
-        self, tracker: Tracker, appearance: Appearance, people: People, wanted: Mapping[int, str]
+        self,
+        tracker: Tracker,
+        describe: Describer,
+        people: People,
+        wanted: Mapping[int, str],
+        *,
+        lenient: bool = False,
     ) -> None:
-        """`wanted` maps the number of a person to the name that `face_of` returns for their tracks."""
-        self._tracker, self._appearance = tracker, appearance
+        """`wanted` maps the number of a person to the name that `face_of` returns for their tracks. With
+        `lenient`, a face that is like nobody counts as the person whom it is least unlike.
+        """
+        self._tracker, self._describe = tracker, describe
+        self._stranger = _LENIENT_STRANGER if lenient else _STRANGER
         self._people, self._wanted = people, wanted
         self._evidence: dict[int, _Evidence] = {}
         self._tracks: dict[tuple[int, int], int] = {}
@@ -215,13 +305,13 @@ class PersonTracker:
     def __call__(self, planes: Planes) -> tuple[list[Tracked], bool]:
         faces, repeat = self._tracker(planes)
         for one in faces:
-            self._evidence.setdefault(one.track, _Evidence(len(self._people.persons)))
-            if one.measured and not repeat and self._evidence[one.track].wants_more():
-                self._evidence[one.track].add(self._people.distances(self._appearance(planes, one.found)))
+            evidence = self._evidence.setdefault(one.track, _Evidence(len(self._people.persons)))
+            if one.measured and not repeat and evidence.wants_more(self._describe.look_every):
+                evidence.add(self._people.distances(self._describe(planes, one.found)))
         if not faces or not self._people.persons:
             return [], repeat
         costs = np.array([self._evidence[one.track].distances for one in faces])
-        pairs = assigned(costs, _STRANGER)
+        pairs = assigned(costs, self._stranger)
         known: list[Tracked] = []
         for row, one in enumerate(faces):
             person = pairs.get(row)
@@ -240,12 +330,12 @@ class _Evidence:
         self._count = 0
         self._waited = 0
 
-    def wants_more(self) -> bool:
-        """Whether to compare this frame's face with the people. At first every frame is compared, later only
-        some. It never stops, because a tracker may jump to another person where two faces meet.
+    def wants_more(self, every: int) -> bool:
+        """Whether to compare this frame's face with the people. At first every frame is compared, later one
+        of `every`. It never stops, because a tracker may jump to another person where two faces meet.
         """
         self._waited += 1
-        return self._count < _MEMORY or self._waited >= _LOOK_EVERY
+        return self._count * every < _EARLY_LOOKS or self._waited >= every
 
     def add(self, distances: F32) -> None:
         self._waited = 0

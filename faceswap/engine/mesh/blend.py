@@ -100,6 +100,10 @@ class Blender:
         for track in tracks:
             self._tracks.pop(track, None)
 
+    def be_as_visible(self, track: int, other: Blender) -> None:
+        """Take over how visible the swap of a track is, from the swapper that has just drawn it."""
+        self._tracks[track].visible = other._tracks[track].visible
+
     def swap_all(self, faces: Sequence[FaceInFrame]) -> list[bool]:
         return [self.swap(face.planes, face.track, face.landmarks, face.cover) for face in faces]
 

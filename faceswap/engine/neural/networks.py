@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,19 +50,24 @@ class Network:
         grey = np.full((self.contract.size, self.contract.size, 3), 128, np.uint8)
         self([grey] * self.at_once, identity)
 
-    def __call__(self, pictures: Sequence[U8], identity: F32 | None) -> list[U8]:
+    def __call__(self, pictures: Sequence[U8], identity: F32 | Sequence[F32] | None) -> list[U8]:
         """Run the network on `pictures`, each (S, S, 3) uint8 RGB, and return one such picture for each.
 
-        `identity` describes the source and is the same for all pictures: (512,), or (3, S, S) for a network
-        that takes a picture of the source; None for an enhancer.
+        `identity` describes the source, for all pictures or for each: (512,), or (3, S, S) for a network that
+        takes a picture of the source; None for an enhancer.
         """
         step = self._boost
         tiles = [picture[y::step, x::step] for picture in pictures for y in range(step) for x in range(step)]
+        each: Sequence[F32] | None = None
+        if identity is not None:
+            given = [identity] * len(pictures) if isinstance(identity, np.ndarray) else identity
+            each = [one for one in given for _ in range(step**2)]
         results: list[U8] = []
         while len(results) < len(tiles):
-            some = tiles[len(results) : len(results) + self._together]
+            part = slice(len(results), len(results) + self._together)
+            some = tiles[part]
             try:
-                results += self._run(some, identity)
+                results += self._run(some, each and each[part])
             except NeuralOutOfMemory:
                 if len(some) == 1:
                     raise
@@ -72,11 +77,11 @@ class Network:
             return results
         return [_woven(results[at : at + step**2], step) for at in range(0, len(results), step**2)]
 
-    def _run(self, pictures: Sequence[U8], identity: F32 | None) -> list[U8]:
+    def _run(self, pictures: Sequence[U8], identities: Sequence[F32] | None) -> list[U8]:
         """Run the graph once, on pictures of its own size."""
         inputs = [planar(np.stack(pictures), self._own.values_in)]
-        if identity is not None:
-            inputs.append(np.repeat(identity[None], len(pictures), 0))
+        if identities is not None:
+            inputs.append(as_f32(np.stack(identities)))
         side = self._own.result_size
         found = self.graph(inputs, (len(pictures), 3, side, side), self._weight).transpose(0, 2, 3, 1)
         values = self._own.values_out
@@ -113,12 +118,34 @@ class Identity:
     """(512, 512) float32, a constant in the graph of inswapper."""
     picture: SourcePicture | None = None
 
-    def of(self, photo: SourcePhoto) -> F32:
-        """The input for this source: (512,), or (3, S, S) for a swapper that takes a picture."""
+    def of(self, photos: Sequence[SourcePhoto]) -> F32:
+        """The input for the person of these photos: (512,), from the mean of their embeddings, or (3, S, S),
+        the first photo, for a swapper that takes a picture.
+        """
         if self.picture is not None:
-            return source_picture(self.picture, photo)
+            return source_picture(self.picture, photos[0])
+        return self.from_embedding(self._embedding_of(photos))
+
+    def mixed(self, photos: Sequence[SourcePhoto], weight: float) -> Callable[[Planes, F32], F32] | None:
+        """Returns what makes the input for a face, from its planes and landmarks: `weight` of these photos,
+        0..1, and the rest of the face itself. None for a swapper that takes a picture.
+        """
+        if self.picture is not None:
+            return None
+        source = self._embedding_of(photos)
+        length = float(np.linalg.norm(source))
+
+        def mix(planes: Planes, landmarks: F32) -> F32:
+            assert self.embedder is not None
+            own = _unit(_embedding(self.embedder, planes, landmarks))
+            direction = _unit(as_f32(weight * _unit(source) + (1 - weight) * own))
+            return self.from_embedding(as_f32(length * direction))
+
+        return mix
+
+    def _embedding_of(self, photos: Sequence[SourcePhoto]) -> F32:
         assert self.embedder is not None
-        return self.from_embedding(embedding(self.embedder, photo))
+        return as_f32(np.mean([embedding(self.embedder, photo) for photo in photos], 0))
 
     def from_embedding(self, face: F32) -> F32:
         """The input (512,) for an embedding (512,). The length of the embedding does not matter."""
@@ -144,8 +171,11 @@ def source_picture(wanted: SourcePicture, photo: SourcePhoto) -> F32:
 
 def embedding(embedder: Graph, photo: SourcePhoto) -> F32:
     """The face embedding of a source, (512,) float32, not scaled to length 1."""
-    planes = Planes.from_rgb(photo.picture)
-    picture = planes.crop_colours(aligned(photo.found.landmarks, ARCFACE_112), 112)
+    return _embedding(embedder, Planes.from_rgb(photo.picture), photo.found.landmarks)
+
+
+def _embedding(embedder: Graph, planes: Planes, landmarks: F32) -> F32:
+    picture = planes.crop_colours(aligned(landmarks, ARCFACE_112), 112)
     values = (picture.astype(np.float32) - 127.5) / 127.5
     return embedder([values.transpose(2, 0, 1)[None]], (1, EMBEDDING))[0]
 

@@ -7,7 +7,7 @@ and matches the light of the frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -52,6 +52,8 @@ _DENSER = 1.6
 @dataclass(slots=True)
 class _TrackState:
     visible: float | None = None
+    identity: F32 | None = None
+    """What the network gets, if each track has its own."""
     tone: Tone = field(default_factory=Tone)
 
 
@@ -70,9 +72,17 @@ class Repainter:
     """Repaints any number of tracked faces with one network. Two threads must not use it at the same time."""
 
     def __init__(
-        self, network: Network, mesh: FaceMesh, identity: F32 | None = None, *, share: float = 1.0
+        self,
+        network: Network,
+        mesh: FaceMesh,
+        identity: F32 | Callable[[Planes, F32], F32] | None = None,
+        *,
+        share: float = 1.0,
     ) -> None:
-        """`share` is the share of the network's picture in the result, 0..1; the rest is what was there."""
+        """`identity` is what a swapper gets to describe the person, or a function that makes it for each
+        track from the planes and landmarks of its first frame. `share` is the share of the network's picture
+        in the result, 0..1; the rest is what was there.
+        """
         self._network, self._mesh, self._identity, self._share = network, mesh, identity, share
         self.at_once = network.at_once
         self._tracks: dict[int, _TrackState] = {}
@@ -99,10 +109,21 @@ class Repainter:
         """
         views = [self._aligned(face) for face in faces]
         seen = [(face, view) for face, view in zip(faces, views, strict=True) if view is not None]
-        painted = self._network([view.picture for _, view in seen], self._identity)
+        painted = self._network([view.picture for _, view in seen], self._identities(seen))
         for (face, view), picture in zip(seen, painted, strict=True):
             self._paste(face, view, picture)
         return [view is not None for view in views]
+
+    def _identities(self, seen: Sequence[tuple[FaceInFrame, _Aligned]]) -> F32 | Sequence[F32] | None:
+        if not callable(self._identity):
+            return self._identity
+        found: list[F32] = []
+        for face, _ in seen:
+            state = self._tracks[face.track]
+            if state.identity is None:
+                state.identity = self._identity(face.planes, face.landmarks)
+            found.append(state.identity)
+        return found
 
     def _aligned(self, face: FaceInFrame) -> _Aligned | None:
         """The face as the network takes it; None when the face is turned away or too small to repaint."""

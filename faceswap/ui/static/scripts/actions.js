@@ -11,6 +11,7 @@ import { stepAside, toggle, unfold } from "./panel.js";
 import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
 import { openSettings } from "./settings.js";
+import { choosePerson } from "./person.js";
 import { removeOther } from "./several.js";
 import { abort, camera, choose, chooseMore, clear } from "./slots.js";
 import { toast } from "./toasts.js";
@@ -46,6 +47,7 @@ const actions = {
   rename,
   choose,
   chooseMore,
+  choosePerson,
   removeOther,
   unfold,
   cancelBatch,
@@ -211,8 +213,8 @@ async function retry(button) {
   if (!stated) return;
   const known = await call("GET", `/api/status/${encodedIdOf(button)}`);
   if (!known.ok) return failed();
-  const { type, source_file, target_file, face_mappings, options } = known.data;
-  const body = { source_file, target_file, face_mappings, options, consent: true };
+  const { type, source_files, target_file, face_mappings, options } = known.data;
+  const body = { source_files, target_file, face_mappings, options, consent: true };
   const answer = await call("POST", `/api/process/${type}`, { body });
   if (answer.ok) toast(word("retried"), "good");
   else if (answer.status === 429) toast(refusalOf(answer), "bad");

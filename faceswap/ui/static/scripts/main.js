@@ -28,6 +28,7 @@ export { lendInspector } from "./diagnostics.js";
 export { example, keptOptions, moment } from "./form.js";
 export { keepFaces, mapping, restoreMapping } from "./mapping.js";
 export { givenOptions, openForm, tookOptions } from "./options.js";
+export { person, showPersons } from "./person.js";
 export { batch, startSeveral } from "./several.js";
 export { lendSlot } from "./slots.js";
 export { lendViewer, view } from "./viewer.js";

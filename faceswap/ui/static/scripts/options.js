@@ -3,6 +3,7 @@
 import { askForText } from "./ask.js";
 import { find, inside, make } from "./dom.js";
 import { UNCHANGED } from "./gradio.js";
+import { awaitPerson } from "./person.js";
 import { call } from "./server.js";
 import { showUpload } from "./slots.js";
 import { toast } from "./toasts.js";
@@ -114,8 +115,15 @@ async function again() {
   const { source_file, target_file, options } = answer.data;
   showUpload("source", source_file);
   showUpload("target", target_file);
-  const { start_s, end_s } = options;
-  apply({ ...options, start_s: start_s ? String(start_s) : "", end_s: end_s ? String(end_s) : "" });
+  awaitPerson(options);
+  const { start_s, end_s, many_faces, face_selector } = options;
+  const selector = many_faces ? "all" : face_selector === "reference" ? "largest" : face_selector;
+  apply({
+    ...options,
+    face_selector: selector,
+    start_s: start_s ? String(start_s) : "",
+    end_s: end_s ? String(end_s) : "",
+  });
   toast(word("again_filled"), "good");
 }
 

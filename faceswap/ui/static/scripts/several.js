@@ -41,20 +41,25 @@ export function removeOther(button) {
 /**
  * What the start button sends besides the first files: "" if there are no others.
  *
- * @returns {string} JSON: the ids of the other sources and targets, and how they are paired
+ * @returns {string} JSON: the ids of the other sources and targets, how they are paired, and whether all sources show
+ *   one person
  */
 export function batch() {
   if (!others.source.length && !others.target.length) return "";
   const [sources, targets] = [others.source, others.target].map((list) => list.map((each) => each.id));
-  return JSON.stringify({ sources, targets, pairing: paired() ? "paired" : "each" });
+  return JSON.stringify({ sources, targets, pairing: paired() ? "pairs" : "each", one_person: onePerson() });
 }
 
 const canPair = () => count("source") === count("target") && count("source") > 1;
 
-function paired() {
-  const box = find("fs-paired");
-  return box instanceof HTMLInputElement && box.checked && canPair();
+/** @param {string} id */
+function ticked(id) {
+  const box = find(id);
+  return box instanceof HTMLInputElement && box.checked;
 }
+
+const onePerson = () => ticked("fs-one-person") && count("source") > 1;
+const paired = () => ticked("fs-paired") && canPair() && !onePerson();
 
 function draw() {
   sessionStorage.setItem(KEPT, JSON.stringify(others));
@@ -83,10 +88,11 @@ function drawPlan() {
   const plan = find("fs-plan");
   if (!plan) return;
   const [sources, targets] = [count("source"), count("target")];
-  const tasks = paired() ? sources : sources * targets;
-  plan.hidden = tasks < 2;
+  const tasks = onePerson() ? targets : paired() ? sources : sources * targets;
+  plan.hidden = sources * targets < 2;
   inside(plan, "span").textContent = word("batch_plan", { sources, targets, tasks });
-  inside(plan, "label").hidden = !canPair();
+  inside(plan, "label:has(#fs-one-person)").hidden = sources < 2;
+  inside(plan, "label:has(#fs-paired)").hidden = !canPair() || onePerson();
 }
 
 /** One observer for both slots: to observe a card again, when another part of the form is there, adds nothing. */
@@ -95,7 +101,7 @@ const cards = new MutationObserver(drawPlan);
 /** Called when a part of the form is on the page: the list of a slot, or the plan. */
 export function startSeveral() {
   draw();
-  find("fs-paired")?.addEventListener("change", drawPlan);
+  for (const id of ["fs-paired", "fs-one-person"]) find(id)?.addEventListener("change", drawPlan);
   for (const role of ["source", "target"]) {
     const card = find(`fs-${role}-card`);
     if (card) cards.observe(card, { childList: true, subtree: true });
