@@ -12,6 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -237,6 +238,9 @@ class Driver:
             made = Result(marks.sha256, marks.size_bytes, **report.swap.counts())
         result = self._folders.result_of(run.job.run, name)
         sealed.replace(result)
+        thumbnail = self._folders.result_thumbnail(run.job.run)
+        with suppress(FileNotFoundError):  # a backend in the cloud makes none
+            self._folders.latest(run.job.run).replace(thumbnail)
         done = self._store.complete(
             run.job,
             report.swap.notes,
@@ -250,7 +254,8 @@ class Driver:
             log.debug("job %s: completed by %s", run.job.id, report.swap.engine)
             run.backend.clean_up(handle)
             return
-        result.unlink(missing_ok=True)  # safe: only this run writes a file of this name
+        for path in (result, thumbnail):  # safe: only this run writes files of these names
+            path.unlink(missing_ok=True)
         log.debug("job %s: a result came too late and was deleted", run.job.id)
 
     def _ingredients(self, job: Job) -> tuple[Ingredient, ...]:

@@ -29,6 +29,7 @@ WORK, RESULT = "attempt", "result"
 """The names of work folders and of result files begin with these."""
 PARTS = "parts"
 LATEST = "latest.jpg"
+THUMBNAIL = "thumbnail"
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -98,6 +99,10 @@ class Folders:
         `name` is the result's plain name, such as `result.mp4`; only its suffix is used.
         """
         return self.job(run.job_id) / f"{RESULT}-{run.name}{Path(name).suffix}"
+
+    def result_thumbnail(self, run: RunKey) -> Path:
+        """Return the path of a small picture of the result of one run. Results of the cloud have none."""
+        return self.job(run.job_id) / f"{THUMBNAIL}-{run.name}.jpg"
 
     def parts(self, job_id: str) -> Path:
         """Return the folder of the parts of a long video. The runs of a job share it."""

@@ -355,7 +355,7 @@ class Job:
     def public(self) -> dict[str, Any]:
         """Return the job as `/api/status` shows it: JSON types only, without owner, worker and lease."""
         photos = by_face(self.sources)
-        mapped = photos if self.type.several_faces else {}
+        only = [] if self.type.several_faces else photos.pop("")
         return {
             "id": self.id,
             "type": self.type.value,
@@ -367,8 +367,8 @@ class Job:
             "backend": self.backend,
             "source_file": self.source_file,
             "target_file": self.target_file,
-            "source_files": [] if mapped else photos[""],
-            "face_mappings": {face: ids if len(ids) > 1 else ids[0] for face, ids in mapped.items()},
+            "source_files": only,
+            "face_mappings": {face: ids if len(ids) > 1 else ids[0] for face, ids in photos.items()},
             "options": self.options.model_dump(),
             "notes": list(self.notes),
             "engine": self.engine,

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from faceswap.errors import JobNotFound
-from faceswap.folders import PARTS, RESULT, WORK, Folders
+from faceswap.folders import PARTS, RESULT, THUMBNAIL, WORK, Folders
 from faceswap.jobs import Job, Status
 from faceswap.store import JobStore
 from faceswap.summary import SUMMARY, is_draft, write_summary
@@ -85,7 +85,8 @@ class Leftovers:
 
 
 def _may_be_left(path: Path) -> bool:
-    return path.name.startswith((f"{WORK}-", f"{RESULT}-")) or path.name == PARTS or is_draft(path)
+    of_run = path.name.startswith((f"{WORK}-", f"{RESULT}-", f"{THUMBNAIL}-"))
+    return of_run or path.name == PARTS or is_draft(path)
 
 
 def _is_needed(path: Path, job: Job) -> bool:
@@ -94,5 +95,7 @@ def _is_needed(path: Path, job: Job) -> bool:
     if path.name == PARTS:
         return job.status.live
     running = job.status is Status.PROCESSING
-    own = (f"{WORK}-{job.run.name}", f"{RESULT}-{job.run.name}")
+    own = [f"{kind}-{job.run.name}" for kind in (WORK, RESULT, THUMBNAIL)]
+    if path.name.startswith(THUMBNAIL) and job.result_file:
+        return path.stem == Path(job.result_file).stem.replace(RESULT, THUMBNAIL, 1)
     return path.name == job.result_file or (running and path.stem in own)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from faceswap.erasure import Eraser
 from faceswap.errors import ResultNotReady
 from faceswap.folders import Folders
 from faceswap.jobs import LOCAL_OWNER, Job, Status
+from faceswap.media.parts import PART_S
 from faceswap.receipt import Receipt
 from faceswap.store import Event, JobStore, Upload
 
@@ -70,6 +72,10 @@ class JobQueries:
         """Return a value that stays the same in this thread until any owner's job changes. It is cheap."""
         return self._store.version()
 
+    def queue_stopped(self, *, owner: str = LOCAL_OWNER) -> bool:
+        """Whether the owner's waiting jobs wait until `Service.resume_queue` is called."""
+        return self._store.is_stopped(owner)
+
     def events(self, job_id: str, *, owner: str = LOCAL_OWNER) -> list[Event]:
         """Return every state change of a job, with its time and reason. Raises: JobNotFound."""
         self._store.get(job_id, owner)
@@ -121,6 +127,26 @@ class JobQueries:
             return None
         path = self._folders.latest(job.run)
         return path if path.is_file() else None
+
+    def result_thumbnail(self, job: Job) -> Path | None:
+        """Return the path of a small JPEG of a result. None if there is none."""
+        if job.status is not Status.COMPLETED:
+            return None
+        path = self._folders.result_thumbnail(job.run)
+        return path if path.is_file() else None
+
+    def parts_of(self, job: Job, target: Upload | None) -> Mapping[str, int] | None:
+        """Return how many parts a running job's video has (`total`), and how many are `done` and `running`.
+        None if it is made in one go.
+        """
+        if job.status is not Status.PROCESSING or target is None or not target.duration_s:
+            return None
+        done = sum(path.stem.isdecimal() for path in self._folders.parts(job.id).glob("*.json"))
+        if not done:
+            return None
+        end_s = min(target.duration_s, job.options.end_s or target.duration_s)
+        total = max(done + 1, math.ceil((end_s - job.options.start_s) / PART_S))
+        return {"total": total, "done": done, "running": 1}
 
     def consent(self, job_id: str, *, owner: str = LOCAL_OWNER) -> Consent:
         """Return the consent that was stated for a job. Raises: JobNotFound."""

@@ -298,15 +298,27 @@ class Service(JobQueries):
         self._summarise(job_id)
         return self._store.get(job_id, owner)
 
-    def move(self, job_id: str, place: int, *, owner: str = LOCAL_OWNER) -> Job:
+    def move(
+        self, job_id: str, place: int = 1, *, before: str | None = None, owner: str = LOCAL_OWNER
+    ) -> Job:
         """Let a waiting job run as the first, second … of its owner's waiting jobs. `place` 1 is the first.
+        With `before` it runs before that waiting job instead.
 
         Other owners' jobs keep their places.
 
-        Raises: JobNotFound; InvalidRequest: the job does not wait.
+        Raises: JobNotFound; InvalidRequest: one of the jobs does not wait.
         """
-        self._store.move(job_id, owner, place)
+        self._store.move(job_id, owner, place, before)
         return self._store.get(job_id, owner)
+
+    def stop_queue(self, *, owner: str = LOCAL_OWNER) -> None:
+        """Start none of the owner's waiting jobs, also new ones, until `resume_queue`. Running jobs go on."""
+        self._store.stop_queue(owner)
+
+    def resume_queue(self, *, owner: str = LOCAL_OWNER) -> None:
+        """Start the owner's waiting jobs again."""
+        self._store.resume_queue(owner)
+        self._parts.wake()
 
     # -- what is kept ------------------------------------------------------------------------------------
 

@@ -21,9 +21,10 @@ from faceswap.api.answers import EnvelopeRoute, success
 from faceswap.api.batches import add_batch_routes
 from faceswap.api.documents import BYTES, described, failures, links, multipart
 from faceswap.api.files import (
+    PictureOf,
     download_path,
-    frame_path,
-    latest_frame,
+    picture_of_job,
+    pictures_path,
     stored_file,
     thumbnail,
     thumbnail_path,
@@ -45,6 +46,7 @@ from faceswap.api.schemas import (
     ProcessRequest,
     ProcessType,
     ProcessView,
+    QueueStopView,
     ReceiptView,
     RevokedView,
     Scope,
@@ -321,8 +323,29 @@ def router(service: Service, owners: Owners) -> APIRouter:
     )
     def move(jobId: JobId, body: MoveRequest, owner: str = Depends(signed_in)) -> Response:
         """Only your own tasks change places. A task that does not wait stays as it is and answers 400."""
-        service.move(jobId, body.place, owner=owner)
+        service.move(jobId, body.place, before=body.before, owner=owner)
         return success({"message": "Task moved"})
+
+    @api.post(
+        "/queue/stop-after-current",
+        response_model=Success[QueueStopView],
+        responses=closed,
+        summary="Start none of your waiting tasks any more",
+    )
+    def stop_queue(owner: str = Depends(signed_in)) -> Response:
+        """What runs goes on to its end. New tasks wait, too, until /api/queue/resume."""
+        service.stop_queue(owner=owner)
+        return success({"stopped": True})
+
+    @api.post(
+        "/queue/resume",
+        response_model=Success[QueueStopView],
+        responses=closed,
+        summary="Start your waiting tasks again",
+    )
+    def resume_queue(owner: str = Depends(signed_in)) -> Response:
+        service.resume_queue(owner=owner)
+        return success({"stopped": False})
 
     @api.delete(
         "/jobs/{jobId}",
@@ -356,19 +379,25 @@ def router(service: Service, owners: Owners) -> APIRouter:
         return thumbnail(service, fileId, owner)
 
     @api.get(
-        "/frame/{jobId}",
+        "/jobs/{jobId}/thumbnail",
         response_class=Response,
         responses=closed
         | failures(404)
         | {
-            200: {"description": "A small JPEG.", "content": {"image/jpeg": {}}},
-            204: {"description": "There is no frame: the task does not run here, or it has just started."},
+            200: {"description": "A small picture.", "content": {"image/jpeg": {}, "image/webp": {}}},
+            204: {"description": "There is none: the task has not come so far, or was made in the cloud."},
         },
-        summary="The latest swapped frame of a running task",
+        summary="A small picture of a task's source, target, result or latest frame",
     )
-    def frame(jobId: JobId, owner: str = Depends(linked_in(frame_path))) -> Response:
-        """Of a video that is swapped on this machine; renewed every two seconds."""
-        return latest_frame(service, jobId, owner)
+    def job_picture(
+        jobId: JobId,
+        of: Annotated[
+            PictureOf, Query(description="`latest`: of a running video, every two seconds.")
+        ] = "result",
+        owner: str = Depends(linked_in(pictures_path)),
+    ) -> Response:
+        """What shows a swap has the visible label, unless the task leaves it out."""
+        return picture_of_job(service, jobId, of, owner)
 
     @api.post(
         "/detect-faces",

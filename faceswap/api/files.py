@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import Literal
 
 from fastapi import Response
 from fastapi.responses import FileResponse, StreamingResponse
@@ -14,6 +15,7 @@ from faceswap.jobs import Job, Status
 from faceswap.service import Service
 
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+PictureOf = Literal["source", "target", "result", "latest"]
 _KEPT = "private, max-age=600"
 """A list of tasks is drawn anew whenever one changes, and its small pictures stay the same."""
 
@@ -28,17 +30,21 @@ def thumbnail_path(file_id: str) -> str:
     return f"/api/thumbnail/{file_id}"
 
 
-def frame_path(job_id: str) -> str:
-    """Return the URL path of a running job's latest frame. A signed link is signed for this path."""
-    return f"/api/frame/{job_id}"
+def pictures_path(job_id: str) -> str:
+    """Return the URL path of a job's small pictures. A signed link is signed for this path."""
+    return f"/api/jobs/{job_id}/thumbnail"
 
 
-def latest_frame(service: Service, job_id: str, owner: str) -> Response:
-    """Send a small picture of a running job's latest frame. The answer is 204 if there is no frame.
+def picture_of_job(service: Service, job_id: str, of: PictureOf, owner: str) -> Response:
+    """Send a small picture of a job's source, target, result or latest frame. The answer is 204 if there is
+    none of the result or the latest frame.
 
-    Raises: JobNotFound.
+    Raises: JobNotFound, UploadNotFound.
     """
-    path = service.latest_frame(service.get(job_id, owner=owner))
+    job = service.get(job_id, owner=owner)
+    if of in ("source", "target"):
+        return thumbnail(service, job.source_file if of == "source" else job.target_file, owner)
+    path = service.result_thumbnail(job) if of == "result" else service.latest_frame(job)
     try:
         content = path.read_bytes() if path else b""
     except OSError:  # the run has ended just now

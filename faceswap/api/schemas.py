@@ -56,6 +56,8 @@ _JOB: dict[str, Any] = {
     "marks": None,
     "report": None,
     "billed_s": None,
+    "cost_usd": None,
+    "parts": None,
     "created_at": _TIME,
     "updated_at": _TIME,
     "started_at": _TIME,
@@ -69,6 +71,7 @@ _JOB: dict[str, Any] = {
     "remote_stop": "none",
     "attempt": 1,
     "position": None,
+    "held": False,
     "batch_id": None,
     "batch": None,
     "frame_url": None,
@@ -225,6 +228,14 @@ class BatchStateView(BaseModel):
     )
 
 
+class PartsView(BaseModel):
+    """The parts of a running task's video."""
+
+    total: int
+    done: int
+    running: int
+
+
 class JobView(BaseModel):
     """A task. Times are ISO 8601 in UTC."""
 
@@ -286,6 +297,14 @@ class JobView(BaseModel):
     remote_stop: RemoteStop
     attempt: int
     position: int | None = Field(description="1 = next in the queue; null when not waiting.")
+    held: bool = Field(default=False, description="It waits until the queue is resumed.")
+    parts: PartsView | None = Field(
+        default=None,
+        description="Of a long video that is swapped here in parts, once one of them is done.",
+    )
+    cost_usd: float | None = Field(
+        default=None, description="What billed_s costs; null where the server knows no price."
+    )
     batch_id: str | None = Field(default=None, description="Of the batch that the task belongs to.")
     batch: BatchStateView | None = Field(default=None, description="All tasks of that batch together.")
     frame_url: str | None = Field(
@@ -381,11 +400,21 @@ class TitleRequest(BaseModel):
 
 
 class MoveRequest(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"example": {"place": 1}})
+    model_config = ConfigDict(json_schema_extra={"example": {"before": _JOB_ID}})
 
-    place: int = Field(
-        ge=1, le=1_000_000, description="1 = first of your waiting tasks; a place after the last is the last."
+    before: Text | None = Field(
+        default=None, description="Which of your waiting tasks it goes before; without it, `place` counts."
     )
+    place: int = Field(
+        default=1_000_000,
+        ge=1,
+        le=1_000_000,
+        description="1 = first of your waiting tasks; after the last is the last, which is the default.",
+    )
+
+
+class QueueStopView(BaseModel):
+    stopped: bool
 
 
 class CancelView(BaseModel):

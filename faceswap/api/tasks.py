@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Response
 
 from faceswap.api.answers import success
-from faceswap.api.files import batch_path, frame_path, thumbnail_path
+from faceswap.api.files import batch_path, pictures_path, thumbnail_path
 from faceswap.api.schemas import Scope
 from faceswap.jobs import Job, Status, isoformat
 from faceswap.owners import Owners
@@ -87,7 +87,11 @@ def shown_job(
     batch = batches.get(job.batch or "")
     shown["batch"] = shown_batch(batch, owner, owners) if batch else None
     frame = service.latest_frame(job)
-    shown["frame_url"] = owners.signed_url(frame_path(job.id), owner) if frame else None
+    pictures = owners.signed_url(pictures_path(job.id), owner)
+    shown["frame_url"] = f"{pictures}{'&' if '?' in pictures else '?'}of=latest" if frame else None
+    shown["held"] = job.status is Status.PENDING and service.queue_stopped(owner=owner)
+    shown["parts"] = service.parts_of(job, files.get(job.target_file))
+    shown["cost_usd"] = None if job.billed_s is None else service.costs.of(job.billed_s).usd
     if shown["result_url"]:
         shown["result_url"] = owners.signed_url(shown["result_url"], owner)
     return shown

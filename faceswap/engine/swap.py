@@ -11,7 +11,7 @@ import cv2
 from faceswap.engine.engines import Engine
 from faceswap.engine.face.tracking import Tracker
 from faceswap.engine.files import whole_or_not_at_all
-from faceswap.engine.latest import LatestFrame
+from faceswap.engine.latest import LatestFrame, write_small
 from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.options import Options
@@ -58,8 +58,10 @@ def swap_image(
     marking: Marking | None = None,
     hand_model: Path | None = None,
     recogniser: Path | None = None,
+    latest: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the picture `target`. `result` is a PNG with the marks of `marking`.
+    `latest` is a file that gets a small JPEG of it.
 
     `sources` maps the id of a face of `target` to the photo of the face that replaces it. If its only key is
     "", that photo goes onto the face, or the faces, that `options.face_selector` names.
@@ -78,6 +80,8 @@ def swap_image(
         opening_stamp(marking.label, LabelLook(picture.shape[1], picture.shape[0])).on_rgb(picture)
     with whole_or_not_at_all(result) as part:
         write_png(part, picture, marking.aigc if marking else None)
+    if latest:
+        write_small(latest, picture)
     return SwapResult(frames=1, swapped_frames=1, notes=tuple(ready.notes))
 
 

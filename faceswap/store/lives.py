@@ -40,9 +40,12 @@ class JobLives(JobReads):
     """
 
     def claim(self, worker: str, backend: str, lease_s: float) -> Job | None:
-        """Take the next pending job of a backend and start its next attempt. None when no job waits."""
+        """Take the next pending job of a backend and start its next attempt. None when no job waits whose
+        owner has not stopped the queue.
+        """
         query = (
             f"SELECT id FROM jobs WHERE {LIVE} AND status = 'pending' AND backend = ? "
+            "AND owner NOT IN (SELECT owner FROM stopped_queues) "
             f"ORDER BY {TURN}, id LIMIT 1"
         )
         if self._one(query, (backend,)) is None:  # an idle dispatcher takes no write lock

@@ -61,7 +61,7 @@ def test_pairs_are_queued_shown_as_one_and_downloaded_together(
     choose(form, "target", faces)
     plan = page.locator("#fs-plan")
     expect(plan.locator("span").first).to_have_text(words["plan"])
-    plan.locator("input").check()
+    plan.locator("#fs-paired").check()
     expect(plan.locator("span").first).to_have_text(words["paired"])
     form.consent.check()
     form.go.click()

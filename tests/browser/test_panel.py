@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
 from tests.browser.pages import TASK_MS, Panel, simulate
-from tests.browser.tasks import queue
+from tests.browser.tasks import finish, queue
 
 
 @pytest.fixture
@@ -135,7 +135,24 @@ def test_a_running_task_shows_its_latest_frame(
     page.wait_for_function(
         """() => {
             const shown = document.querySelector("#fs-pictures .fs-latest");
-            return shown?.src.includes("/api/frame/") && shown.naturalWidth > 100;
+            return shown?.src.includes("/thumbnail?") && shown.naturalWidth > 100;
         }""",
         timeout=TASK_MS,
     )
+
+
+def test_the_queue_stops_after_the_running_task_and_goes_on(
+    app: App, visit: Callable[..., Visitor], portrait: Path, longer_video: Path
+) -> None:
+    page = visit(app, locale="en-US").open("/video")
+    first = queue(app, portrait, longer_video)
+    second = queue(app, portrait, longer_video)
+    line = page.locator("#fs-queue")
+    line.get_by_role("button", name="Stop after this one").click()
+    expect(line).to_contain_text("The queue is stopped.")
+    finish(app, first)
+    expect(Panel(page).rows).to_have_count(1, timeout=TASK_MS)
+    assert app.tasks()[0]["status"] == "pending"
+    line.get_by_role("button", name="Continue").click()
+    assert finish(app, second)["status"] == "completed"
+    expect(line).to_be_hidden()

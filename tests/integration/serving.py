@@ -96,11 +96,19 @@ class Serving:
         return upload
 
     def add_job(
-        self, owner: str = LOCAL_OWNER, status: Status = Status.PENDING, result: bytes = b"", **changes: Any
+        self,
+        owner: str = LOCAL_OWNER,
+        status: Status = Status.PENDING,
+        result: bytes = b"",
+        duration_s: float | None = None,
+        **changes: Any,
     ) -> Job:
-        """Add a job in any state with two new uploads. A completed job has a result."""
+        """Add a job in any state with two new uploads. A completed job has a result. `duration_s` is that of
+        the target.
+        """
         source = self.add_upload(owner)
-        target = self.add_upload(owner, kind="video", file="media.mp4", name="clip.mp4", faces=None)
+        about = {"file": "media.mp4", "name": "clip.mp4", "faces": None, "duration_s": duration_s}
+        target = self.add_upload(owner, kind="video", **about)
         if status is not Status.PENDING:  # It is older than all waiting jobs, so it is claimed first.
             self._age_s += 1
             changes = {"created_at": NOON - timedelta(seconds=self._age_s), **changes}

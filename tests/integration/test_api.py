@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -33,7 +34,7 @@ def refused(answer: httpx.Response, code: int, words: str) -> None:
     assert (answer.status_code, answer.json()) == (code, {"success": False, "error": words})
 
 
-def data(answer: httpx.Response) -> object:
+def data(answer: httpx.Response) -> Any:
     body = answer.json()
     assert answer.status_code == 200, body
     assert set(body) == {"success", "data"}
@@ -49,6 +50,9 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
         "target": {"name": "clip.mp4", "thumbnail": f"/api/thumbnail/{job.target_file}"},
         "batch": None,
         "frame_url": None,
+        "parts": None,
+        "cost_usd": None,
+        "held": False,
     }
     assert shown == job.public() | files
     assert set(shown) == {
@@ -70,7 +74,7 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
         *("completed_at", "cancelled_at", "error_message", "error_code", "error_details"),
         *("result_url", "runpod_id"),
         *("remote_stop", "attempt", "position", "source", "target", "report"),
-        *("batch_id", "batch", "frame_url"),
+        *("batch_id", "batch", "frame_url", "parts", "cost_usd", "held"),
     }
 
 
@@ -692,7 +696,7 @@ def test_a_running_task_shows_its_latest_frame(serve: Callable[..., Serving]) ->
     token, owner = serving.sign_in()
     client = serving.client(token)
     job = serving.add_job(owner, Status.PROCESSING)
-    assert client.get(f"/api/frame/{job.id}").status_code == 204
+    assert client.get(f"/api/jobs/{job.id}/thumbnail?of=latest").status_code == 204
     assert client.get(f"/api/status/{job.id}").json()["data"]["frame_url"] is None
     path = serving.folders.latest(job.run)
     path.parent.mkdir(parents=True)
@@ -706,6 +710,71 @@ def test_a_running_task_shows_its_latest_frame(serve: Callable[..., Serving]) ->
         "image/jpeg",
     )
     assert shown.headers["Cache-Control"] == "private, no-store"
-    assert serving.client(serving.sign_in()[0]).get(f"/api/frame/{job.id}").status_code == 404
+    assert (
+        serving.client(serving.sign_in()[0]).get(f"/api/jobs/{job.id}/thumbnail?of=latest").status_code == 404
+    )
     serving.service.cancel(job.id, owner=owner)
-    assert client.get(f"/api/frame/{job.id}").status_code == 204
+    assert client.get(f"/api/jobs/{job.id}/thumbnail?of=latest").status_code == 204
+
+
+def test_a_task_has_small_pictures_of_its_files_and_its_result(serve: Callable[..., Serving]) -> None:
+    serving = serve(multi_user=True)
+    token, owner = serving.sign_in()
+    client, other = serving.client(token), serving.client(serving.sign_in()[0])
+    job = serving.add_job(owner, Status.COMPLETED, result=PIXEL)
+    path = f"/api/jobs/{job.id}/thumbnail"
+    assert client.get(path, params={"of": "result"}).status_code == 204
+    serving.folders.result_thumbnail(job.run).write_bytes(b"a result")
+    wanted = {"source": b"a small picture", "target": b"a small picture", "result": b"a result"}
+    for of, content in wanted.items():
+        assert client.get(path, params={"of": of}).content == content
+        assert other.get(path, params={"of": of}).status_code == 404
+    assert client.get(path, params={"of": "latest"}).status_code == 204
+    assert client.get(path, params={"of": "else"}).status_code == 400
+
+
+def test_the_queue_is_stopped_after_the_current_task(serving: Serving, http: httpx.Client) -> None:
+    running, waiting = serving.add_job(status=Status.PROCESSING), serving.add_job()
+
+    def held() -> list[bool]:
+        return [data(http.get(f"/api/status/{job.id}"))["held"] for job in (running, waiting)]
+
+    assert data(http.post("/api/queue/stop-after-current")) == {"stopped": True}
+    assert held() == [False, True]
+    assert serving.store.claim("w", "local", 5.0) is None
+    assert data(http.post("/api/queue/resume")) == {"stopped": False}
+    assert held() == [False, False]
+    claimed = serving.store.claim("w", "local", 5.0)
+    assert claimed
+    assert claimed.id == waiting.id
+
+
+def test_a_task_is_moved_before_another(serving: Serving, http: httpx.Client) -> None:
+    jobs = [serving.add_job() for _ in range(3)]
+    assert http.post(f"/api/jobs/{jobs[2].id}/move", json={"before": jobs[1].id}).status_code == 200
+    positions = [serving.service.get(job.id).position for job in jobs]
+    assert sorted(positions, key=str) == [1, 2, 3]
+    last, middle = serving.service.get(jobs[1].id).position, serving.service.get(jobs[2].id).position
+    assert last
+    assert middle
+    assert last == middle + 1
+    refused = http.post(f"/api/jobs/{jobs[2].id}/move", json={"before": "unknown"})
+    assert refused.status_code == 400
+
+
+def test_a_long_video_tells_its_parts_and_the_cloud_its_price(serve: Callable[..., Serving]) -> None:
+    serving = serve(runpod_usd_per_s=0.001)
+    job = serving.add_job(status=Status.PROCESSING, duration_s=90.0)
+    client = serving.client()
+
+    def told() -> dict[str, Any]:
+        return data(client.get(f"/api/status/{job.id}"))
+
+    assert (told()["parts"], told()["cost_usd"]) == (None, None)
+    parts = serving.folders.parts(job.id)
+    parts.mkdir(parents=True)
+    for name in ("plan.json", "00000.json", "00001.json", "00001.json.part", "ab.mp4"):
+        (parts / name).write_text("{}")
+    assert told()["parts"] == {"total": 5, "done": 2, "running": 1}
+    billed = serving.add_job(status=Status.COMPLETED, billed_s=30.0)
+    assert data(client.get(f"/api/status/{billed.id}"))["cost_usd"] == pytest.approx(0.03)

@@ -124,7 +124,12 @@ PRIVATE = [
     Request("GET", "/api/receipt/{jobId}", lambda s: f"/api/receipt/{s.done.id}"),
     Request("POST", "/api/jobs/{jobId}/revoke", lambda s: f"/api/jobs/{s.done.id}/revoke"),
     Request("DELETE", "/api/jobs/{jobId}", lambda s: f"/api/jobs/{s.live.id}"),
-    Request("GET", "/api/frame/{jobId}", lambda s: f"/api/frame/{s.live.id}", code=204),
+    Request(
+        "GET",
+        "/api/jobs/{jobId}/thumbnail",
+        lambda s: f"/api/jobs/{s.live.id}/thumbnail?of=latest",
+        code=204,
+    ),
     Request("GET", "/api/batches/{batchId}", lambda s: f"/api/batches/{s.done.batch}"),
     Request("GET", "/api/batches/{batchId}/download", lambda s: f"/api/batches/{s.done.batch}/download"),
     Request("POST", "/api/batches/{batchId}/cancel", lambda s: f"/api/batches/{s.live.batch}/cancel"),
@@ -137,7 +142,10 @@ PRIVATE = [
     ),
 ]
 OPEN = {"/api/session", "/api/health"}
-OWN = {"/api/tasks", "/api/upload", "/api/single-image-swap", "/api/batches"}
+OWN = {
+    *("/api/tasks", "/api/upload", "/api/single-image-swap", "/api/batches"),
+    *("/api/queue/stop-after-current", "/api/queue/resume"),
+}
 """These routes take no id. Each signed-in caller sees or makes only their own jobs and files."""
 
 

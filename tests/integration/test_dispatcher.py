@@ -186,7 +186,7 @@ def test_progress_and_stage_reach_the_store(house: House) -> None:
     assert house.store.get(job.id).stage is Stage.WAITING_FOR_GPU
 
 
-def test_a_backend_is_told_what_is_known_of_the_people_where_each_has_a_source(house: House) -> None:
+def test_a_backend_is_told_what_is_known_of_the_people_of_a_video(house: House) -> None:
     backend = ScriptedBackend()
     backend.report = Report(RunState.SUCCEEDED, 100)
     expected: dict[str, Path | None] = {}
@@ -200,7 +200,7 @@ def test_a_backend_is_told_what_is_known_of_the_people_where_each_has_a_source(h
         if asked:
             people.parent.mkdir(parents=True)
             people.write_text("{}")
-        expected[job.id] = people if asked and kind is JobType.MULTI_VIDEO else None
+        expected[job.id] = people if asked else None
     house.dispatch(backend)
     wait_until(lambda: len(backend.people) == len(expected), "all were submitted")
     assert dict(zip(backend.submissions, backend.people, strict=True)) == expected

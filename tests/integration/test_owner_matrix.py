@@ -25,6 +25,8 @@ BELONGS_TO_NOBODY_ELSE = {
     "POST /api/single-image-swap",
     "GET /api/tasks",
     "GET /api/batches",
+    "POST /api/queue/stop-after-current",
+    "POST /api/queue/resume",
 }
 """What names nothing that could be another owner's."""
 

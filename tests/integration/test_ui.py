@@ -181,8 +181,8 @@ def test_another_owners_files_and_tasks_are_as_unknown_as_none(
     "options",
     [
         *({"quality": quality} for quality in (0, 101, "best")),
-        {"many": "perhaps"},
-        {"many": None, "quality": None, "engine": None},
+        {"who": "perhaps"},
+        {"who": None, "quality": None, "engine": None},
         {"engine": "warp drive"},
         {"unlabelled": True},
     ],

@@ -57,3 +57,28 @@ def test_only_the_owner_moves_a_job_and_only_while_it_waits(store: JobStore) -> 
     assert store.get(first) == before
     store.move(second, "me", 5)
     assert claimed(store) == [second]
+
+
+def test_a_job_is_moved_before_another_one(store: JobStore) -> None:
+    mine = [add(store, "me", second) for second in (1, 2, 3)]
+    theirs = add(store, "them", 4)
+    store.move(mine[2], "me", 99, mine[1])
+    for before in (theirs, "unknown", mine[0]):
+        with pytest.raises(InvalidRequest):
+            store.move(mine[0], "me", 1, before)
+    assert claimed(store) == [mine[0], mine[2], mine[1], theirs]
+
+
+def test_a_stopped_queue_starts_nothing_until_it_is_resumed(store: JobStore, tmp_path: Path) -> None:
+    mine, theirs = [add(store, "me", second) for second in (1, 3)], add(store, "them", 2)
+    store.stop_queue("me")
+    store.stop_queue("me")
+    later = add(store, "me", 0)
+    assert claimed(store) == [theirs]
+    assert (store.is_stopped("me"), store.is_stopped("them")) == (True, False)
+    again = JobStore(tmp_path / "faceswap.db")  # as after a restart
+    assert again.claim("other", "local", 5.0) is None
+    again.close()
+    store.resume_queue("me")
+    store.resume_queue("me")
+    assert claimed(store) == [later, *mine]

@@ -97,7 +97,7 @@ class SwapSpec(Spec[SwapResult]):
     """An existing folder for the parts of a long video. It outlives the run, so that the next run of the job
     goes on after the parts that are finished. With None the next run starts anew."""
     latest: Path | None = None
-    """Where to keep a small JPEG of the latest frame of a video, beside `result`. None keeps none."""
+    """Where to keep a small JPEG of the latest frame, or of the picture, beside `result`. None keeps none."""
 
     @staticmethod
     def result_type() -> type[SwapResult]:

@@ -70,7 +70,9 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
 
     def run(engine: Engine) -> SwapResult:
         if spec.kind == "image":
-            return swap_image(*files, limits, options, engine, marking=marking, hand_model=hands)
+            return swap_image(
+                *files, limits, options, engine, marking=marking, hand_model=hands, latest=spec.latest
+            )
         return swap_video(
             *files,
             limits,

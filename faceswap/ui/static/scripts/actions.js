@@ -59,6 +59,7 @@ const actions = {
   keys: openKeys,
   camera,
   runFirst,
+  holdQueue,
   savePreset,
   dropPreset,
   view: watch,
@@ -169,6 +170,18 @@ async function runFirst(button) {
   else if (answer.status === 400) toast(word("moved_late"), "bad");
   else failed();
   redrawList();
+}
+
+/**
+ * Start no other task after the running ones, or go on.
+ *
+ * @param {HTMLElement} button
+ */
+async function holdQueue(button) {
+  const held = button.dataset.held === "true";
+  const answer = await call("POST", held ? "/api/queue/resume" : "/api/queue/stop-after-current");
+  if (!answer.ok) failed();
+  refresh();
 }
 
 /** @param {HTMLElement} button */

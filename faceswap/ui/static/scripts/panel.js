@@ -3,7 +3,7 @@
  * The table is a Gradio Dataframe, whose value is `table()`. This script draws the rest.
  */
 
-import { make, part } from "./dom.js";
+import { inside, make, part } from "./dom.js";
 import { dataframe, rowsOf } from "./gradio.js";
 import { showInTitle } from "./notify.js";
 import { namesOf, showLatestFrames, thumbnails } from "./pictures.js";
@@ -101,12 +101,28 @@ export function render() {
   renderBeside("fs-cancels", shown, (row) => [row.batch ? cancelBatchButton(row.batch) : cancelButton(row.job)]);
   showLatestFrames(active);
   align();
+  renderQueue(active);
   renderFinished(jobs.filter((job) => !live(job)));
   for (const job of active) {
     for (const meter of document.querySelectorAll(`progress[data-job="${CSS.escape(job.id)}"]`)) {
       if (meter instanceof HTMLProgressElement) meter.value = job.progress;
     }
   }
+}
+
+/**
+ * Offer to start no other task after the running ones, or to go on.
+ *
+ * @param {Job[]} active
+ */
+function renderQueue(active) {
+  const queue = part("fs-queue");
+  const held = active.some((job) => job.held);
+  queue.hidden = !active.some((job) => job.status === "pending");
+  inside(queue, "span").textContent = held ? word("queue_stopped") : "";
+  const button = inside(queue, "button");
+  button.textContent = word(held ? "queue_resume" : "queue_stop");
+  button.dataset.held = String(held);
 }
 
 /**

@@ -18,6 +18,7 @@ import { call } from "./server.js";
  * @property {number} attempt
  * @property {number | null} eta_s
  * @property {number | null} position in the queue, from 1
+ * @property {boolean} held it waits until the queue is resumed
  * @property {string} title typed by a user: put it into text nodes, never into markup
  * @property {{name: string, thumbnail: string} | null} source names are typed by a user, too
  * @property {{name: string, thumbnail: string} | null} target

@@ -108,6 +108,7 @@ export function statusOf(job) {
  * @param {Job} job
  */
 export function left(job) {
+  if (job.held) return "…";
   if (job.position) return word("place", { position: job.position });
   return job.eta_s === null ? "…" : duration(Math.max(1, job.eta_s));
 }
