@@ -29,7 +29,7 @@ from faceswap.errors import (
     SubmissionUnknown,
 )
 from faceswap.folders import Folders
-from faceswap.jobs import EtaEstimator, Job, RemoteStop, Result, Stage, Status
+from faceswap.jobs import EtaEstimator, Job, Pace, RemoteStop, Result, Stage, Status
 from faceswap.private import private_folder
 from faceswap.provenance import Ingredient, Marks, ingredients_of, made_by
 from faceswap.shortage import is_shortage
@@ -118,14 +118,14 @@ class Driver:
 
     def _run_to_end(self, run: DrivenRun) -> None:
         handle = self._submit(run)
-        eta = EtaEstimator()
+        eta, pace = EtaEstimator(), Pace()
         while True:
             report = run.backend.poll(handle)
             log.debug("job %s: polled: %s %.1f %s", run.job.id, report.state, report.progress, report.stage)
             if report.error:
                 run.remote = report.stop_needed
                 raise report.error
-            job = self._report(run.job, report, eta)
+            job = self._report(run.job, report, eta, pace)
             if job is None:  # cancelled, or taken over while this machine slept
                 log.debug("job %s: not ours any more", run.job.id)
                 return
@@ -140,12 +140,17 @@ class Driver:
             run.look.wait(HEARTBEAT_S)
             run.look.clear()
 
-    def _report(self, job: Job, report: Report, eta: EtaEstimator) -> Job | None:
+    def _report(self, job: Job, report: Report, eta: EtaEstimator, pace: Pace) -> Job | None:
         """Write the progress. Returns None when the run does not belong to this driver any more."""
         eta_s = eta.update(self._monotonic(), report.progress)
+        frames_per_s = pace.update(self._monotonic(), report.frames)
         try:
             return self._store.report(
-                job, progress=min(report.progress, 99.9), stage=report.stage, eta_s=eta_s
+                job,
+                progress=min(report.progress, 99.9),
+                stage=report.stage,
+                eta_s=eta_s,
+                frames=(report.frames, frames_per_s),
             )
         except StoreUnavailable:  # such as a lock that lasts: one missing report must not end the run
             log.warning("job %s: its progress could not be written", job.id)

@@ -260,6 +260,10 @@ class Job:
     progress: float = 0.0
     stage: Stage = Stage.QUEUED
     eta_s: float | None = None
+    frames_done: int | None = None
+    """Finished frames of a running video. None where the backend does not tell."""
+    frames_per_s: float | None = None
+    """How many frames a second the run finishes."""
     attempt: int = 0
     """The number of the latest attempt. The first is 1; 0 before it."""
     result: Result | None = None
@@ -363,6 +367,8 @@ class Job:
             "progress": round(self.progress, 1),
             "stage": self.stage.value,
             "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
+            "frames_done": self.frames_done,
+            "frames_per_s": None if self.frames_per_s is None else round(self.frames_per_s, 1),
             "title": self.title,
             "backend": self.backend,
             "source_file": self.source_file,
@@ -413,6 +419,22 @@ def rising(before: float, reported: float) -> float:
     if math.isnan(reported):
         return before
     return max(before, min(100.0, max(0.0, reported)))
+
+
+class Pace:
+    """Measures how many frames a second a run finishes, from samples of (time, frames)."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def update(self, now_s: float, frames: int | None) -> float | None:
+        """Add a sample. Returns None until frames were finished for a second."""
+        if frames is None:
+            return None
+        if self._first is None or frames < self._first[1]:
+            self._first = now_s, frames
+        seconds = now_s - self._first[0]
+        return (frames - self._first[1]) / seconds if seconds >= 1 else None
 
 
 class EtaEstimator:

@@ -41,6 +41,8 @@ _JOB: dict[str, Any] = {
     "progress": 42.5,
     "stage": "processing",
     "eta_s": 11.2,
+    "frames_done": 31,
+    "frames_per_s": 14.2,
     "title": "clip.mp4",
     "backend": "local",
     "source_file": _UPLOAD_ID,
@@ -247,6 +249,10 @@ class JobView(BaseModel):
     progress: float = Field(ge=0, le=100, description="Percent; never falls within an attempt.")
     stage: Stage
     eta_s: float | None = Field(description="Seconds left; null while unknown.")
+    frames_done: int | None = Field(
+        default=None, description="Finished frames of a running video; null where that is not told."
+    )
+    frames_per_s: float | None = Field(default=None, description="Frames that the run finishes in a second.")
     title: str = Field(
         default="",
         description="Not in /api/status of a server that serves clients of the original API, see "

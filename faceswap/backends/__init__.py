@@ -69,6 +69,8 @@ class Report:
     progress: float = 0.0
     """0..100. It may fall or repeat; the dispatcher makes sure that the progress on the page only rises."""
     stage: Stage = Stage.PROCESSING
+    frames: int | None = None
+    """How many frames of a video are finished. None where the backend does not tell."""
     output: object = None
     """What `fetch` needs to get the result. The dispatcher does not read it."""
     swap: SwapResult = field(default_factory=SwapResult)

@@ -72,7 +72,7 @@ class LocalBackend:
         if time.monotonic() - run.started_s > run.limit_s:
             self.stop(handle)
             return Report(RunState.FAILED, report.progress, error=JobTimeout(limit_s=run.limit_s))
-        return Report(RunState.RUNNING, report.progress)
+        return Report(RunState.RUNNING, report.progress, frames=report.frames)
 
     def stop(self, handle: Handle) -> bool:
         with self._lock:

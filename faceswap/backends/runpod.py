@@ -521,7 +521,7 @@ def _final(outcome: WorkerResult, *, stop_needed: bool = False) -> Report:
     if outcome.error:  # we poll no run that we stopped, so somebody else stopped this one
         error = CloudStopped() if isinstance(outcome.error, JobStopped) else outcome.error
         return Report(RunState.FAILED, error=error, stop_needed=stop_needed)
-    return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING, outcome, outcome.swap)
+    return Report(RunState.SUCCEEDED, 100.0, Stage.FINISHING, output=outcome, swap=outcome.swap)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

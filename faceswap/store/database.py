@@ -128,7 +128,11 @@ MIGRATIONS = (
     ALTER TABLE jobs ADD COLUMN batch TEXT;
     CREATE INDEX jobs_of_batch ON jobs (batch) WHERE batch IS NOT NULL;
     """,
-    "CREATE TABLE stopped_queues (owner TEXT PRIMARY KEY) STRICT;",
+    """
+    CREATE TABLE stopped_queues (owner TEXT PRIMARY KEY) STRICT;
+    ALTER TABLE jobs ADD COLUMN frames_done INTEGER;
+    ALTER TABLE jobs ADD COLUMN frames_per_s REAL;
+    """,
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -61,7 +61,8 @@ class JobLives(JobReads):
                 Status.PROCESSING,
                 f"claimed by {worker}",
                 "attempt = attempt + 1, started_at = coalesce(started_at, :now), worker = :worker, "
-                "lease_until = :lease, sent_by = NULL, progress = 0, eta_s = NULL, stage = :stage",
+                "lease_until = :lease, sent_by = NULL, progress = 0, eta_s = NULL, stage = :stage, "
+                "frames_done = NULL, frames_per_s = NULL",
                 {"now": now, "worker": worker, "lease": now + lease_s, "stage": Stage.PROCESSING.value},
             )
 
@@ -74,16 +75,32 @@ class JobLives(JobReads):
             (self._clock() + lease_s, worker, json.dumps([[run.job_id, run.attempt] for run in runs])),
         )
 
-    def report(self, job: Job, *, progress: float, stage: Stage, eta_s: float | None) -> Job | None:
-        """Write the progress of the caller's run.
+    def report(
+        self,
+        job: Job,
+        *,
+        progress: float,
+        stage: Stage,
+        eta_s: float | None,
+        frames: tuple[int | None, float | None] = (None, None),
+    ) -> Job | None:
+        """Write the progress of the caller's run. `frames` are the finished ones, and how many a second.
 
         Returns None when the run does not belong to the caller any more: the job was cancelled or finished,
         or another dispatcher took the run over after its lease expired.
         """
         rows = self._change(
-            "UPDATE jobs SET progress = ?, stage = ?, eta_s = ?, updated_at = ? "
+            "UPDATE jobs SET progress = ?, stage = ?, eta_s = ?, frames_done = ?, frames_per_s = ?, "
+            "updated_at = ? "
             "WHERE id = ? AND status = 'processing' AND worker = ? AND attempt = ? RETURNING *",
-            (rising(job.progress, progress), stage, eta_s, self._clock(), job.id, job.worker, job.attempt),
+            (
+                rising(job.progress, progress),
+                stage,
+                eta_s,
+                *frames,
+                self._clock(),
+                *(job.id, job.worker, job.attempt),
+            ),
         )
         return job_of(rows[0]) if rows else None
 

@@ -75,6 +75,7 @@ def test_status_shows_the_whole_job(serving: Serving, http: httpx.Client) -> Non
         *("result_url", "runpod_id"),
         *("remote_stop", "attempt", "position", "source", "target", "report"),
         *("batch_id", "batch", "frame_url", "parts", "cost_usd", "held"),
+        *("frames_done", "frames_per_s"),
     }
 
 

@@ -13,6 +13,7 @@ from faceswap.jobs import (
     EtaEstimator,
     Job,
     JobType,
+    Pace,
     RemoteStop,
     Result,
     Stage,
@@ -215,6 +216,8 @@ def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker(
         progress=33.36,
         stage=Stage.FINISHING,
         eta_s=1.26,
+        frames_done=12,
+        frames_per_s=4.56,
         started_at=NOON,
         completed_at=NOON,
         cancelled_at=NOON,
@@ -231,6 +234,7 @@ def test_the_public_form_of_a_job_has_every_field_but_those_of_owner_and_worker(
     noon = "2026-06-01T12:00:00.000Z"
     assert job.public() == {
         **{"id": "an-id", "type": "multi-video", "status": "completed", "progress": 33.4},
+        **{"frames_done": 12, "frames_per_s": 4.6},
         **{"stage": "finishing", "eta_s": 1.3, "title": "clip.mp4", "backend": "local"},
         **{"source_file": "source-file-of-test", "source_files": [], "target_file": "target-file-of-test"},
         **{"face_mappings": {"face_0": "a-source"}, "options": SwapOptions(mouth_mask=True).model_dump()},
@@ -294,3 +298,9 @@ def test_two_samples_are_kept_however_old_they_are() -> None:
     eta.update(0, 0)
     eta.update(10, 10)
     assert eta.update(20, 30) == pytest.approx(70 * 10 / 20)
+
+
+def test_the_pace_is_told_once_a_second_has_passed_and_starts_anew_with_a_new_run() -> None:
+    pace = Pace()
+    samples = [(0.0, None), (1.0, 10), (1.5, 20), (2.0, 30), (3.0, 50), (4.0, 5), (4.5, 10), (6.0, 25)]
+    assert [pace.update(*sample) for sample in samples] == [None, None, None, 20, 20, None, None, 10]

@@ -11,7 +11,7 @@ from faceswap.jobs import JobType, SwapOptions
 from faceswap.media import Limits
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
-from faceswap.wire import MediaLocation, WorkerRequest
+from faceswap.wire import MediaLocation, ProcessType, WorkerRequest
 from faceswap.worker import run
 from faceswap.worker.run import Config
 from faceswap.worker.transfer import is_public
@@ -147,3 +147,22 @@ def test_the_marks_that_the_app_decides_reach_the_engine() -> None:
             }
         )
         assert order.marking == decided
+
+
+@pytest.mark.parametrize(
+    ("kind", "sources"),
+    [
+        ("single-video", ["", "#2", "#3"]),
+        ("multi-image", ["face_0", "face_0#2", "face_3"]),
+    ],
+)
+def test_several_photos_of_one_person_reach_the_worker(kind: ProcessType, sources: list[str]) -> None:
+    sent = WorkerRequest(
+        process_type=kind,
+        sources={key: MediaLocation(f"{URL}{key}", "a" * 64) for key in sources},
+        target=MediaLocation(URL),
+        options=Options(face_selector="reference", reference_face="face_1", swap_weight=0.5),
+    )
+    read = WorkerRequest.parse(json.loads(json.dumps(sent.as_input())))
+    assert dict(read.sources) == dict(sent.sources)
+    assert read.options == sent.options

@@ -53,6 +53,8 @@ class EngineReport(Generic[R]):
 
     done: bool
     progress: float = 0.0
+    frames: int | None = None
+    """How many frames of a video are finished."""
     """0..100."""
     result: R | None = None
     error: FaceSwapError | None = None
@@ -152,7 +154,9 @@ class EngineProcess(Generic[R]):
             event = _parse(line)
             match event.get("event"):
                 case "progress":
-                    self._report = EngineReport(done=False, progress=float(event["progress"]))
+                    self._report = EngineReport(
+                        done=False, progress=float(event["progress"]), frames=int(event.get("frames") or 0)
+                    )
                 case "done":
                     final = self._done(event)
                 case "error":

@@ -17,6 +17,7 @@ import { call } from "./server.js";
  * @property {string} stage
  * @property {number} attempt
  * @property {number | null} eta_s
+ * @property {number | null} frames_per_s of a running video
  * @property {number | null} position in the queue, from 1
  * @property {boolean} held it waits until the queue is resumed
  * @property {string} title typed by a user: put it into text nodes, never into markup

@@ -98,6 +98,7 @@ export function statusOf(job) {
   if (job.status !== "processing") return status;
   const remarks = [];
   if (job.stage !== "processing" && job.stage !== "queued") remarks.push(catalogue.stages[job.stage]);
+  if (job.frames_per_s) remarks.push(word("frames_a_second", { number: Math.round(job.frames_per_s) }));
   if (job.attempt >= ATTEMPTS_SHOWN_FROM) remarks.push(word("retrying", { attempt: job.attempt }));
   return [status, ...remarks].join(" · ");
 }
