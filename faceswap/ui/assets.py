@@ -1,4 +1,4 @@
-"""The pages' scripts, styles and words, as files that a browser may keep forever.
+"""The pages' scripts, styles, pictures and words, as files that a browser may keep forever.
 
 All of them are read once, and one hash over all stands in their addresses: `ui/HASH/scripts/main.js`. Scripts
 import each other by relative addresses, so a page gets one set of files that belong together, and a new
@@ -31,8 +31,13 @@ ENTRY = "scripts/main.js"
 FOREVER = "public, max-age=31536000, immutable"
 
 _STATIC = Path(__file__).parent / "static"
-_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
-_PATTERNS = ("scripts/*.js", "styles/*.css")
+_MEDIA_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+    ".webp": "image/webp",
+}
+_PATTERNS = ("scripts/*.js", "styles/*.css", "pictures/*.webp")
 
 
 @dataclass(frozen=True, slots=True)
