@@ -145,7 +145,7 @@ def _terms(site: Site, language: Language) -> str:
         return ""
     facts = site.service.models().facts
     lines = [texts.words("models_own", language)] + [
-        f"{fact.name} ({fact.file}): {texts.words(f'licence_{fact.licence}', language)}" for fact in facts
+        f"{fact.name} ({fact.file}): {texts.licence(fact.licence, language)}" for fact in facts
     ]
     return render("models", lines=lines) if facts else ""
 

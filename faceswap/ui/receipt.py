@@ -107,8 +107,7 @@ def receipt_markup(
 
 def _licence(file: Mapping[str, str | bool], language: Language) -> str:
     """The terms of one file of a network. It may come from a worker in the cloud."""
-    known = f"licence_{file.get('licence')}"
-    return texts.words(known if texts.has_words(known) else "licence_unknown", language)
+    return texts.licence(str(file.get("licence") or "unknown"), language)
 
 
 _OPTION_WORDS = {

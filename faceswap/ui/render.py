@@ -34,8 +34,8 @@ def _json(values: Mapping[str, object]) -> str:
 def render(template: str, language: Language | None = None, **values: object) -> str:
     """The markup of `templates/{template}.html`.
 
-    With a language the template has `word(key, **values)`, `said` (the catalogue) and `value(name)` in that
-    language. `both(key)`, `has_words(key)` and `is_error(code)` are there always.
+    With a language the template has `word(key, **values)`, `said` (the catalogue), `value(name)` and
+    `licence(code)` in that language. `both(key)`, `has_words(key)` and `is_error(code)` are there always.
     """
     known: dict[str, object] = {"both": both, "has_words": texts.has_words, "is_error": texts.is_error}
     if language is not None:
@@ -43,6 +43,7 @@ def render(template: str, language: Language | None = None, **values: object) ->
             "word": partial(_word, language=language),
             "said": texts.CATALOGUES[language],
             "value": partial(texts.value, language=language),
+            "licence": partial(texts.licence, language=language),
         }
     return _ENVIRONMENT.get_template(f"{template}.html").render(known | values).strip()
 

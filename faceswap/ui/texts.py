@@ -86,6 +86,12 @@ def value(name: str, language: Language) -> str:
     return CATALOGUES[language].values.get(name, name)
 
 
+def licence(told: str, language: Language) -> str:
+    """The terms of a weights file: a known licence by its code, or what its owner says of them."""
+    key = f"licence_{told}"
+    return words(key, language) if has_words(key) else words("licence_stated", language, licence=told)
+
+
 def sentence(error: FaceSwapError, language: Language) -> str:
     """What went wrong and what to do, as the answer to an event."""
     if isinstance(error, BatchRefused) and isinstance(error.__cause__, FaceSwapError):

@@ -25,6 +25,7 @@ from faceswap.errors import (
     NeuralWeightsUnsuitable,
     NeuralWeightsWrong,
 )
+from faceswap.ui import texts
 from tests import graphs
 
 
@@ -219,3 +220,20 @@ class TestWhatIsRecorded:
         assert read[6:] == [graphs.ENHANCER]
         assert second.unusable == ("broken.onnx",)
         assert second.missing == ()
+
+
+def test_a_sidecar_states_the_licence_of_a_file_that_is_not_published(tmp_path: Path) -> None:
+    graphs.swapper(tmp_path / "mine.onnx", 256)
+    sidecar = tmp_path / "mine.toml"
+    for said, licence in (
+        ('model = "ghost_256"', "unknown"),
+        ('model = "ghost_256"\nlicence = "Apache-2.0"', "Apache-2.0"),
+        ('model = "ghost_256"\nlicence = "  A\\n\\u0007B  "', "AB"),
+        (f'model = "ghost_256"\nlicence = "{"x" * 500}"', "x" * 120),
+        ('model = "ghost_256"\nlicence = 7', "unknown"),
+    ):
+        sidecar.write_text(said, encoding="utf-8")
+        (file,) = read_weights_folder(tmp_path).files
+        assert fact_of(file).licence == licence, said
+    assert texts.licence("Apache-2.0", "en") == "Apache-2.0, as its owner says"
+    assert texts.licence("gpen", "zh") == texts.words("licence_gpen", "zh")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from faceswap.engine.neural.contracts import Role
-from faceswap.engine.neural.published import Licence
 from faceswap.engine.neural.sidecar import sidecar_path
 from faceswap.engine.neural.weights import Fact, WeightsFile, WeightsFolder, fact_of, read_weights_folder
 from faceswap.errors import NeuralUnavailable, NeuralWeightsDamaged, NeuralWeightsWrong
@@ -37,7 +36,7 @@ class Listed:
     """"" if the file has no role."""
     model: str = ""
     recognised: bool = False
-    licence: Licence = "unknown"
+    licence: str = "unknown"
 
     @property
     def sidecar(self) -> str:

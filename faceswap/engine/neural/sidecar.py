@@ -8,6 +8,7 @@ A sidecar is needed where the inputs and outputs of a graph fit several models.
     norm_out = "0..1"
     embedding = "converted_normalised"   # normalised, projected, converted, converted_normalised
     converter = "crossface_simswap"  # the model that converts its embeddings
+    licence = "Apache-2.0"           # its terms, as its owner states them; for pages and receipts only
 
 For a model in `contracts.py`, only `model` is required: other fields replace values of its contract.
 """
@@ -31,6 +32,7 @@ from faceswap.engine.neural.contracts import (
 
 _IDENTITIES: tuple[Identity, ...] = ("normalised", "projected", "converted", "converted_normalised")
 _LARGEST_BYTES = 1 << 16
+_LICENCE_LENGTH = 120
 
 
 class WrongSidecar(ValueError):
@@ -45,6 +47,7 @@ class Sidecar:
     norm_out: str | None = None
     embedding: str | None = None
     converter: str | None = None
+    licence: str | None = None
 
     def contract(self, side: int) -> Contract:
         """The contract of a swapper. `side` is the side of the graph's pictures in pixels.
@@ -104,4 +107,5 @@ def read_sidecar(weights: Path) -> Sidecar | None:
     for name in said:
         if name in choices and texts.get(name) not in choices[name]:
             raise WrongSidecar(f"{name} must be one of {', '.join(choices[name])}")
-    return Sidecar(texts["model"], *(texts.get(name) for name in choices))
+    licence = "".join(letter for letter in texts.get("licence", "") if letter.isprintable())[:_LICENCE_LENGTH]
+    return Sidecar(texts["model"], *(texts.get(name) for name in choices), licence=licence.strip() or None)

@@ -17,7 +17,7 @@ from typing import Self
 from faceswap.engine.neural.contracts import ENHANCERS, MASKS, ROLES, SWAPPERS, Contract, MaskContract, Role
 from faceswap.engine.neural.fitting import Fit, fit_of, projects
 from faceswap.engine.neural.onnx_file import NotOnnx, Signature, read_signature
-from faceswap.engine.neural.published import KNOWN, Licence
+from faceswap.engine.neural.published import KNOWN
 from faceswap.engine.neural.sidecar import Sidecar, WrongSidecar, read_sidecar, sidecar_path
 from faceswap.errors import (
     NeuralModelUnknown,
@@ -61,7 +61,8 @@ class Fact:
     file: str
     sha256: str
     recognised: bool
-    licence: Licence
+    licence: str
+    """A `published.Licence`, or what the file's sidecar says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +267,17 @@ def fact_of(weights: WeightsFile) -> Fact:
         file=weights.path.name,
         sha256=digest,
         recognised=known is not None,
-        licence=known.licence if known else "unknown",
+        licence=known.licence if known else _licence(weights.path) or "unknown",
     )
+
+
+def _licence(path: Path) -> str | None:
+    """What the sidecar says of the terms of a file."""
+    try:
+        sidecar = read_sidecar(path)
+    except WrongSidecar:
+        return None
+    return sidecar.licence if sidecar else None
 
 
 def _digest(path: Path) -> str:
