@@ -17,7 +17,7 @@ from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
 from faceswap.store import JobStore, Upload
-from faceswap.ui.connections import HEAD_S, limit_connections
+from faceswap.ui.connections import BODY_S, HEAD_S, limit_connections
 from faceswap.ui.server import Server
 from tests.factories import NOON, add_job, make_upload
 from tests.waiting import PATIENCE, wait_until
@@ -33,7 +33,13 @@ class Serving:
     """Use it in a `with` statement. With `dispatch=False` nothing runs the jobs."""
 
     def __init__(
-        self, root: Path, *, dispatch: bool = False, head_s: float = HEAD_S, **settings: Any
+        self,
+        root: Path,
+        *,
+        dispatch: bool = False,
+        head_s: float = HEAD_S,
+        body_s: float = BODY_S,
+        **settings: Any,
     ) -> None:
         self.settings = Settings(data_dir=root, **{"multi_user": False, "cors_origins": (), **settings})
         self.folders = Folders(root)
@@ -45,7 +51,7 @@ class Serving:
             self.app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=2
         )
         config.load()
-        limit_connections(config, behind_proxy=self.settings.behind_proxy, head_s=head_s)
+        limit_connections(config, behind_proxy=self.settings.behind_proxy, head_s=head_s, body_s=body_s)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._age_s = 0

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -68,6 +69,51 @@ def test_half_a_request_is_given_up_however_slowly_the_rest_comes(tmp_path: Path
             content += received
         assert content.startswith(b"HTTP/1.1 200")
         assert serving.client().get("/api/health").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/upload", "/gradio_api/upload"])
+def test_a_body_that_stands_still_or_only_drips_is_given_up(
+    tmp_path: Path, sockets: ExitStack, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(connections, "LEAST_BYTES", 10**9)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    ).encode()
+    with Serving(tmp_path, body_s=0.3) as serving:
+        still = connect(sockets, serving, head + b"--x\r\n")
+        dripping = connect(sockets, serving, head + b"--x\r\n")
+        with pytest.raises(OSError):
+            while True:
+                dripping.sendall(b"y")
+        while not ended(still):
+            pass
+        assert serving.client().get("/api/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("received", "read_paused", "more_body", "closed"),
+    [
+        (connections.LEAST_BYTES, False, True, False),
+        (connections.LEAST_BYTES - 1, False, True, True),
+        (0, True, True, False),  # the app does not read: no fault of the client's
+        (0, False, False, False),
+    ],
+)
+def test_a_body_that_goes_on_or_waits_for_the_app_is_not_given_up(
+    received: int, read_paused: bool, more_body: bool, closed: bool
+) -> None:
+    aborted: list[bool] = []
+    waited: list[bool] = []
+    connection: Any = SimpleNamespace(
+        transport=SimpleNamespace(is_closing=lambda: False, abort=lambda: aborted.append(True)),
+        cycle=SimpleNamespace(more_body=more_body, response_complete=False),
+        flow=SimpleNamespace(read_paused=read_paused),
+        _received=received,
+        _await_body=lambda: waited.append(True),
+    )
+    connections.LimitedProtocol._check_body(connection)  # pyright: ignore[reportPrivateUsage]
+    assert (bool(aborted), bool(waited)) == (closed, more_body and not closed)
 
 
 def test_an_answer_may_take_longer_than_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

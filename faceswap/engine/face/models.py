@@ -1,7 +1,7 @@
 """Finds the models of the embedded engine, and downloads them if they are missing.
 
 `face_landmarker.task` (3.8 MB) and `hand_landmarker.task` (7.8 MB), both by Google, and
-`face_recognition_sface.onnx` (10.7 MB), by the authors of SFace for OpenCV Zoo, are Apache-2.0. They are
+`face_recognition_sface.bin` (10.7 MB), by the authors of SFace for OpenCV Zoo, are Apache-2.0. They are
 looked for in this order:
 
 1. the face model that `FACESWAP_FACE_LANDMARKER` names, and the others beside it,
@@ -72,7 +72,7 @@ HAND = ModelFile(
     "hand_landmarker.task",
 )
 RECOGNISER = ModelFile(
-    "face_recognition_sface.onnx",
+    "face_recognition_sface.bin",
     "487a139eb85ccd5ff30aef7d0add7f12d2bb7abb90c5f08a7f481b452a660e00",
     RECOGNITION,
     "face_recognition_sface_2021dec_int8bq.onnx",
