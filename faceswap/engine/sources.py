@@ -18,7 +18,7 @@ from faceswap.engine.face.recognition import Recogniser
 from faceswap.engine.face.sampling import spread_frames
 from faceswap.engine.mesh.mouth import OwnMouth
 from faceswap.engine.mesh.photos import mouth_width, view_of
-from faceswap.engine.mesh.source import SourcePhoto, find_source_photo
+from faceswap.engine.mesh.source import SourcePhoto, around_face, find_source_photo
 from faceswap.engine.occlusion import KeepingOccluders, find_occluders
 from faceswap.engine.options import Options
 from faceswap.engine.planes import F32, U8, Planes, even, to_rgb
@@ -82,16 +82,17 @@ class Sources:
         return ONLY not in self._swappers
 
     def _photos(self, paths: Sequence[Path], limits: Limits) -> list[SourcePhoto]:
+        """At most `MOST_PHOTOS`. Of several, only the surroundings of the face are kept."""
         photos: list[SourcePhoto] = []
-        for path in paths:
+        for left, path in zip(reversed(range(len(paths))), paths, strict=True):
             if sniff(path)[0] == "video":
-                photos += self._photos_of_clip(path, limits, MOST_PHOTOS - len(paths) + 1)
+                photos += self._photos_of_clip(path, limits, MOST_PHOTOS - len(photos) - left)
                 continue
             photo = find_source_photo(read_picture(path, limits), self.landmarker)
             found = ["several_faces_in_source"] if photo.faces > 1 else []
             found += picture_notes(path, limits)
             self.notes += [note for note in found if note not in self.notes]
-            photos.append(photo)
+            photos.append(photo if len(paths) == 1 else around_face(photo))
         return photos
 
     def _photos_of_clip(self, path: Path, limits: Limits, most: int) -> list[SourcePhoto]:
@@ -104,7 +105,7 @@ class Sources:
                 upright = even(np.ascontiguousarray(np.rot90(picture, quarters)))
                 faces = self.landmarker.find_all(Planes.from_rgb(upright), small=False)
                 if faces and faces[0].presence > _SURE:
-                    photos.append(SourcePhoto(upright, faces[0], len(faces)))
+                    photos.append(around_face(SourcePhoto(upright, faces[0], len(faces))))
         if not photos:
             raise NoFaceFound(role="source")
         poses = [self.mesh.pose(photo.found.landmarks) for photo in photos]

@@ -12,7 +12,7 @@ from PIL import Image
 from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.mesh.photos import BestPhoto, mouth_width, view_of
-from faceswap.engine.mesh.source import SourceFace, find_source_photo
+from faceswap.engine.mesh.source import SourceFace, around_face, find_source_photo
 from faceswap.engine.options import Options
 from faceswap.engine.planes import F32, U8, Planes, even, to_rgb
 from faceswap.engine.sources import Sources
@@ -151,6 +151,26 @@ def test_a_clip_of_the_person_gives_photos_that_differ(
     assert 4 <= len(photos) <= 8
     yaws = [seen.mesh.pose(photo.found.landmarks).yaw for photo in photos]
     assert max(yaws) - min(yaws) > 10
+
+
+def test_clips_and_photos_together_are_no_more_than_eight(
+    puppet_video: Path, face_video: Path, portrait: Path, landmark_model: Path
+) -> None:
+    sources = Sources({"": portrait}, landmark_model, LIMITS, Options())
+    paths = [puppet_video, face_video, portrait]
+    photos = sources._photos(paths, LIMITS)  # pyright: ignore[reportPrivateUsage]
+    assert len(photos) == 8
+
+
+def test_a_photo_is_cut_down_to_the_surroundings_of_its_face(seen: Faces, portrait: Path) -> None:
+    whole = find_source_photo(read_picture(portrait, LIMITS), seen.landmarker)
+    cut = around_face(whole)
+    assert cut.picture.size < whole.picture.size / 2
+    assert all(side % 2 == 0 for side in cut.picture.shape[:2])
+    faces = [SourceFace(photo.picture, photo.found, seen.mesh) for photo in (whole, cut)]
+    assert faces[0].landmarks == pytest.approx(faces[1].landmarks, abs=1e-3)
+    textures = [face.texture(100.0, Planes.from_rgb(whole.picture).colour) for face in faces]
+    assert np.abs(textures[0].luma.astype(int) - textures[1].luma).max() <= 1
 
 
 def test_a_turned_clip_is_upright(rotated_video: Path, landmark_model: Path) -> None:
