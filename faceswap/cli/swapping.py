@@ -151,6 +151,8 @@ def _swapped(
 
 def _made(given: argparse.Namespace, service: Service, job: Job) -> int:
     """Follow a job that this command queued, and copy its result to the output. An interrupt cancels it."""
+    if service.queue_stopped():
+        print("note: the queue is stopped. It goes on with Continue in the app's panel.", file=sys.stderr)
     try:
         job = watched(service, job, ProgressLine(sys.stderr, quiet=given.quiet))
     except KeyboardInterrupt:

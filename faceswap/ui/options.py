@@ -109,7 +109,7 @@ def _hand_over(components: list[Any]) -> None:
 
 def _keep(frame: Frame, components: list[Any], place: str) -> None:
     """Let the browser keep what these components hold, for the page `place`."""
-    state = gr.BrowserState(storage_key=f"faceswap-{place}-options", secret=PUBLIC_SECRET)
+    state = gr.BrowserState(storage_key=f"faceswap-{place}-choices", secret=PUBLIC_SECRET)
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     restore = f"(kept) => window.faceswap.keptOptions(kept, {len(components)})"
     frame.opened.then(None, state, components, js=restore, **quiet)
