@@ -51,8 +51,8 @@ def select(
     options: Options,
     kept: Path | None,
 ) -> Selection | None:
-    """Find out who is swapped in a video. None if it does not matter who is who: everybody is swapped, or at
-    most one person is there. `kept` is a file in which the people of the video may have been saved.
+    """Find out who is swapped in a video. None if it does not matter who is who: everybody is swapped, or no
+    two people are there for sure. `kept` is a file in which the people of the video may have been saved.
 
     Raises:
         UnknownFace: a source, or the option `reference_face`, is for a person whom the video does not show.
@@ -84,7 +84,10 @@ def select(
         return None
     first = options.face_selector == "first"
     person = min(range(len(persons)), key=lambda n: persons[n].first_s if first else -persons[n].size)
-    return Selection(people, {person: ONLY}, lenient=True)
+    wanted = people.maybe_the_same(person)
+    return (
+        Selection(people, dict.fromkeys(wanted, ONLY), lenient=True) if len(wanted) < len(persons) else None
+    )
 
 
 def _reference(

@@ -29,18 +29,31 @@ DESCRIBER = Drawn()
 
 def test_people_are_read_as_they_were_kept(tmp_path: Path) -> None:
     looks = np.random.default_rng(0).standard_normal((3, LOOK)).astype(np.float32)
-    first = Person("face_0", looks, first_s=1.5, size=0.25)
+    first = Person("face_0", looks, first_s=1.5, size=0.25, beside=("face_1",))
     People([first, Person("face_1", looks[:1])], "drawn").save(tmp_path / "people.json")
     read = People.load(tmp_path / "people.json", DESCRIBER)
     assert read
     assert (read.persons[0].first_s, read.persons[0].size) == (1.5, 0.25)
+    assert [one.beside for one in read.persons] == [("face_1",), ()]
     assert [one.id for one in read.persons] == ["face_0", "face_1"]
     assert np.allclose(read.persons[0].looks, looks, atol=1e-4)
     assert read.persons[1].looks.shape == (1, LOOK)
 
 
+def test_who_may_be_the_same_person_is_told_by_looks_and_by_who_is_seen_together() -> None:
+    def person(number: int, at: float, *beside: str) -> Person:
+        look = np.zeros((2, LOOK), np.float32)
+        look[:, 0] = at
+        return Person(f"face_{number}", look, beside=beside)
+
+    people = People([person(0, 0.0, "face_2"), person(1, 1.0), person(2, 1.0, "face_0"), person(3, 1.2)])
+    assert people.maybe_the_same(0) == [0, 1]
+    assert people.maybe_the_same(1) == [0, 1, 2, 3]
+    assert people.maybe_the_same(3) == [1, 2, 3]
+
+
 def kept(looks: Any, *, of_person: Any = None, **changes: Any) -> str:
-    person = {"id": "face_0", "looks": looks, "first_s": 0.0, "size": 0.1} | (of_person or {})
+    person = {"id": "face_0", "looks": looks, "first_s": 0.0, "size": 0.1, "beside": []} | (of_person or {})
     return json.dumps({"format": 2, "kind": "drawn", "people": [person]} | changes)
 
 

@@ -27,6 +27,8 @@ _REACHED = 36
 """Largest number of frames decoded to reach each sample."""
 _APART = 0.95
 """Two groups of sightings whose mean distance of looks is at least this show two people."""
+_SURELY_APART = 1.08
+"""The same where it is worse to take one person for two than two for one."""
 _SURE = 0.99
 """A person needs a sighting with a presence above this. Folds, and half faces at an edge, never reach it."""
 _NEAREST = 3
@@ -81,6 +83,8 @@ class Person:
     """When the video first shows them, in seconds."""
     size: float = 0.0
     """Area of their face, in shares of the frame, added up over the sampled frames."""
+    beside: tuple[str, ...] = ()
+    """Ids of the people who were seen in the same frame as this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,18 @@ class People:
             found.append(float(distances[:_NEAREST].mean()))
         return np.array(found, np.float32)
 
+    def maybe_the_same(self, number: int) -> list[int]:
+        """This person, and others who may be the same one, seen from the side or in another light: they are
+        never in one frame, and do not look surely different.
+        """
+        one = self.persons[number]
+        found: list[int] = []
+        for index, other in enumerate(self.persons):
+            apart = np.linalg.norm(one.looks[:, None] - other.looks[None], axis=2).mean()
+            if other is one or (other.id not in one.beside and float(apart) < _SURELY_APART):
+                found.append(index)
+        return found
+
     def with_look(self, look: F32) -> tuple[People, int]:
         """The people with a person of this look, and the number of that person."""
         distances = self.distances(look)
@@ -114,6 +130,7 @@ class People:
                 "looks": np.round(one.looks, 4).tolist(),
                 "first_s": one.first_s,
                 "size": round(one.size, 6),
+                "beside": one.beside,
             }
             for one in self.persons
         ]
@@ -138,6 +155,7 @@ class People:
                     np.array(one["looks"], np.float32),
                     float(one["first_s"]),
                     float(one["size"]),
+                    tuple(str(other) for other in one["beside"]),
                 )
                 for one in kept["people"]
             ]
@@ -213,8 +231,16 @@ def find_people(
     best = [max((seen[index] for index in group), key=quality) for group in groups]
     order = reading_order([shown_box(one.found.face, reader) for one in best])
     frame_px = reader.width * reader.height
+    in_frames = [{seen[index].frame for index in groups[group]} for group in order]
     persons = [
-        _person(face_id(number), [seen[index] for index in groups[group]], frame_px)
+        replace(
+            _person(face_id(number), [seen[index] for index in groups[group]], frame_px),
+            beside=tuple(
+                face_id(other)
+                for other, frames in enumerate(in_frames)
+                if other != number and frames & in_frames[number]
+            ),
+        )
         for number, group in enumerate(order)
     ]
     return People(persons, describe.kind), [best[group] for group in order]
