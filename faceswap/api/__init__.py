@@ -382,7 +382,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         "/jobs/{jobId}/thumbnail",
         response_class=Response,
         responses=closed
-        | failures(404)
+        | failures(400, 404)
         | {
             200: {"description": "A small picture.", "content": {"image/jpeg": {}, "image/webp": {}}},
             204: {"description": "There is none: the task has not come so far, or was made in the cloud."},

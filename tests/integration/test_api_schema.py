@@ -58,6 +58,7 @@ class Api:
     def existing(self, turn: int) -> Generator[Job]:
         """Make a job in one of the four states. It is deleted afterwards, so that lists stay short."""
         batch = secrets.token_urlsafe(16)
+        self.serving.service.resume_queue(owner=self.owner)  # an earlier request may have stopped it
         job = self.serving.add_job(self.owner, list(Status)[turn % 4], batch=batch)
         try:
             yield job
