@@ -34,7 +34,7 @@ from pathlib import Path
 from PIL import Image
 
 from faceswap import Service, Settings
-from faceswap.engine.face.models import hand_model_path, landmarker_path
+from faceswap.engine.face.models import hand_model_path, landmarker_path, recogniser_path
 from faceswap.errors import FaceSwapError
 from faceswap.folders import Folders
 from faceswap.jobs import Status
@@ -225,7 +225,7 @@ def examine(count: int, first: int, folder: Path) -> Report:
         data_dir=folder / "data", multi_user=False, backend="local", local_workers=1, max_duration_s=60
     )
     weights = Folders(settings.data_dir).weights  # the first process would download them
-    models = [landmarker_path(weights), hand_model_path(weights)]
+    models = [find(weights) for find in (landmarker_path, hand_model_path, recogniser_path)]
     witness = Witness(folder, settings.data_dir, models)
     with witness.watching(), Service(settings) as service:
         face = media.skimage_file("astronaut.png")
