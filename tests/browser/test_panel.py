@@ -146,7 +146,7 @@ def test_the_queue_stops_after_the_running_task_and_goes_on(
 ) -> None:
     page = visit(app, locale="en-US").open("/video")
     first = queue(app, portrait, longer_video)
-    second = queue(app, portrait, longer_video)
+    second = queue(app, portrait, longer_video, options={"end_s": 0.5})
     line = page.locator("#fs-queue")
     line.get_by_role("button", name="Stop after this one").click()
     expect(line).to_contain_text("The queue is stopped.")
