@@ -129,7 +129,7 @@ class JobQueries:
         return path if path.is_file() else None
 
     def result_thumbnail(self, job: Job) -> Path | None:
-        """Return the path of a small JPEG of a result. None if there is none."""
+        """Return the path of the small JPEG of a job's result. None if the job has no such file."""
         if job.status is not Status.COMPLETED:
             return None
         path = self._folders.result_thumbnail(job.run)

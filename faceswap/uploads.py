@@ -180,7 +180,7 @@ class Intake:
         spec = FacesSpec(
             limits=engine_limits(self._settings, FACES_CPU_S[upload.kind]),
             path=path,
-            people=people_path(path),
+            people=people_path(path) if upload.kind == "video" else None,
             weights_dir=self._folders.weights,
         )
         with self.looks.taken(upload.owner, sender):

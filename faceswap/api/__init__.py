@@ -385,7 +385,7 @@ def router(service: Service, owners: Owners) -> APIRouter:
         | failures(400, 404)
         | {
             200: {"description": "A small picture.", "content": {"image/jpeg": {}, "image/webp": {}}},
-            204: {"description": "There is none: the task has not come so far, or was made in the cloud."},
+            204: {"description": "The task has made no such picture yet, or it ran in the cloud."},
         },
         summary="A small picture of a task's source, target, result or latest frame",
     )

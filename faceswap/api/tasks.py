@@ -87,14 +87,18 @@ def shown_job(
     batch = batches.get(job.batch or "")
     shown["batch"] = shown_batch(batch, owner, owners) if batch else None
     frame = service.latest_frame(job)
-    pictures = owners.signed_url(pictures_path(job.id), owner)
-    shown["frame_url"] = f"{pictures}{'&' if '?' in pictures else '?'}of=latest" if frame else None
+    shown["frame_url"] = _frame_url(job, owner, owners) if frame else None
     shown["held"] = job.status is Status.PENDING and service.queue_stopped(owner=owner)
     shown["parts"] = service.parts_of(job, files.get(job.target_file))
     shown["cost_usd"] = None if job.billed_s is None else service.costs.of(job.billed_s).usd
     if shown["result_url"]:
         shown["result_url"] = owners.signed_url(shown["result_url"], owner)
     return shown
+
+
+def _frame_url(job: Job, owner: str, owners: Owners) -> str:
+    url = owners.signed_url(pictures_path(job.id), owner)
+    return f"{url}{'&' if '?' in url else '?'}of=latest"
 
 
 def shown_batch(batch: BatchState, owner: str, owners: Owners) -> dict[str, Any]:

@@ -174,10 +174,9 @@ class _Events:
         photos of one person.
         """
         others = _more(page.more)
+        photos = self._photos(others, order)
         find = self._site.service.find_upload
-        assert isinstance(order.source, Upload)
         assert isinstance(order.target, Upload)
-        photos = [order.source, *(find(file, owner=order.owner) for file in others.sources)]
         if others.one_person and not others.targets:
             return [self._site.service.submit_order(replace(order, source=photos))]
         return self._site.service.batches.submit(
@@ -190,17 +189,20 @@ class _Events:
             sender=order.sender,
         )
 
+    def _photos(self, others: _Others, order: SwapOrder) -> list[Upload]:
+        """The order's source and the page's other ones. Raises: UploadNotFound."""
+        find = self._site.service.find_upload
+        assert isinstance(order.source, Upload)
+        return [order.source, *(find(file, owner=order.owner) for file in others.sources)]
+
     def preview(self, request: gr.Request, *sent: object) -> list[Any]:
         """One swapped frame, within a second or two. Nothing is queued or kept."""
 
         def look(page: _Page, order: SwapOrder) -> list[Any]:
             at = page.moment
             at_s = float(at) if isinstance(at, int | float) and at > 0 else None
-            others = _more(page.more) if page.more else None
-            if others and others.one_person:
-                more = [self._site.service.find_upload(file, owner=order.owner) for file in others.sources]
-                assert isinstance(order.source, Upload)
-                order = replace(order, source=[order.source, *more])
+            if page.more and (others := _more(page.more)).one_person:
+                order = replace(order, source=self._photos(others, order))
             picture = self._site.service.preview_order(order, at_s)
             return ["", _shown(picture, page.language)]
 

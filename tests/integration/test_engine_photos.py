@@ -90,7 +90,9 @@ def test_each_moment_gets_the_photo_that_fits_it_and_they_fade_into_each_other(
     assert min(shares) == 0
 
 
-def test_a_mix_of_two_photos_lies_between_them(seen: Faces, puppet_frames: list[U8], portrait: Path) -> None:
+def test_a_mix_of_two_photos_lies_between_them(
+    seen: Faces, puppet_frames: list[U8], portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sources = [seen.source(tinted(read_picture(portrait, LIMITS), tint)) for tint in (RED, BLUE)]
     target = puppet_frames[0]
     landmarks = seen.look(target)
@@ -99,7 +101,8 @@ def test_a_mix_of_two_photos_lies_between_them(seen: Faces, puppet_frames: list[
     for shares in ([1, 0], [0, 1], [0.5, 0.5]):
         both = BestPhoto(sources, seen.mesh)
         both.meet(0, rest)
-        both._shares = lambda track, points, shares=shares: np.array(shares, np.float32)  # type: ignore  # pyright: ignore
+        shown = np.array(shares, np.float32)
+        monkeypatch.setattr(both, "_shares", lambda track, points, shown=shown: shown)
         planes = Planes.from_rgb(target)
         assert both.swap(planes, 0, landmarks)
         pixels.append(to_rgb(planes).astype(np.float32))

@@ -105,7 +105,7 @@ class SwapSpec(Spec[SwapResult]):
 
     @property
     def tells_people_apart(self) -> bool:
-        return self.kind == "video" and ("" not in self.sources or not self.options.every_face)
+        return _tells_people_apart(self.kind, self.sources, self.options)
 
     @property
     def media_path(self) -> Path:
@@ -150,7 +150,7 @@ class PreviewSpec(Spec[PreviewResult]):
 
     @property
     def tells_people_apart(self) -> bool:
-        return self.kind == "video" and ("" not in self.sources or not self.options.every_face)
+        return _tells_people_apart(self.kind, self.sources, self.options)
 
     @property
     def media_path(self) -> Path:
@@ -217,14 +217,17 @@ class FacesSpec(Spec[FacesResult]):
     limits: EngineLimits
     path: Path
     people: Path | None = None
-    """Where to write what detection learns about the people of a video. `SwapSpec.people` reads this file."""
+    """Where to write what detection learns about the people of a video. `SwapSpec.people` reads this file.
+    None for a picture."""
     weights_dir: Path | None = None
-
-    tells_people_apart: ClassVar[bool] = True
 
     @staticmethod
     def result_type() -> type[FacesResult]:
         return FacesResult
+
+    @property
+    def tells_people_apart(self) -> bool:
+        return self.people is not None
 
     @property
     def media_path(self) -> Path:
@@ -349,6 +352,10 @@ class ModelsSpec(Spec[ModelsResult]):
     @property
     def read_paths(self) -> tuple[Path, ...]:
         return _present(self.models_dir)
+
+
+def _tells_people_apart(kind: Kind, sources: Mapping[str, Path], options: Options) -> bool:
+    return kind == "video" and ("" not in sources or not options.every_face)
 
 
 def _present(*paths: Path | None) -> tuple[Path, ...]:

@@ -61,8 +61,8 @@ def main() -> int:
 
 
 def _confine(spec: Spec[Any]) -> None:
-    """Limit this process to its own files and no network. Before that, download the landmark models if they
-    are missing, because the process cannot do so later."""
+    """Limit this process to its own files and no network. Before that, download the models that are
+    missing, because the process cannot do so later."""
     from faceswap.engine.face.models import hand_model_path, landmarker_path, recogniser_path
 
     readable = [spec.media_path, *spec.read_paths]

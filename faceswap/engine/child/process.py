@@ -53,9 +53,9 @@ class EngineReport(Generic[R]):
 
     done: bool
     progress: float = 0.0
+    """0..100."""
     frames: int | None = None
     """How many frames of a video are finished."""
-    """0..100."""
     result: R | None = None
     error: FaceSwapError | None = None
 

@@ -182,12 +182,7 @@ def _hand_model(spec: SwapSpec | PreviewSpec) -> Path | None:
     """The path of the hand model; None if it is not needed, or missing and cannot be downloaded."""
     from faceswap.engine.face.models import hand_model_path
 
-    if not spec.options.occlusion_mask:
-        return None
-    try:
-        return hand_model_path(spec.weights_dir, lambda line: print(line, file=sys.stderr))
-    except WeightsMissing:
-        return None
+    return _optional(hand_model_path, spec.weights_dir) if spec.options.occlusion_mask else None
 
 
 def _recogniser(spec: SwapSpec | PreviewSpec | FacesSpec) -> Path | None:
@@ -195,10 +190,12 @@ def _recogniser(spec: SwapSpec | PreviewSpec | FacesSpec) -> Path | None:
     downloaded."""
     from faceswap.engine.face.models import recogniser_path
 
-    if not spec.tells_people_apart:
-        return None
+    return _optional(recogniser_path, spec.weights_dir) if spec.tells_people_apart else None
+
+
+def _optional(find: Callable[[Path | None, Callable[[str], None]], Path], folder: Path | None) -> Path | None:
     try:
-        return recogniser_path(spec.weights_dir, lambda line: print(line, file=sys.stderr))
+        return find(folder, lambda line: print(line, file=sys.stderr))
     except WeightsMissing:
         return None
 

@@ -54,7 +54,7 @@ class _TrackState:
 
 
 class BestPhoto:
-    """Swaps one person, of whom there are several photos. Not for use by two threads at once.
+    """Swaps in the face of one person from several photos. Not for use by two threads at once.
 
     All photos get one shape, the median of theirs, so that only the skin changes from one photo to the next.
     """
@@ -65,7 +65,7 @@ class BestPhoto:
         self._mesh = mesh
         shape = as_f32(np.median([photo.neutral for photo in photos], 0))
         rest = float(np.median([mouth_width(photo.neutral) for photo in photos]))
-        self._views = [view_of(photo.landmarks, photo.pose, rest) for photo in photos]
+        self._views = np.array([view_of(photo.landmarks, photo.pose, rest) for photo in photos])
         for photo in photos:
             photo.neutral = shape
         self._blenders = [Blender(photo, mesh) for photo in photos]
@@ -121,7 +121,7 @@ class BestPhoto:
         """(photos,) how much of each photo is shown in the next frame of a track."""
         state = self._tracks[track]
         view = view_of(landmarks, self._mesh.pose(landmarks), state.mouth_at_rest)
-        apart = np.linalg.norm(np.array(self._views) - view, axis=1)
+        apart = np.linalg.norm(self._views - view, axis=1)
         nearest = int(apart.argmin())
         if state.shown is None or apart[nearest] < apart[state.shown] - _BETTER:
             state.shown = nearest
