@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import threading
-from queue import SimpleQueue
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from faceswap.errors import FaceSwapError, PortInUse
 from faceswap.owners import Owners
@@ -26,15 +28,7 @@ def serve(settings: Settings) -> int:
     """
     require_temporary_folder()
     require_address(settings.server_name, settings.server_port)
-    # No `threading.Event`: its `set` would wait for ever when the signal finds this thread inside its `wait`.
-    signals: SimpleQueue[int] = SimpleQueue()
-
-    def on_signal(number: int, frame: object) -> None:
-        signals.put(number)
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    with Service(settings) as service:
+    with stop_signals() as wait_for_stop, Service(settings) as service:
         owners = Owners.load(settings.data_dir, settings.multi_user)  # after a restore, which brings its key
         threading.Thread(target=_fetch_models, args=(service,), daemon=True).start()
         demo = build(service, owners)
@@ -48,9 +42,39 @@ def serve(settings: Settings) -> int:
         _log_as_we_do()
         shown = "localhost" if settings.server_name in ("127.0.0.1", "0.0.0.0") else settings.server_name
         print(f"FaceSwap 换脸: http://{shown}:{settings.server_port}/video", flush=True)
-        signals.get()
+        wait_for_stop()
         demo.close(verbose=False)
     return 0
+
+
+@contextmanager
+def stop_signals() -> Generator[Callable[[], None]]:
+    """A function that returns once SIGINT or SIGTERM has come since this began; for the main thread.
+
+    The system may give a signal to any thread, or to this one just before it begins to wait. Python then
+    notes it and goes on waiting for a lock or a queue. What it writes to a socket wakes this thread in every
+    case.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def nothing(number: int, frame: object) -> None:
+        """Python writes to the socket only for signals with a handler of its own."""
+
+    noted, note = socket.socketpair()
+    with noted, note:
+        note.setblocking(False)
+        signal.set_wakeup_fd(note.fileno(), warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, nothing)  # to the end of the process: a second Ctrl-C is no error
+
+        def wait() -> None:
+            while noted.recv(1)[0] not in numbers:
+                pass
+
+        try:
+            yield wait
+        finally:
+            signal.set_wakeup_fd(-1)
 
 
 def _log_as_we_do() -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,14 @@ class App:
         """Stop the app. Returns its exit code."""
         assert self._process
         self._process.send_signal(how)
-        return self._process.wait(30 * PATIENCE)
+        try:
+            return self._process.wait(30 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            if isinstance(self._process, PreloadedApp):
+                self._process.send_signal(signal.SIGUSR1)  # writes where each thread stands
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(1)
+            raise AssertionError(f"The app does not end: {self.log.read_text()[-20_000:]}") from None
 
     def close(self) -> None:
         self.api.close()

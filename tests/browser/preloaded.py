@@ -6,6 +6,7 @@ that, an app starts as with `python app.py`. Tests in which the start itself mat
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import runpy
@@ -52,5 +53,6 @@ def _run(code: Path, environment: dict[str, str], log: Path) -> None:
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     sys.argv = ["app.py"]
     runpy.run_path("app.py", run_name="__main__")

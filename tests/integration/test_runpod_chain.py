@@ -266,11 +266,13 @@ def test_a_run_that_nobody_can_name_stops_itself(
         backend.submit(job, Media({"": portrait}, puppet_video, tmp_path))
     unnamed = Handle(job.run, None, job.submitted_at)
     assert not backend.stop(unnamed), "it may exist"
-    before = sdk_worker.log.count("an engine starts")
+    before = len(sdk_worker.log)
     emulator.faults = Faults()
     confirmed(backend, unnamed, BOOT_S)  # The receipt confirms it, and it comes before the answer.
     wait_until(lambda: emulator.only_job.state == "FAILED", "RunPod hears of it, too")
-    assert sdk_worker.log.count("an engine starts") == before
+    said = sdk_worker.log[before:]
+    # Where the bucket does not answer in time, the worker begins and looks again while it works.
+    assert "an engine starts" not in said or "the cancel marker could not be looked for" in said
     assert [verb for verb, _ in emulator.calls].count("run") == 1
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.media import aigc_text
 from tests import graphs
-from tests.browser.app import App
+from tests.browser.app import REPOSITORY, App
 from tests.browser.tasks import finish, queue
 from tests.marked import marked
 from tests.waiting import PATIENCE, wait_until
@@ -231,6 +233,19 @@ def test_a_terminated_app_ends_well_and_gives_its_run_back(
     assert "Traceback" not in app.log.read_text()
     app.start()
     assert app.api.get(f"/api/status/{job_id}").json()["data"]["attempt"] <= 1, "a hand-over costs no attempt"
+
+
+def test_a_signal_that_the_system_gives_to_another_thread_ends_the_wait() -> None:
+    program = """
+import signal, threading, time
+from faceswap.ui.serving import stop_signals
+idle = threading.Thread(target=time.sleep, args=(60,), daemon=True)
+idle.start()
+with stop_signals() as wait:
+    threading.Timer(0.5, signal.pthread_kill, (idle.ident, signal.SIGTERM)).start()
+    wait()
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, timeout=30 * PATIENCE)
 
 
 def test_a_page_says_which_models_are_there_under_which_terms_and_what_is_missing(
