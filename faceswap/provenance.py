@@ -203,6 +203,17 @@ class Provenance:
         sealing = retried_without_memory(lambda: _asked(spec, _SEALING_LIMIT_S, wanted))
         return None if sealing is None else _require_marks(sealing.marks, marking, now)
 
+    def as_jpeg(self, job: Job, result: Path) -> bytes:
+        """Return a sealed picture as JPEG, with the same labels and statements, signed anew.
+
+        Raises: as `seal`; BadMedia when it is no picture.
+        """
+        said = self.verify(result)
+        with tempfile.TemporaryDirectory(prefix="faceswap-jpeg-") as folder:
+            jpeg = Path(folder) / "result.jpg"
+            self.seal(job, result, jpeg, said.ingredients, engine=said.engine)
+            return jpeg.read_bytes()
+
     def require_key(self) -> None:
         """Check the signing key at the start, so that an unusable key does not fail the first finished job.
 

@@ -220,6 +220,14 @@ class Service(JobQueries):
         """Does the same as `submit`, with an order."""
         return self._parts.submission.submit(order, title)
 
+    def as_jpeg(self, job_id: str, *, owner: str = LOCAL_OWNER) -> bytes:
+        """Return the result of a picture as JPEG, with the same marks, signed anew. Takes about two seconds.
+
+        Raises: JobNotFound, ResultNotReady, BadMedia, MarksMissing, SigningKeyUnusable.
+        """
+        job = self._store.get(job_id, owner)
+        return self._parts.provenance.as_jpeg(job, self.result_path(job_id, owner=owner))
+
     def simulate(
         self,
         duration_s: float = 20.0,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-from PIL import Image
 
 from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.marks.seal import seal
 from faceswap.engine.planes import Planes
-from faceswap.media import Coding, Limits, VideoReader, VideoWriter, write_png, xmp_packet
+from faceswap.media import Coding, Limits, VideoReader, VideoWriter, write_jpeg, write_png
 from faceswap.provenance import Ingredient, manifest_of
 from faceswap.signing import SigningKey
 from tests.factories import NOON
@@ -72,9 +70,7 @@ def marked_picture(path: Path, size: tuple[int, int], marking: Marking) -> Path:
     if path.suffix == ".png":
         write_png(path, picture, marking.aigc)
     else:
-        buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, "JPEG", quality=90, xmp=xmp_packet(marking.aigc).encode())
-        path.write_bytes(buffer.getvalue())
+        write_jpeg(path, picture, marking.aigc)
     return path
 
 

@@ -35,7 +35,7 @@ def batch(given: argparse.Namespace, settings: Settings) -> int:
     options = options_of(given)
     pairs = pairs_of(_files(given.source), _files(given.target), given.mode, given.output)
     for pair in pairs:
-        for suffix in RESULT_SUFFIXES.values():
+        for suffix, *_ in RESULT_SUFFIXES.values():
             require_output(_with(pair.output, suffix), overwrite=given.overwrite)
     with Service(settings) as service:
         failed = _Run(service, given, options, max(1, settings.max_active - 1)).work_through(pairs)
@@ -135,7 +135,7 @@ class _Run:
 
 
 def _result_file(pair: Pair, job: Job) -> Path:
-    return _with(pair.output, RESULT_SUFFIXES[job.type.target_kind])
+    return _with(pair.output, RESULT_SUFFIXES[job.type.target_kind][0])
 
 
 def _with(path: Path, suffix: str) -> Path:

@@ -44,7 +44,8 @@ _WRONG_OPTIONS = {
     "enhancer_weight": "--enhancer-weight is 0 to 1.",
 }
 
-RESULT_SUFFIXES = {"image": ".png", "video": ".mp4"}
+RESULT_SUFFIXES = {"image": (".png", ".jpg", ".jpeg"), "video": (".mp4",)}
+"""By the kind of the target. The first one is that of the file that the service keeps."""
 
 
 def swap(given: argparse.Namespace, settings: Settings) -> int:
@@ -87,7 +88,7 @@ def retry(given: argparse.Namespace, settings: Settings) -> int:
         if not old.target_file:
             raise Refused("A simulated task has no files to swap.")
         if given.output:
-            require_suffix(given.output, RESULT_SUFFIXES[old.type.target_kind])
+            require_suffix(given.output, *RESULT_SUFFIXES[old.type.target_kind])
         photos = {
             face: [service.find_upload(name) for name in names]
             for face, names in by_face(old.sources).items()
@@ -141,7 +142,7 @@ def _swapped(
     require_output(given.output, overwrite=given.overwrite)
     with Service(settings) as service:
         target = service.upload(given.target)
-        require_suffix(given.output, RESULT_SUFFIXES[target.kind])
+        require_suffix(given.output, *RESULT_SUFFIXES[target.kind])
         job_type = JobType(f"{'multi' if mapped else 'single'}-{target.kind}")
         job = service.submit(
             job_type, photos, target, consent=True, face_mappings=mapped or None, options=options
@@ -161,11 +162,21 @@ def _made(given: argparse.Namespace, service: Service, job: Job) -> int:
         raise
     if job.status is Status.FAILED:
         return say_failure(given, job.error_message or "")
-    copied_to(given.output, service.result_path(job.id))
+    hand_out(service, job, given.output)
     for note in job.notes:
         print(f"note: {note.replace('_', ' ')}", file=sys.stderr)
     say(given, {**job.public(), "output": str(given.output)}, str(given.output))
     return 0
+
+
+def hand_out(service: Service, job: Job, output: Path) -> None:
+    """Write the result of a completed job to `output`, as JPEG where it has that ending."""
+    result = service.result_path(job.id)
+    require_suffix(output, *RESULT_SUFFIXES[job.type.target_kind])
+    if output.suffix.lower() == result.suffix:
+        copied_to(output, result)
+    else:
+        written_to(output, service.as_jpeg(job.id))
 
 
 def watched(service: Service, job: Job, progress: ProgressLine) -> Job:

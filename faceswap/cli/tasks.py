@@ -8,16 +8,14 @@ import sys
 
 from faceswap.cli.output import (
     ProgressLine,
-    copied_to,
     duration,
     line_of,
     local_time,
     require_output,
-    require_suffix,
     say,
     say_failure,
 )
-from faceswap.cli.swapping import watched
+from faceswap.cli.swapping import hand_out, watched
 from faceswap.jobs import LIVE, Job, RemoteStop, Status
 from faceswap.service import Service
 from faceswap.settings import Settings
@@ -51,9 +49,7 @@ def watch(given: argparse.Namespace, settings: Settings) -> int:
 def result(given: argparse.Namespace, settings: Settings) -> int:
     require_output(given.output, overwrite=given.overwrite)
     with Service(settings, dispatch=False) as service:
-        path = service.result_path(given.id)
-        require_suffix(given.output, path.suffix)
-        copied_to(given.output, path)
+        hand_out(service, service.get(given.id), given.output)
     say(given, {"output": str(given.output)}, str(given.output))
     return 0
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         picture_info,
         picture_notes,
         read_picture,
+        write_jpeg,
         write_png,
         write_thumbnail,
     )
@@ -57,6 +58,7 @@ __all__ = [
     "video_size",
     "worth_parts",
     "write_animation",
+    "write_jpeg",
     "write_png",
     "write_thumbnail",
     "xmp_packet",
@@ -68,7 +70,7 @@ _HOME = {
     **dict.fromkeys(
         (
             *("RGB", "is_animation", "picture_info", "picture_notes", "read_picture"),
-            *("write_png", "write_thumbnail"),
+            *("write_jpeg", "write_png", "write_thumbnail"),
         ),
         "pictures",
     ),

@@ -42,6 +42,7 @@ _LEAST_SHARE = 0.5
 """Smallest fraction of the rows of a JPEG that is cut off: with fewer, it counts as damaged."""
 _MID_GREY = 128
 """Value that libjpeg gives to the pixels of missing rows."""
+_JPEG_QUALITY = 92
 _PILLOW_NAMES = {"heic": "HEIF"}
 THUMBNAIL_PX = 160
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -168,6 +169,12 @@ def write_png(path: Path, picture: RGB, aigc: str | None = None, notes: Collecti
     if notes:
         chunks.add_text(_NOTES_KEY, " ".join(notes))
     Image.fromarray(picture).save(path, format="PNG", compress_level=1, pnginfo=chunks)
+
+
+def write_jpeg(path: Path, picture: RGB, aigc: str) -> None:
+    """Write a picture as JPEG, about a tenth of the PNG's size. The only metadata is `aigc`."""
+    packet = xmp_packet(aigc).encode()
+    Image.fromarray(picture).save(path, format="JPEG", quality=_JPEG_QUALITY, subsampling=0, xmp=packet)
 
 
 def write_thumbnail(path: Path, picture: RGB) -> None:

@@ -51,7 +51,7 @@ class VideoPage:
         self.go = page.locator("#fs-go")
         self.look = page.locator("#fs-look")
         self.preview = page.locator(".fs-preview img")
-        self.faces = page.locator(".fs-people li")
+        self.faces = page.locator(".fs-people li[data-face]")
         self.result = page.locator(".fs-result[data-job]")
 
     def choose(self, role: str, file: Path | FilePayload) -> None:

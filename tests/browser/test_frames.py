@@ -6,6 +6,7 @@ import http.server
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -87,14 +88,16 @@ def test_one_look_a_second_for_each_open_tab_and_none_in_hidden_ones(
 ) -> None:
     visitor = visit(app)
     asked: dict[str, int] = {"seen": 0, "hidden": 0}
+    answered = dict(asked)
     pages = {name: visitor.context.new_page() for name in asked}
     visitor.context.clock.install()
     for name, page in pages.items():
 
-        def count(answer: Any, name: str = name) -> None:
-            asked[name] += "/api/tasks" in answer.url
+        def count(seen: Any, name: str = name, counted: dict[str, int] = asked) -> None:
+            counted[name] += "/api/tasks" in seen.url
 
-        page.on("response", count)
+        page.on("request", count)
+        page.on("response", partial(count, counted=answered))
         page.goto(app.url + "/tasks")
         expect(page.locator("#fs-dock[data-active]")).to_be_visible()
     pages["hidden"].evaluate(
@@ -110,10 +113,11 @@ def test_one_look_a_second_for_each_open_tab_and_none_in_hidden_ones(
         before = dict(asked)
         for _ in range(10):
             pages["seen"].evaluate("fetch('/api/health').then((answer) => answer.text())")
-        return asked == before
+        return asked == before == answered
 
     wait_until(settled, "what was on its way has arrived")
-    asked.update(seen=0, hidden=0)
+    for counted in (asked, answered):
+        counted.update(seen=0, hidden=0)
     for second in range(1, 6):
         clock.run_for(1_000)
         wait_until(

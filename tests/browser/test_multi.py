@@ -94,6 +94,31 @@ def test_the_people_of_a_video_are_found_over_its_length_and_swapped(
     assert app.tasks()[0]["type"] == "multi-video"
 
 
+def test_two_looks_of_one_person_are_merged_and_separated_again(
+    page: VideoPage, app: App, crossing_video: Path, portrait: Path
+) -> None:
+    app.api.post("/api/queue/stop-after-current").raise_for_status()
+    page.choose("target", crossing_video)
+    expect(page.faces).to_have_count(2)
+    put(page, 2, portrait)
+    page.faces.nth(1).get_by_label("人脸 2 与谁是同一人").select_option("人脸 1")
+    expect(page.faces.nth(1)).to_be_hidden()
+    expect(page.faces.nth(0).locator("input")).to_be_focused()
+    expect(page.faces.nth(0)).to_contain_text(portrait.name)
+    page.page.reload()
+    expect(page.faces.nth(1)).to_be_hidden()
+    page.faces.nth(0).get_by_role("button", name="把人脸 2 分开").click()
+    expect(page.faces.nth(1)).to_have_attribute("data-mapped", "false")
+    page.faces.nth(1).get_by_label("人脸 2 与谁是同一人").select_option("人脸 1")
+    page.start()
+    wait_until(lambda: app.tasks(), "the task is there")
+    (task,) = app.tasks()
+    assert set(task["face_mappings"]) == {"face_0", "face_1"}
+    assert len(set(task["face_mappings"].values())) == 1
+    app.api.post(f"/api/cancel/{task['id']}").raise_for_status()
+    app.api.post("/api/queue/resume").raise_for_status()
+
+
 def test_a_picture_that_cannot_be_a_source_is_refused_in_words_at_its_face(
     page: VideoPage, face_video: Path, other_portrait: Path, no_face_picture: Path
 ) -> None:

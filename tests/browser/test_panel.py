@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.browser.app import App
 from tests.browser.conftest import Visitor
 from tests.browser.pages import TASK_MS, Panel, simulate
 from tests.browser.tasks import finish, queue
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -156,3 +158,43 @@ def test_the_queue_stops_after_the_running_task_and_goes_on(
     line.get_by_role("button", name="Continue").click()
     assert finish(app, second)["status"] == "completed"
     expect(line).to_be_hidden()
+
+
+@pytest.mark.parametrize("how", ["dragged", "arrow keys"])
+def test_a_waiting_task_is_put_in_another_place(
+    how: str, app: App, visit: Callable[..., Visitor], portrait: Path
+) -> None:
+    page = visit(app, locale="en-US").open("/video")
+    app.api.post("/api/queue/stop-after-current").raise_for_status()
+    ids = [queue(app, portrait, portrait, kind="image") for _ in range(3)]
+    grips = page.locator("#fs-pictures .fs-grip:enabled")
+    expect(grips).to_have_count(3)
+
+    def order() -> list[str | None]:
+        return [each.get_attribute("data-job") for each in page.locator("#fs-pictures li").all()]
+
+    assert order() == ids, "the table shows them as they will run"
+    if how == "dragged":
+        last, first = grips.nth(2).bounding_box(), grips.nth(0).bounding_box()
+        assert last and first
+        page.mouse.move(last["x"] + 5, last["y"] + 5)
+        page.mouse.down()
+        page.mouse.move(last["x"] + 5, first["y"], steps=5)
+        expect(page.locator("[data-makes-room=down]")).to_have_count(2)
+        page.mouse.up()
+        expect(Panel(page).toasts.last).to_contain_text("now runs as number 1 ")
+    else:
+        grips.nth(2).focus()
+        for place in (2, 1):
+            page.keyboard.press("ArrowUp")
+            expect(Panel(page).toasts.last).to_contain_text(f"now runs as number {place} ")
+            expect(page.locator("#fs-pictures li").nth(place - 1)).to_have_attribute("data-job", ids[2])
+        expect(grips.nth(0)).to_be_focused()
+    wait_until(lambda: order() == [ids[2], ids[0], ids[1]], "the panel shows the new order")
+    wait_until(
+        lambda: [each["id"] for each in sorted(app.tasks("active"), key=itemgetter("position"))] == order(),
+        "the server runs them in it",
+    )
+    app.api.post("/api/queue/resume").raise_for_status()
+    for job_id in ids:
+        assert finish(app, job_id)["status"] == "completed"

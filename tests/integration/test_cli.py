@@ -287,7 +287,15 @@ def test_a_task_is_followed_shown_fetched_and_done_again(
     assert "status:     completed" in followed.stdout
     assert json.loads(quick("status", job.id, "--json").stdout)["data"]["status"] == "completed"
 
-    assert quick("result", job.id, "-o", tmp_path / "out.jpg").returncode == 1
+    assert quick("result", job.id, "-o", tmp_path / "out.mp4").returncode == 1
+    jpeg = quick("result", job.id, "-o", tmp_path / "out.jpg")
+    assert (jpeg.returncode, jpeg.stdout) == (0, f"{tmp_path / 'out.jpg'}\n"), jpeg.stderr
+    with Image.open(tmp_path / "out.jpg") as picture, Image.open(other_portrait) as target:
+        assert (picture.format, picture.size) == ("JPEG", target.size)
+    told = json.loads(quick("verify", "--json", tmp_path / "out.jpg").stdout)["data"]
+    assert (told["verdict"], told["engine"], told["job"]) == ("genuine", "mesh", job.id)
+    assert told["label"] == "both"
+    assert [each["role"] for each in told["ingredients"]] == ["target", "source"]
     fetched = quick("result", job.id, "-o", tmp_path / "out.png")
     assert (fetched.returncode, fetched.stdout) == (0, f"{tmp_path / 'out.png'}\n")
 

@@ -6,19 +6,20 @@ It only reports the marks; `faceswap.provenance` decides what they mean.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from faceswap.engine.files import whole_or_not_at_all
+from faceswap.engine.files import partial_path, whole_or_not_at_all
 from faceswap.engine.marks.found import FoundLabel, FoundMarks
 from faceswap.engine.marks.label import LabelLook, find_label
 from faceswap.engine.marks.marking import Label
 from faceswap.errors import BadMedia, InvalidRequest
-from faceswap.media import FoundAigc, Limits, VideoReader, read_aigc, read_picture, sniff
+from faceswap.media import FoundAigc, Limits, VideoReader, read_aigc, read_picture, sniff, write_jpeg
 from faceswap.media.manifest import Manifest, read_manifest, sign
 
 
@@ -33,13 +34,27 @@ def seal(
     limits: Limits,
 ) -> FoundMarks:
     """Sign `source`, write the signed file to `result`, and read all its marks back. Nothing may change the
-    signed file afterwards.
+    signed file afterwards. A picture is converted where `result` ends in `.jpg`.
 
     Raises: MarksMissing, BadMedia.
     """
-    with whole_or_not_at_all(result) as part:
-        sign(source, part, manifest, key, chain)
+    with whole_or_not_at_all(result) as part, _as_asked(source, result, limits) as unsigned:
+        sign(unsigned, part, manifest, key, chain)
     return read_marks(result, anchors, limits, label)
+
+
+@contextmanager
+def _as_asked(source: Path, result: Path, limits: Limits) -> Generator[Path]:
+    """The file to sign: `source`, or a JPEG of it with the same metadata label."""
+    if result.suffix != ".jpg":
+        yield source
+        return
+    unsigned = partial_path(result).with_suffix(".unsigned")
+    try:
+        write_jpeg(unsigned, read_picture(source, limits), read_aigc(source, limits).text)
+        yield unsigned
+    finally:
+        unsigned.unlink(missing_ok=True)
 
 
 def read_marks(path: Path, anchors: str, limits: Limits, label: Label | None = None) -> FoundMarks:

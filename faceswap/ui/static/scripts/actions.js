@@ -5,7 +5,7 @@ import { inspect } from "./diagnostics.js";
 import { find, make, nearest } from "./dom.js";
 import { log } from "./journal.js";
 import { openKeys } from "./keys.js";
-import { mapAll, seek, unmap } from "./mapping.js";
+import { mapAll, seek, separate, unmap } from "./mapping.js";
 import { dropPreset, savePreset } from "./options.js";
 import { stepAside, toggle, unfold } from "./panel.js";
 import { call } from "./server.js";
@@ -39,6 +39,7 @@ const actions = {
   unmap,
   mapAll,
   seek,
+  separate,
   cancel,
   delete: remove,
   revoke,

@@ -6,7 +6,7 @@ import { call, upload } from "./server.js";
 import { toast } from "./toasts.js";
 import { refusalOf, word } from "./words.js";
 
-const KEPT = "faceswap-faces"; // kept in the tab: {target, mapped} as JSON
+const KEPT = "faceswap-faces"; // kept in the tab: {target, mapped, merged} as JSON
 
 /**
  * A chosen picture.
@@ -20,23 +20,40 @@ const KEPT = "faceswap-faces"; // kept in the tab: {target, mapped} as JSON
 /** @type {Record<string, Source>} keys are ids of faces in the target that is shown */
 let mapped = {};
 
+/**
+ * Faces that the user took for the same person as another one: both get the picture of that one.
+ *
+ * @type {Record<string, string>}
+ */
+let merged = {};
+
 /** A refusal whose message is a sentence for the page. */
 class Refused extends Error {}
 
 const targetShown = () => document.querySelector(".fs-people")?.getAttribute("data-target");
 
 /** @returns {NodeListOf<HTMLElement>} */
-const faces = () => document.querySelectorAll(".fs-people li");
+const faces = () => document.querySelectorAll(".fs-people li[data-face]");
+
+/** @param {HTMLElement} item of a face */
+const idOf = (item) => item.dataset.face ?? "";
+
+/** @param {HTMLElement} item of a face */
+const pictureOf = (item) => mapped[merged[idOf(item)] ?? idOf(item)];
 
 /** The value for a start or a preview: JSON of face id to upload id, or "" on a page that maps no faces. */
 export function mapping() {
   if (!find("fs-mapping")) return "";
-  return JSON.stringify(Object.fromEntries(Object.entries(mapped).map(([face, { file }]) => [face, file])));
+  const files = [...faces()].flatMap((face) => {
+    const chosen = pictureOf(face);
+    return chosen ? [[idOf(face), chosen.file]] : [];
+  });
+  return JSON.stringify(Object.fromEntries(files));
 }
 
 function keep() {
   const target = targetShown();
-  if (target) sessionStorage.setItem(KEPT, JSON.stringify({ target, mapped }));
+  if (target) sessionStorage.setItem(KEPT, JSON.stringify({ target, mapped, merged }));
 }
 
 /**
@@ -53,12 +70,13 @@ export function restoreMapping() {
   const kept = JSON.parse(sessionStorage.getItem(KEPT) || "{}");
   const target = targetShown();
   mapped = target && kept.target === target ? kept.mapped : {};
+  merged = (target && kept.target === target && kept.merged) || {};
   for (const face of faces()) show(face);
 }
 
 /** @param {HTMLElement} item */
 function show(item) {
-  const chosen = mapped[item.dataset.face ?? ""];
+  const chosen = mapped[idOf(item)];
   inside(item, ".fs-drop-picture").replaceChildren(
     ...(chosen ? [make("img", { src: `data:image/jpeg;base64,${chosen.preview}`, alt: "" })] : []),
   );
@@ -67,13 +85,66 @@ function show(item) {
   inside(item, ".fs-drop-state").textContent = chosen ? chosen.name : word("face_kept");
   inside(item, "[data-do=unmap]").hidden = !chosen;
   inside(item, "[data-do=mapAll]").hidden = !chosen || faces().length < 2;
+  item.hidden = idOf(item) in merged;
+  showMerged(item);
+}
+
+/**
+ * Show the faces that were merged into this one, and offer those that can be.
+ *
+ * @param {HTMLElement} item
+ */
+function showMerged(item) {
+  const [choice, list] = ["select", "ul"].map((tag) => item.querySelector(tag));
+  if (!(choice instanceof HTMLSelectElement) || !list) return; // a picture's faces are several people
+  const parts = [...faces()].filter((face) => merged[idOf(face)] === idOf(item));
+  list.replaceChildren(...parts.map(mergedItem));
+  choice.value = "";
+  choice.hidden = parts.length > 0;
+  for (const option of choice.options) option.hidden = option.value in merged;
+}
+
+/** @param {HTMLElement} face */
+function mergedItem(face) {
+  const number = inside(face, "figcaption").textContent;
+  const picture = make("img", { src: inside(face, "img").getAttribute("src"), alt: word("face", { number }) });
+  const apart = make("button", { type: "button", ariaLabel: word("face_separate_named", { number }) }, word("face_separate"));
+  apart.dataset.do = "separate";
+  apart.dataset.face = idOf(face);
+  return make("li", {}, picture, apart);
+}
+
+/** @param {HTMLElement} button beside a face that was merged into another one */
+export function separate(button) {
+  const item = [...faces()].find((face) => idOf(face) === button.dataset.face);
+  delete merged[button.dataset.face ?? ""];
+  keep();
+  for (const face of faces()) show(face);
+  item?.querySelector("select")?.focus();
+}
+
+/** @param {Event} event the choice of the face that another one is merged into */
+function merge(event) {
+  const choice = event.target;
+  if (!(choice instanceof HTMLSelectElement) || !choice.matches(".fs-merge") || !choice.value) return;
+  const item = choice.closest("li");
+  if (!item) return;
+  const other = choice.value;
+  mapped[other] ??= mapped[idOf(item)];
+  delete mapped[idOf(item)];
+  if (!mapped[other]) delete mapped[other];
+  merged[idOf(item)] = other;
+  keep();
+  for (const face of faces()) show(face);
+  const into = [...faces()].find((face) => idOf(face) === other);
+  into?.querySelector("input")?.focus();
 }
 
 /** @param {HTMLElement} button inside a face's item */
 export function unmap(button) {
   const item = button.closest("li");
   if (!item) return;
-  delete mapped[item.dataset.face ?? ""];
+  delete mapped[idOf(item)];
   keep();
   show(item);
   inside(item, "input").focus();
@@ -81,10 +152,11 @@ export function unmap(button) {
 
 /** @param {HTMLElement} button inside a face's item: its picture goes onto all faces */
 export function mapAll(button) {
-  const chosen = mapped[button.closest("li")?.dataset.face ?? ""];
+  const item = button.closest("li");
+  const chosen = item && mapped[idOf(item)];
   if (!chosen) return;
   for (const face of faces()) {
-    mapped[face.dataset.face ?? ""] = chosen;
+    if (!(idOf(face) in merged)) mapped[idOf(face)] = chosen;
     show(face);
   }
   keep();
@@ -101,7 +173,7 @@ export function seek(button) {
 
 /** Time at which the video shows the first face that gets a picture, in seconds; 0 when that is unknown. */
 export function momentOfFaces() {
-  const first = [...faces()].find((face) => mapped[face.dataset.face ?? ""]);
+  const first = [...faces()].find(pictureOf);
   return Number(first?.dataset.at ?? 0);
 }
 
@@ -117,7 +189,7 @@ async function mapFace(item, file) {
   try {
     const chosen = await takeFace(file);
     if (targetShown() !== target) return;
-    mapped[item.dataset.face ?? ""] = chosen;
+    mapped[idOf(item)] = chosen;
     keep();
     show(item);
   } catch (problem) {
@@ -161,5 +233,6 @@ function chooseForFace(event) {
 }
 
 export function watchFaces() {
+  document.addEventListener("change", merge);
   for (const name of ["change", "drop", "dragover"]) document.addEventListener(name, chooseForFace);
 }

@@ -7,6 +7,7 @@ import { inside, make, part } from "./dom.js";
 import { dataframe, rowsOf } from "./gradio.js";
 import { showInTitle } from "./notify.js";
 import { namesOf, showLatestFrames, thumbnails } from "./pictures.js";
+import { byTurn, drawGrip } from "./reorder.js";
 import { address } from "./server.js";
 import { jobs, live, refresh } from "./tasks.js";
 import { catalogue, duration, left, reasonOf, remoteStopOf, statusOf, word } from "./words.js";
@@ -31,12 +32,12 @@ const unfolded = new Set();
 /** Whether a batch was folded or unfolded since the table was drawn. */
 let stale = false;
 
-/** @returns {Row[]} of the live tasks. A batch takes the place of its first one. */
+/** @returns {Row[]} of the live tasks, in the order in which they run. A batch takes the place of its first one. */
 function rows() {
   /** @type {Row[]} */
   const found = [];
   const seen = new Set();
-  for (const job of jobs.filter(live)) {
+  for (const job of jobs.filter(live).reverse().sort(byTurn)) {
     const batch = job.batch;
     if (batch && !seen.has(batch.id)) found.push({ id: batch.id, job, batch });
     if (batch) seen.add(batch.id);
@@ -97,8 +98,9 @@ export function render() {
   pill.dataset.running = String(counts.running > 0);
   part("fs-dock").dataset.active = String(active.length);
   const shown = rows();
-  renderBeside("fs-pictures", shown, (row) => [row.batch ? unfoldButton(row.batch) : thumbnails(row.job)]);
+  renderBeside("fs-pictures", shown, (row) => [row.batch ? unfoldButton(row.batch) : gripOf(row.job)]);
   renderBeside("fs-cancels", shown, (row) => [row.batch ? cancelBatchButton(row.batch) : cancelButton(row.job)]);
+  for (const row of shown) if (!row.batch) drawGrip(row.job);
   showLatestFrames(active);
   align();
   renderQueue(active);
@@ -144,9 +146,11 @@ function renderBeside(id, shown, draw) {
     item.remove();
     if (focused) (list.querySelector("button") || part("fs-pill")).focus();
   }
+  const focused = document.activeElement;
   wanted.forEach((item, index) => {
     if (list.children[index] !== item) list.insertBefore(item, list.children[index] || null);
   });
+  if (focused instanceof HTMLElement && list.contains(focused)) focused.focus(); // a moved element has lost it
 }
 
 /**
@@ -157,6 +161,16 @@ function itemOf(id, content) {
   const item = make("li", {}, ...content);
   item.dataset.job = id;
   return item;
+}
+
+/**
+ * The pictures of a task, which can be dragged while it waits.
+ *
+ * @param {Job} job
+ */
+function gripOf(job) {
+  const pictures = thumbnails(job);
+  return make("button", { type: "button", className: "fs-grip" }, pictures.childElementCount ? pictures : "⠿");
 }
 
 /** @param {Batch} batch */

@@ -12,6 +12,7 @@ import { call } from "./server.js";
  * @typedef {object} Job
  * @property {string} id
  * @property {string} type
+ * @property {string} backend
  * @property {"pending" | "processing" | "completed" | "failed"} status
  * @property {number} progress 0 to 100
  * @property {string} stage
