@@ -108,7 +108,8 @@ function showMerged(item) {
 function mergedItem(face) {
   const number = inside(face, "figcaption").textContent;
   const picture = make("img", { src: inside(face, "img").getAttribute("src"), alt: word("face", { number }) });
-  const apart = make("button", { type: "button", ariaLabel: word("face_separate_named", { number }) }, word("face_separate"));
+  const label = word("face_separate_named", { number });
+  const apart = make("button", { type: "button", className: "fs-small-button", ariaLabel: label }, word("face_separate"));
   apart.dataset.do = "separate";
   apart.dataset.face = idOf(face);
   return make("li", {}, picture, apart);
