@@ -110,7 +110,7 @@ class Parts:
     ) -> None:
         if settings.content_gate:
             require_gate(settings.content_gate)
-        self._settings = settings
+        self.settings = settings
         self._clock = clock
         self.folders = folders = Folders(settings.data_dir)
         self.store, self.snapshots = open_store(settings, folders, clock)
@@ -188,12 +188,12 @@ class Parts:
             "dispatcher": self.dispatcher.alive,
             "threads": self._threads_health(),
             "backends": sorted(self.backends.keys() - {"simulated"}),
-            "default_backend": self._settings.backend_name,
+            "default_backend": self.settings.backend_name,
             "confinement": asdict(confinement.available()),
             "queue": {
                 "pending": waiting,
                 "processing": len(live) - waiting,
-                "limit": self._settings.max_queue,
+                "limit": self.settings.max_queue,
             },
         }
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
+from faceswap.changes import TITLE_LENGTH
 from faceswap.consent import STATEMENT, VERSION, statement_hash
 from faceswap.jobs import BackendName, RemoteStop, Stage, Status, SwapOptions
 from faceswap.receipt import Receipt
-from faceswap.service import TITLE_LENGTH
 from faceswap.source_keys import MOST_PHOTOS
 
 T = TypeVar("T")

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from faceswap import Service, Settings, Status, SwapOptions
-from faceswap import service as service_module
+from faceswap import Service, Settings, Status, SwapOptions, changes
 from faceswap import submission as submission_module
 from faceswap.errors import StoreUnavailable
 from faceswap.jobs import Job
@@ -64,7 +63,7 @@ def test_a_cancel_is_told_as_done_although_its_summary_cannot_be_written(
     service: Service, monkeypatch: pytest.MonkeyPatch, failure: Any
 ) -> None:
     job = job_with_files(service)
-    monkeypatch.setattr(service_module, "write_summary", failure)
+    monkeypatch.setattr(changes, "write_summary", failure)
     assert service.cancel(job.id).status is Status.FAILED
 
 
