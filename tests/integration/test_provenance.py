@@ -80,6 +80,7 @@ class TestEachKindOfFile:
         assert found.signer.startswith("faceswap ")
         assert found.problems == ()
 
+    @pytest.mark.long
     def test_no_byte_is_outside_the_seal(self, kind: str, make: Callable[..., Path], tmp_path: Path) -> None:
         """C2PA leaves about a thousand bytes of a small file uncovered: framing, padding, `ftyp`."""
         content = bytearray(make(kind).read_bytes())

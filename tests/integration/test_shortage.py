@@ -71,6 +71,7 @@ def test_half_a_request_is_given_up_however_slowly_the_rest_comes(tmp_path: Path
         assert serving.client().get("/api/health").status_code == 200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["/api/upload", "/gradio_api/upload"])
 def test_a_body_that_stands_still_or_only_drips_is_given_up(
     tmp_path: Path, sockets: ExitStack, monkeypatch: pytest.MonkeyPatch, path: str

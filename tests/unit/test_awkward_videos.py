@@ -13,6 +13,8 @@ from faceswap.errors import BadMedia, TooLong
 from faceswap.media import Frame, Limits, VideoReader, VideoWriter
 from tests import awkward
 
+pytestmark = pytest.mark.long
+
 LIMITS = Limits()
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 

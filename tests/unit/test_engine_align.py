@@ -19,6 +19,8 @@ from faceswap.engine.neural.weights import WeightsFile, read_weights_folder
 from faceswap.engine.planes import F32
 from tests import graphs
 
+pytestmark = pytest.mark.long
+
 EYES, OTHERS = ((33, 133), (362, 263)), (1, 61, 291)
 RAISED = 0.065
 

@@ -48,6 +48,7 @@ class TestSniffing:
         path = saved(tmp_path / "clip.mp4", Image.fromarray(RED_LEFT), format=format)
         assert sniff(path) == ("image", name)
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("fixture", "name"),
         [
@@ -281,6 +282,7 @@ class TestReadingVideos:
         path.write_bytes(b"\x00\x00\x00\x08wide\n#EXTM3U\nhttp://127.0.0.1/x.ts\n" + bytes(100))
         assert video_error(path) is BadMedia
 
+    @pytest.mark.long
     def test_mangled_videos_are_read_or_bad(self, silent_video: Path, tmp_path: Path) -> None:
         rng = random.Random(0)
         content = silent_video.read_bytes()
