@@ -68,14 +68,20 @@ async def received_form(
             part = form.get(name)
             if not isinstance(part, UploadFile):
                 raise InvalidRequest(reason=f"send the file as multipart/form-data in a part named '{name}'")
-            files[name] = ReceivedFile(part.file, _name(part.filename or "file"))
+            files[name] = ReceivedFile(part.file, _name(part))
         fields = {name: part for name, part in form.multi_items() if isinstance(part, str)}
         yield ReceivedForm(files, fields)
 
 
-def _name(sent: str) -> str:
-    """Undo the encoding of quotation marks in the name of a file.
+def _name(part: UploadFile) -> str:
+    """The name of a file, with its quotation marks, and with U+FFFD for bytes that are not UTF-8.
 
+    Starlette takes a name that is not UTF-8 for Latin-1, which it hardly ever is.
     Source: WHATWG HTML, multipart/form-data encoding algorithm.
     """
-    return sent.replace("%22", '"')
+    name = part.filename or "file"
+    try:
+        part.headers.get("content-disposition", "").encode("latin-1").decode()
+    except UnicodeDecodeError:
+        name = name.encode("latin-1", "replace").decode("utf-8", "replace")
+    return name.replace("%22", '"')

@@ -512,6 +512,28 @@ def test_a_file_over_the_limit_is_refused_while_it_streams(serve: Callable[..., 
     assert not list((serving.folders.root).glob("uploads/*"))
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("测试.png".encode(), "测试.png"),
+        ("测试.png".encode("gbk"), "����.png"),
+        ("été %22.png".encode(), 'été ".png'),
+        ("a\ufffd.png".encode(), "a\ufffd.png"),
+    ],
+)
+@pytest.mark.engine
+def test_a_name_that_is_not_utf_8_is_shown_with_replacement_characters(
+    serve: Callable[..., Serving], no_face_picture: Path, sent: bytes, shown: str
+) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n' % sent
+    answer = serve().client().post(
+        "/api/upload",
+        content=head + no_face_picture.read_bytes() + b"\r\n--b--\r\n",
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    assert answer.json()["data"]["fileName"] == shown
+
+
 def test_an_error_is_told_in_the_language_of_the_client(http: httpx.Client) -> None:
     for language, words in (
         ("zh-CN,zh;q=0.9,en;q=0.8", "找不到这个任务，它可能已被删除。请刷新页面。"),
