@@ -526,10 +526,14 @@ def test_a_name_that_is_not_utf_8_is_shown_with_replacement_characters(
     serve: Callable[..., Serving], no_face_picture: Path, sent: bytes, shown: str
 ) -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n' % sent
-    answer = serve().client().post(
-        "/api/upload",
-        content=head + no_face_picture.read_bytes() + b"\r\n--b--\r\n",
-        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    answer = (
+        serve()
+        .client()
+        .post(
+            "/api/upload",
+            content=head + no_face_picture.read_bytes() + b"\r\n--b--\r\n",
+            headers={"Content-Type": "multipart/form-data; boundary=b"},
+        )
     )
     assert answer.json()["data"]["fileName"] == shown
 
