@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -510,6 +511,34 @@ def test_a_file_over_the_limit_is_refused_while_it_streams(serve: Callable[..., 
         )
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
     assert not list((serving.folders.root).glob("uploads/*"))
+
+
+def test_an_upload_that_the_sender_breaks_off_leaves_nothing_behind(
+    serve: Callable[..., Serving], caplog: pytest.LogCaptureFixture
+) -> None:
+    serving = serve()
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n' + b"\0" * 3_000_000
+
+    def spooled() -> list[str]:
+        """Files of this process that have no name any more."""
+        shown: list[str] = []
+        for link in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                shown.append(str(link.readlink()))
+        return [each for each in shown if each.endswith(" (deleted)") and "/memfd" not in each]
+
+    before = spooled()
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=30 * PATIENCE) as connection:
+        connection.sendall(
+            b"POST /api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + part
+        )
+        wait_until(lambda: len(spooled()) > len(before), "the server keeps what came")
+    wait_until(lambda: len(spooled()) == len(before), "it is gone")
+    assert not list(serving.folders.root.glob("uploads/*"))
+    assert not list(serving.folders.incoming.glob("*"))
+    assert serving.client().get("/api/health").is_success
+    assert [each for each in caplog.records if each.levelname in ("ERROR", "CRITICAL")] == []
 
 
 @pytest.mark.parametrize(
