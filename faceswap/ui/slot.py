@@ -84,8 +84,8 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
             role=role,
             kind=kind,
             label=label,
-            formats=_FORMATS[kind],
-            accept=ACCEPTED[kind],
+            formats=_FORMATS[kind] if role == "target" else ("formats_image", "formats_clip"),
+            accept=ACCEPTED[kind] if role == "target" else ACCEPTED["any"],
             several=several,
         )
         markup(zone, elem_id=f"fs-{role}-file")
@@ -103,15 +103,17 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     changed = card.select(events.show, frame.token, outputs, concurrency_limit=None, **quiet)
     restored = frame.opened.then(events.restore, [chosen, frame.token], outputs, queue=False, **quiet)
-    if role == "target" and place != "multi":
-        chosen.change(
+    if place != "multi":
+        looked = chosen.change(
             events.look_for_people,
             [chosen, frame.token],
             seen,
             concurrency_limit=None,
             trigger_mode="always_last",
             **quiet,
-        ).then(None, js="() => window.faceswap.showPersons()", **quiet)
+        )
+        if role == "target":
+            looked.then(None, js="() => window.faceswap.showPersons()", **quiet)
     return Slot(kind, role, card, chosen, (changed, restored))
 
 
@@ -149,9 +151,10 @@ class _Events:
         return filled(self._site, self._kind, upload, owner, language_of(request), self._role)
 
     def look_for_people(self, chosen: object, token: object, request: gr.Request) -> Generator[str]:
-        """First a line that says it is looking, then the people that the target may show.
+        """First a line that says it is looking, then the people that a target may show.
 
-        A video without a face is not refused: only some of its frames are looked at.
+        A video without a face is not refused: only some of its frames are looked at. Of a source only that
+        is said.
         """
         if not chosen or not isinstance(chosen, str):
             yield ""
@@ -161,6 +164,9 @@ class _Events:
             owner = self._site.owner_of(token)
             upload = self._site.service.find_upload(chosen, owner=owner)
             video, count, faces = upload.kind == "video", upload.faces, []
+            if self._role == "source" and not video:
+                yield ""
+                return
             if count is None or count > 1:
                 if video:
                     yield nothing(texts.words("people_looking", language), busy=True)
@@ -169,7 +175,7 @@ class _Events:
                 count = len(faces)
             if video and not count:
                 yield message(texts.words("people_none", language), "bad")
-            elif video or count > 1:
+            elif self._role == "target" and (video or count > 1):
                 key = "people_seen" if video else "people_in_picture"
                 yield render("seen", language, text=texts.words(key, language, count=count), faces=faces)
             else:

@@ -55,6 +55,32 @@ def test_a_face_below_the_target_is_pressed_to_swap_only_that_person(
     assert finish(app, app.tasks()[0]["id"])["options"]["face_selector"] == "largest"
 
 
+def test_a_clip_of_a_person_is_a_source(
+    app: App, visitor: Visitor, occluded_video: Path, no_face_video: Path, face_video: Path, portrait: Path
+) -> None:
+    page = visitor.video()
+    page.choose("source", no_face_video)
+    expect(page.card("source")).to_contain_text("抽看的画面里没有人脸")
+    page.take(occluded_video, face_video)
+    expect(page.card("source").locator("video")).to_be_visible()
+    expect(page.card("source")).to_contain_text("选用此人最清楚的几个画面")
+    expect(page.card("source")).not_to_contain_text("没有人脸")
+    page.consent.check()
+    page.look.click()
+    expect(page.preview).to_be_visible()
+    page.start()
+    (job,) = app.tasks()
+    assert finish(app, job["id"])["status"] == "completed"
+    assert job["source_file"] != job["target_file"]
+
+    page.page.reload()
+    expect(page.card("source").locator("video")).to_be_visible()
+    page.page.locator("#fs-source-clear").click()
+    page.choose("source", portrait)
+    expect(page.card("source").locator("img")).to_be_visible()
+    expect(page.card("source")).not_to_contain_text("选用此人")
+
+
 @pytest.mark.parametrize("locale", WORDS)
 def test_several_photos_of_one_person_make_one_task(
     app: App,
