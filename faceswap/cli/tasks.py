@@ -12,10 +12,11 @@ from faceswap.cli.output import (
     line_of,
     local_time,
     require_output,
+    require_suffix,
     say,
     say_failure,
 )
-from faceswap.cli.swapping import hand_out, watched
+from faceswap.cli.swapping import RESULT_SUFFIXES, hand_out, watched
 from faceswap.jobs import LIVE, Job, RemoteStop, Status
 from faceswap.service import Service
 from faceswap.settings import Settings
@@ -49,7 +50,9 @@ def watch(given: argparse.Namespace, settings: Settings) -> int:
 def result(given: argparse.Namespace, settings: Settings) -> int:
     require_output(given.output, overwrite=given.overwrite)
     with Service(settings, dispatch=False) as service:
-        hand_out(service, service.get(given.id), given.output)
+        job = service.get(given.id)
+        require_suffix(given.output, *RESULT_SUFFIXES[job.type.target_kind])
+        hand_out(service, job, given.output)
     say(given, {"output": str(given.output)}, str(given.output))
     return 0
 

@@ -10,6 +10,7 @@ import { dropPreset, savePreset } from "./options.js";
 import { stepAside, toggle, unfold } from "./panel.js";
 import { call } from "./server.js";
 import { jobOf, refresh } from "./tasks.js";
+import { move } from "./reorder.js";
 import { openSettings } from "./settings.js";
 import { choosePerson } from "./person.js";
 import { removeOther } from "./several.js";
@@ -166,10 +167,7 @@ async function revoke(button) {
  * @param {HTMLElement} button
  */
 async function runFirst(button) {
-  const answer = await call("POST", `/api/jobs/${encodedIdOf(button)}/move`, { body: { place: 1 } });
-  if (answer.ok) toast(word("moved_first"), "good");
-  else if (answer.status === 400) toast(word("moved_late"), "bad");
-  else failed();
+  await move(idOf(button), { place: 1 }, word("moved_first"));
   redrawList();
 }
 

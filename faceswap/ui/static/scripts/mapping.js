@@ -38,6 +38,9 @@ const faces = () => document.querySelectorAll(".fs-people li[data-face]");
 /** @param {HTMLElement} item of a face */
 const idOf = (item) => item.dataset.face ?? "";
 
+/** @param {string | undefined} id of a face */
+const itemOf = (id) => [...faces()].find((face) => idOf(face) === id);
+
 /** @param {HTMLElement} item of a face */
 const pictureOf = (item) => mapped[merged[idOf(item)] ?? idOf(item)];
 
@@ -117,11 +120,10 @@ function mergedItem(face) {
 
 /** @param {HTMLElement} button beside a face that was merged into another one */
 export function separate(button) {
-  const item = [...faces()].find((face) => idOf(face) === button.dataset.face);
   delete merged[button.dataset.face ?? ""];
   keep();
   for (const face of faces()) show(face);
-  item?.querySelector("select")?.focus();
+  itemOf(button.dataset.face)?.querySelector("select")?.focus();
 }
 
 /** @param {Event} event the choice of the face that another one is merged into */
@@ -130,15 +132,13 @@ function merge(event) {
   if (!(choice instanceof HTMLSelectElement) || !choice.matches(".fs-merge") || !choice.value) return;
   const item = choice.closest("li");
   if (!item) return;
-  const other = choice.value;
-  mapped[other] ??= mapped[idOf(item)];
-  delete mapped[idOf(item)];
-  if (!mapped[other]) delete mapped[other];
-  merged[idOf(item)] = other;
+  const [face, other] = [idOf(item), choice.value];
+  if (face in mapped && !(other in mapped)) mapped[other] = mapped[face];
+  delete mapped[face];
+  merged[face] = other;
   keep();
-  for (const face of faces()) show(face);
-  const into = [...faces()].find((face) => idOf(face) === other);
-  into?.querySelector("input")?.focus();
+  for (const each of faces()) show(each);
+  itemOf(other)?.querySelector("input")?.focus();
 }
 
 /** @param {HTMLElement} button inside a face's item */

@@ -98,7 +98,7 @@ export function render() {
   pill.dataset.running = String(counts.running > 0);
   part("fs-dock").dataset.active = String(active.length);
   const shown = rows();
-  renderBeside("fs-pictures", shown, (row) => [row.batch ? unfoldButton(row.batch) : gripOf(row.job)]);
+  renderBeside("fs-pictures", shown, (row) => [row.batch ? unfoldButton(row.batch) : gripFor(row.job)]);
   renderBeside("fs-cancels", shown, (row) => [row.batch ? cancelBatchButton(row.batch) : cancelButton(row.job)]);
   for (const row of shown) if (!row.batch) drawGrip(row.job);
   showLatestFrames(active);
@@ -168,7 +168,7 @@ function itemOf(id, content) {
  *
  * @param {Job} job
  */
-function gripOf(job) {
+function gripFor(job) {
   const pictures = thumbnails(job);
   return make("button", { type: "button", className: "fs-grip" }, pictures.childElementCount ? pictures : "⠿");
 }

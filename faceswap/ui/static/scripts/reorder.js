@@ -2,7 +2,7 @@
 
 import { nearest } from "./dom.js";
 import { call } from "./server.js";
-import { jobs, refresh } from "./tasks.js";
+import { jobOf, jobs, refresh } from "./tasks.js";
 import { toast } from "./toasts.js";
 import { word } from "./words.js";
 
@@ -64,10 +64,21 @@ async function moveTo(job, place) {
   const waiting = waitingWith(job).filter((each) => each !== job);
   const before = others[place] ?? waiting[waiting.indexOf(others[others.length - 1]) + 1];
   const body = before ? { before: before.id } : { place: waiting.length + 1 };
-  const answer = await call("POST", `/api/jobs/${encodeURIComponent(job.id)}/move`, { body });
-  if (answer.ok) toast(word("moved_to", { title: job.title, place: place + 1 }), "good");
-  else toast(word(answer.status === 400 ? "moved_late" : "action_failed"), "bad");
+  await move(job.id, body, word("moved_to", { title: job.title, place: place + 1 }));
   refresh();
+}
+
+/**
+ * Ask the server to put a waiting task in another place, and say whether it did.
+ *
+ * @param {string} id of a task
+ * @param {{place: number} | {before: string}} body
+ * @param {string} done what is said when it did
+ */
+export async function move(id, body, done) {
+  const answer = await call("POST", `/api/jobs/${encodeURIComponent(id)}/move`, { body });
+  if (answer.ok) toast(done, "good");
+  else toast(word(answer.status === 400 ? "moved_late" : "action_failed"), "bad");
 }
 
 /** @param {PointerEvent} down on the picture of a waiting task */
@@ -75,7 +86,7 @@ function drag(down) {
   const grip = nearest(down, ".fs-grip");
   if (!(grip instanceof HTMLButtonElement) || grip.disabled || down.button !== 0) return;
   const item = grip.closest("li");
-  const job = jobs.find((each) => each.id === item?.dataset.job);
+  const job = jobOf(item?.dataset.job);
   if (!item || !job) return;
   const items = exchangeable(job).flatMap(({ id }) => gripOf(id)?.closest("li") ?? []);
   const from = items.indexOf(item);
@@ -83,7 +94,7 @@ function drag(down) {
   let place = from;
   grip.setPointerCapture(down.pointerId);
 
-  const move = (/** @type {PointerEvent} */ event) => {
+  const follow = (/** @type {PointerEvent} */ event) => {
     const way = event.clientY - down.clientY;
     if (!item.dataset.dragged && Math.abs(way) < DRAG_FROM_PX) return;
     item.dataset.dragged = "true";
@@ -96,7 +107,7 @@ function drag(down) {
     });
   };
   const end = (/** @type {Event} */ event) => {
-    grip.removeEventListener("pointermove", move);
+    grip.removeEventListener("pointermove", follow);
     for (const name of ENDS) document.removeEventListener(name, end, true);
     const dragged = item.dataset.dragged;
     delete item.dataset.dragged;
@@ -105,7 +116,7 @@ function drag(down) {
     if (dragged && event.type === "pointerup" && place !== from) moveTo(job, place);
   };
   const ENDS = ["pointerup", "pointercancel", "keydown"];
-  grip.addEventListener("pointermove", move);
+  grip.addEventListener("pointermove", follow);
   for (const name of ENDS) document.addEventListener(name, end, true);
 }
 
@@ -115,7 +126,7 @@ function step(event) {
   const grip = event.target;
   if (!way || !(grip instanceof HTMLButtonElement) || !grip.matches(".fs-grip")) return;
   event.preventDefault();
-  const job = jobs.find((each) => each.id === grip.closest("li")?.dataset.job);
+  const job = jobOf(grip.closest("li")?.dataset.job);
   if (!job || grip.disabled) return;
   const group = exchangeable(job);
   const place = group.findIndex((each) => each.id === job.id) + way;

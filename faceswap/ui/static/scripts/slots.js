@@ -125,7 +125,7 @@ async function fill(zone, file, below, named) {
   };
   progress(0);
   try {
-    const any = zone.dataset.kind === "any" || zone.dataset.clips; // a clip of a person may be a source
+    const any = zone.dataset.kind === "any" || role === "source"; // a clip of a person may be a source
     const expected = any ? undefined : zone.dataset.kind;
     const sent = await upload(file, { expected, progress, signal: stop.signal });
     if (sending.get(role) !== stop) return false;
