@@ -107,7 +107,9 @@ class Driver:
         try:
             self._run_to_end(run)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run ends and the user is told
-            self._give_up(run, in_words(run.job, error))
+            self._give_up(
+                run, JobStopped() if self._is_swept_away(run.job, error) else in_words(run.job, error)
+            )
         finally:
             try:
                 if not run.backend.survives_restart:
@@ -273,7 +275,13 @@ class Driver:
             now = self._store.get(job.id)
         except JobNotFound:
             return False
+        except StoreUnavailable:  # then it is not known, and every change is a compare-and-set
+            return True
         return now.status is Status.PROCESSING and now.run == job.run
+
+    def _is_swept_away(self, job: Job, error: Exception) -> bool:
+        """Whether a file is missing because the job was cancelled or deleted, and its work folder with it."""
+        return isinstance(error, FileNotFoundError) and not self._is_ours(job)
 
     def give_back(self, run: DrivenRun, reason: str = "given back: the app was stopped") -> None:
         """Let another dispatcher continue the run. If nothing was sent yet, put the job back in the queue."""

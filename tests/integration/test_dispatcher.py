@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -260,6 +261,28 @@ def test_a_result_that_comes_after_the_cancel_is_deleted(house: House) -> None:
     wait_until(lambda: backend.stopped, "the run is stopped")
     wait_until(lambda: not list(house.folders.job(job.id).glob("*.mp4")), "no result is left")
     assert house.store.get(job.id).status is Status.FAILED
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["it was cancelled", "its work is missing"])
+def test_only_a_missing_work_folder_of_a_running_task_is_a_fault(
+    house: House, missing: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What another process cancels, it sweeps away at once, in the middle of whatever the run does."""
+    backend = ScriptedBackend()
+    backend.report = Report(RunState.SUCCEEDED, 100)
+    job = house.add_job()
+
+    def fetch_while_it_is_swept_away(handle: Handle, report: Report, path: Path) -> None:
+        if not missing:
+            house.store.cancel(job.id)
+        shutil.rmtree(path.parent)
+        path.write_bytes(b"the result")
+
+    backend.fetch = fetch_while_it_is_swept_away
+    house.dispatch(backend)
+    assert house.until(job, Status.FAILED).error_code == ("internal" if missing else "cancelled")
+    wait_until(lambda: backend.cleaned_up, "the run is over")
+    assert any(record.exc_info for record in caplog.records) == missing
 
 
 def test_stopping_the_app_gives_a_local_run_back_unspent(house: House) -> None:
