@@ -238,8 +238,8 @@ def measure(
     from faceswap.engine.neural.providers import provider_for
     from faceswap.engine.neural.weights import read_weights_folder
     from faceswap.engine.occlusion import KeepingOccluders, find_occluders
-    from faceswap.engine.swap import MANY
     from faceswap.engine.video import RestingShapes, swap_frames
+    from faceswap.engine.whole import MANY
     from faceswap.media import Limits, VideoReader, VideoWriter, read_picture
 
     cv2.setNumThreads(1)

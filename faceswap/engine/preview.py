@@ -18,7 +18,7 @@ from faceswap.engine.options import Options
 from faceswap.engine.planes import U8, Planes
 from faceswap.engine.selection import select
 from faceswap.engine.sources import Sources
-from faceswap.engine.swap import MANY
+from faceswap.engine.whole import MANY
 from faceswap.errors import NoFaceFound
 from faceswap.media import Frame, Limits, VideoReader, open_part, read_picture
 

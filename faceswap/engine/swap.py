@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,15 +17,17 @@ from faceswap.engine.marks.label import Labeller, LabelLook, opening_stamp
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.options import Options
 from faceswap.engine.planes import Planes
-from faceswap.engine.selection import select
 from faceswap.engine.sources import Sources
-from faceswap.engine.video import Follower, RestingShapes, swap_frames
+from faceswap.engine.video import Follower, swap_frames
+from faceswap.engine.whole import Whole
 from faceswap.errors import NoFaceFound
 from faceswap.media import (
     Coding,
     Frame,
     Limits,
     PartsWriter,
+    PartWriter,
+    Span,
     VideoReader,
     VideoWriter,
     join_parts,
@@ -35,9 +38,6 @@ from faceswap.media import (
 )
 from faceswap.swap_result import SwapResult
 from faceswap.version import VERSION
-
-MANY = 8
-"""Most faces that are followed in one frame of a video."""
 
 REDUCED_FPS = 30.0
 """Most frames a second of a result that need not keep the target's frame rate."""
@@ -101,6 +101,8 @@ def swap_video(
     recogniser: Path | None = None,
     parts: Path | None = None,
     latest: Path | None = None,
+    span: Span | None = None,
+    whole: Path | None = None,
 ) -> SwapResult:
     """Swap faces of the video `target`. `result` is an MP4 with the target's frame times, size, rotation and
     sound, and the marks of `marking`. It has only the part that `options` names.
@@ -114,8 +116,12 @@ def swap_video(
     for the same result, this call goes on after them. `latest` is a file that gets a small JPEG of the latest
     frame from time to time.
 
+    With `span`, `target` is one cut of a video and `whole` the file about all of it, see `engine.parting`.
+    `result` then has the frames of the span only, and no sound.
+
     Raises:
-        NoFaceFound: no face in a source (role "source"), or none in any frame that can be swapped ("target").
+        NoFaceFound: no face in a source (role "source"), or none in any frame that can be swapped ("target",
+            never with `span`).
         UnknownFace: a source is for a person whom the target does not show.
         OutsideVideo: the video ends before the part begins.
         BadMedia: a file is damaged, not of the right kind, or over the limits.
@@ -123,20 +129,25 @@ def swap_video(
     limits, options = limits or Limits(), options or Options()
     cv2.setNumThreads(1)
     ready = Sources(sources, model, limits, options, engine, hand_model, recogniser)
-    landmarker = ready.landmarker
-    shapes = RestingShapes(ready.mesh)
-    selection = select(target, limits, landmarker, ready.describe, ready.faces, options, people)
-    most = MANY if options.every_face or selection else 1
-    with open_part(target, limits, options.start_s, options.end_s) as reader:
-        upright = math.radians(reader.info().rotation)
-        if ready.engine.samples_shapes:
-            shapes.sample(reader, landmarker, upright, most)
+    landmarker, options = (
+        ready.landmarker,
+        options if span is None else replace(options, start_s=0, end_s=None),
+    )
+    if span is not None and whole is not None:
+        known = Whole.load(whole, ready.mesh, ready.describe)
+    else:
+        known = Whole.find(
+            *(target, limits, landmarker, ready.mesh, ready.describe, ready.faces, options, people),
+            sample=ready.engine.samples_shapes,
+        )
+    selection, most = known.selection, known.most
     notes = ready.notes
     with (
         open_part(target, limits, options.start_s, options.end_s) as reader,
         whole_or_not_at_all(result) as part,
     ):
-        label = _Labelling(marking.label, reader) if marking and marking.label else None
+        upright = math.radians(reader.info().rotation)
+        label = _Labelling(marking.label, reader, span) if marking and marking.label else None
         glimpse = LatestFrame(latest, round(reader.rotation / 90)) if latest else None
 
         def finish(frame: Frame, count: int) -> None:
@@ -150,12 +161,10 @@ def swap_video(
         most_fps = None if options.keep_fps else REDUCED_FPS
         coding = Coding(options.crf, options.video_encoder, most_fps)
         aigc = marking.aigc if marking else None
-        if not (options.keep_fps and worth_parts(reader)):
+        if span is not None or not (options.keep_fps and worth_parts(reader)):
             parts = None
         made_by = f"{VERSION} {ready.engine.name}"
-        with (
-            PartsWriter(parts, reader, coding, made_by) if parts else VideoWriter(part, reader, coding, aigc)
-        ) as writer:
+        with _writer(part, parts, reader, coding, made_by, aigc, span) as writer:
             if writer.encoder_replaced:
                 notes.append("encoder_replaced")
             tracker: Follower = Tracker(landmarker, most, upright)
@@ -166,11 +175,13 @@ def swap_video(
             swapper = ready.swapper(face_of)
             if isinstance(writer, PartsWriter) and writer.resume_s is not None:
                 reader.seek(writer.resume_s)
-            counts = swap_frames(reader, writer, tracker, swapper, shapes, finish, most_fps)
+                if label:
+                    label.go_on()
+            counts = swap_frames(reader, writer, tracker, swapper, known.shapes, finish, most_fps)
         frames, swapped = counts.frames, counts.swapped_frames
-        if isinstance(writer, PartsWriter):
+        if isinstance(writer, PartsWriter | PartWriter):
             frames, swapped = writer.frames, writer.swapped
-        if not swapped:
+        if not swapped and span is None:
             raise NoFaceFound(role="target")
         notes += reader.notes
         reencoded = counts.audio_reencoded
@@ -182,20 +193,42 @@ def swap_video(
     return SwapResult(frames=frames, swapped_frames=swapped, notes=tuple(notes))
 
 
+def _writer(
+    path: Path,
+    parts: Path | None,
+    reader: VideoReader,
+    coding: Coding,
+    made_by: str,
+    aigc: str | None,
+    span: Span | None,
+) -> PartsWriter | PartWriter | VideoWriter:
+    if span is not None:
+        return PartWriter(path, reader, coding, span)
+    return PartsWriter(parts, reader, coding, made_by) if parts else VideoWriter(path, reader, coding, aigc)
+
+
 class _Labelling:
     """Puts the visible label on the frames of a video. It is prepared with the first frame, because only then
     is it known how the frames are shown.
     """
 
-    def __init__(self, label: Label, reader: VideoReader) -> None:
+    def __init__(self, label: Label, reader: VideoReader, span: Span | None) -> None:
         self._label, self._reader = label, reader
+        self._shown_s = span.shown_s if span else 0.0
+        """When the whole video shows the first frame."""
+        self._begin_s = 0.0 if self._shown_s > 0 else None
         self._labeller: Labeller | None = None
+
+    def go_on(self) -> None:
+        """Say that another run has labelled the first frames. Call it before the first `put_on`."""
+        self._begin_s = 0.0
 
     def put_on(self, frame: Frame) -> None:
         if self._labeller is None:
-            self._labeller = Labeller(self._label, LabelLook.of(self._reader), self._reader.colour)
+            look = LabelLook.of(self._reader)
+            self._labeller = Labeller(self._label, look, self._reader.colour, self._begin_s)
         frame.make_writable()
-        self._labeller.stamp(Planes(*frame.planes(), self._reader.colour), frame.time_s)
+        self._labeller.stamp(Planes(*frame.planes(), self._reader.colour), self._shown_s + frame.time_s)
 
 
 def _share(frame: Frame, count: int, reader: VideoReader) -> float:

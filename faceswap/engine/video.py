@@ -107,7 +107,18 @@ class RestingShapes:
             for _, region in landmarker.detect(planes, upright)[:most]:
                 found = landmarker.find(planes, landmarker.find(planes, region).region)
                 if found.presence > 0.5:
-                    self._faces.append((found.landmarks, self._mesh.pose(found.landmarks)))
+                    self.add(found.landmarks)
+
+    def add(self, landmarks: F32) -> None:
+        """Add a sampled face. Raises: ValueError: this is not what landmarks look like."""
+        if landmarks.ndim != 2 or landmarks.shape[1] != 3 or not np.isfinite(landmarks).all():
+            raise ValueError
+        self._faces.append((landmarks, self._mesh.pose(landmarks)))
+
+    @property
+    def faces(self) -> list[F32]:
+        """The landmarks of the sampled faces."""
+        return [landmarks for landmarks, _ in self._faces]
 
     def of(self, landmarks: F32) -> F32:
         """(468, 3) resting shape of the sampled faces that are most like this one. If nothing was sampled, it

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from faceswap.media.aigc import FoundAigc, aigc_text, read_aigc, xmp_packet
     from faceswap.media.animations import write_animation
     from faceswap.media.colour import Colour
+    from faceswap.media.cutting import cut_video
     from faceswap.media.excerpt import open_part
     from faceswap.media.frames import AudioPacket, Frame
-    from faceswap.media.kinds import Limits, MediaInfo, sniff
-    from faceswap.media.parts import PartsWriter, join_parts, worth_parts
+    from faceswap.media.kinds import Cut, Limits, MediaInfo, Span, sniff
+    from faceswap.media.parts import PartsWriter, PartWriter, join_parts, keep_part, kept_parts, worth_parts
     from faceswap.media.pictures import (
         RGB,
         is_animation,
@@ -39,16 +40,22 @@ __all__ = [
     "AudioPacket",
     "Coding",
     "Colour",
+    "Cut",
     "FoundAigc",
     "Frame",
     "Limits",
     "MediaInfo",
+    "PartWriter",
     "PartsWriter",
+    "Span",
     "VideoReader",
     "VideoWriter",
     "aigc_text",
+    "cut_video",
     "is_animation",
     "join_parts",
+    "keep_part",
+    "kept_parts",
     "open_part",
     "picture_info",
     "picture_notes",
@@ -66,7 +73,7 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("FoundAigc", "aigc_text", "read_aigc", "xmp_packet"), "aigc"),
-    **dict.fromkeys(("Limits", "MediaInfo", "sniff"), "kinds"),
+    **dict.fromkeys(("Cut", "Limits", "MediaInfo", "Span", "sniff"), "kinds"),
     **dict.fromkeys(
         (
             *("RGB", "is_animation", "picture_info", "picture_notes", "read_picture"),
@@ -78,8 +85,11 @@ _HOME = {
     **dict.fromkeys(("AudioPacket", "Frame"), "frames"),
     "Colour": "colour",
     "open_part": "excerpt",
+    "cut_video": "cutting",
     "write_animation": "animations",
-    **dict.fromkeys(("PartsWriter", "join_parts", "worth_parts"), "parts"),
+    **dict.fromkeys(
+        ("PartWriter", "PartsWriter", "join_parts", "keep_part", "kept_parts", "worth_parts"), "parts"
+    ),
     **dict.fromkeys(("Coding", "VideoWriter"), "writing"),
 }
 

@@ -71,6 +71,44 @@ def _check_pixels(width: int, height: int, limit_megapixels: float) -> None:
         raise TooManyPixels(width=width, height=height, limit_megapixels=limit_megapixels)
 
 
+_ROUNDING_S = 0.001
+"""Times in files are often rounded to milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which frames of a file belong to its part of a video. The others are there for what is around it."""
+
+    from_s: float
+    """In seconds from the first frame of the file, like `to_s`. The frame at `to_s` is not included."""
+    to_s: float | None
+    """None means up to the end."""
+    shown_s: float = 0.0
+    """When the whole video shows the first frame of the file, in seconds. Negative before its start."""
+    fps: tuple[int, int] | None = None
+    """Mean frame rate of the whole video, as numerator and denominator."""
+
+    def __contains__(self, time_s: float) -> bool:
+        late = self.to_s is not None and time_s >= self.to_s - _ROUNDING_S
+        return time_s >= self.from_s - _ROUNDING_S and not late
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A file with one part of a video, and with frames before and after it."""
+
+    file: str
+    """Its name in the folder of all cuts."""
+    span: Span
+    duration_s: float
+    frames: int
+    """How many frames the part has, without those around it."""
+    first_pts: int
+    """Of the part, in units of the whole video's time base, like `last_pts`."""
+    last_pts: int
+    last_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
     """What is known about a picture or video.

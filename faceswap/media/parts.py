@@ -18,7 +18,9 @@ from typing import Any, Self
 
 import av
 
+from faceswap.errors import ResultDamaged
 from faceswap.media.frames import AudioPacket, Frame
+from faceswap.media.kinds import Cut, Span
 from faceswap.media.reading import VideoReader
 from faceswap.media.writing import Coding, new_mp4, sound_tracks, start_late_s, unconstrained
 
@@ -138,6 +140,51 @@ class PartsWriter:
         self.parts.append(self._part)
 
 
+class PartWriter:
+    """Writes the frames of `reader` that belong to its part, without sound, to one MP4."""
+
+    audio_reencoded = False
+
+    def __init__(self, path: Path, reader: VideoReader, coding: Coding, span: Span) -> None:
+        self.encoder_replaced = coding.encoder_replaced
+        self.frames = self.swapped = 0
+        self._span = span
+        self._container = _open(str(path.absolute()), "w", format="mp4")
+        rate = Fraction(*span.fps) if span.fps else None
+        self._stream = replace(coding, rate=rate).add_stream(self._container, reader)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def write(self, frame: Frame) -> None:
+        if frame.time_s in self._span:
+            self._container.mux(self._stream.encode(unconstrained(frame)))
+            self.frames += 1
+            self.swapped += frame.swapped
+
+    def write_audio(self, packet: AudioPacket) -> None:
+        """Does nothing: `join_parts` reads the sound from the target."""
+
+    def close(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+def keep_part(folder: Path, number: int, cut: Cut, file: str, frames: int, swapped: int) -> None:
+    """Note that the swapped part of a cut is there, in `file` of the folder."""
+    part = _Part(file, frames, swapped, cut.first_pts, cut.last_pts, cut.last_s)
+    _write(folder / f"{number:05}.json", json.dumps(asdict(part)))
+
+
+def kept_parts(folder: Path, count: int) -> dict[int, tuple[int, int]]:
+    """The numbers of the swapped parts that are there, of `count`, with their frames and swapped frames."""
+    found = {number: _kept(folder, number) for number in range(count)}
+    return {number: (part.frames, part.swapped) for number, part in found.items() if part}
+
+
 def join_parts(folder: Path, reader: VideoReader, path: Path, aigc: str | None = None) -> bool:
     """Write the parts in `folder`, and the sound of the target that `reader` has opened, to an MP4.
 
@@ -169,8 +216,13 @@ def _packets(
 ) -> Iterator[tuple[float, Any]]:
     """The packets of all parts with their times, in seconds. `set_back` is subtracted from the times."""
     last_dts: int | None = None
+    coded: bytes | None = None
     for part in parts:
         with _open(str((folder / part.file).absolute())) as container:
+            found = container.streams.video[0].codec_context.extradata
+            if coded is not None and found != coded:
+                raise ResultDamaged()  # another machine encoded it in another way
+            coded = found
             offset: int | None = None
             for packet in container.demux(video=0):
                 if not packet.size:
@@ -205,14 +257,17 @@ def _planned(folder: Path) -> str | None:
 def _finished(folder: Path) -> list[_Part]:
     """The finished parts from the start of the video up to the first one that is missing."""
     parts: list[_Part] = []
-    while True:
-        try:
-            part = _Part(**json.loads((folder / f"{len(parts):05}.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return parts
-        if not (folder / part.file).is_file():
-            return parts
+    while part := _kept(folder, len(parts)):
         parts.append(part)
+    return parts
+
+
+def _kept(folder: Path, number: int) -> _Part | None:
+    try:
+        part = _Part(**json.loads((folder / f"{number:05}.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return part if (folder / part.file).is_file() else None
 
 
 def _remove_unfinished(folder: Path, parts: list[_Part]) -> None:

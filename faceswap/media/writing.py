@@ -75,6 +75,8 @@ class Coding:
     crf: int = 20
     encoder: str = _USUAL
     most_fps: float | None = None
+    rate: Fraction | None = None
+    """The mean frame rate that is stated. None means that of the reader."""
 
     @property
     def _name(self) -> str:
@@ -89,7 +91,7 @@ class Coding:
         name = _USUAL if self.encoder_replaced else self._name
         coding = _ENCODERS[name]
         speed = coding.speeds[reader.width * reader.height > _SMALL_FRAME]
-        rate = reader.rate or Fraction(30)
+        rate = self.rate or reader.rate or Fraction(30)
         if self.most_fps is not None:
             rate = min(rate, Fraction(self.most_fps))
         options = {"crf": str(coding.crf(self.crf)), **speed, **coding.options}

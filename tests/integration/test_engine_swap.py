@@ -231,7 +231,7 @@ def test_a_killed_run_of_a_long_video_goes_on_after_its_finished_parts(
     for name, seconds in (("PART_S", 1.0), ("WORTHWHILE_S", 2.0), ("WARM_UP_S", 0.5)):
         monkeypatch.setattr(media_parts, name, seconds)
     clip = transcode(face_video, tmp_path / "clip.mp4", frames=72, audio=("aac",), g="10")
-    marking = Marking(label=Label(), aigc="{}")
+    marking = Marking(label=Label(opening_s=1.5), aigc="{}")
     folder, undisturbed = tmp_path / "parts", tmp_path / "undisturbed"
     for empty in (folder, undisturbed):
         empty.mkdir()

@@ -129,6 +129,13 @@ def test_the_words_shrink_to_a_mark_after_the_opening() -> None:
     assert mark.keep.size < 0.4 * opening_stamp(label, shown).keep.size
 
 
+def test_a_run_that_goes_on_after_another_one_does_not_begin_with_the_words_again() -> None:
+    shown, label = LabelLook(640, 360), Label(opening_s=2.5)
+    labeller, planes = Labeller(label, shown, Colour(), begin_s=0.0), noise(640, 360)
+    labeller.stamp(planes, 7.0)
+    assert short_stamp(label, shown).likeness(planes.y) > 0.9
+
+
 @pytest.mark.parametrize("background", [0, 90, 255])
 @pytest.mark.parametrize("style", STYLES)
 def test_letters_stand_out_from_any_background(background: int, style: str) -> None:

@@ -22,7 +22,7 @@ from faceswap.engine.face.found import DetectedFace, Face, SourceNote
 from faceswap.engine.marks.found import FoundMarks
 from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.options import Options
-from faceswap.media.kinds import Kind, Limits, MediaInfo
+from faceswap.media.kinds import Cut, Kind, Limits, MediaInfo, Span
 from faceswap.swap_result import SwapResult
 
 R = TypeVar("R")
@@ -98,6 +98,11 @@ class SwapSpec(Spec[SwapResult]):
     goes on after the parts that are finished. With None the next run starts anew."""
     latest: Path | None = None
     """Where to keep a small JPEG of the latest frame, or of the picture, beside `result`. None keeps none."""
+    span: Span | None = None
+    """With it, `target` is one cut of a video, see `CutSpec`, and the result has the frames of this span and
+    no sound."""
+    whole: Path | None = None
+    """The file about the whole video that belongs to the cut."""
 
     @staticmethod
     def result_type() -> type[SwapResult]:
@@ -113,11 +118,85 @@ class SwapSpec(Spec[SwapResult]):
 
     @property
     def read_paths(self) -> tuple[Path, ...]:
-        return _present(*self.sources.values(), self.people, self.weights_dir, self.models_dir)
+        return _present(*self.sources.values(), self.people, self.whole, self.weights_dir, self.models_dir)
 
     @property
     def written_paths(self) -> tuple[Path, ...]:
         return _present(self.result, self.parts and self.parts / "part")
+
+
+@dataclass(frozen=True, slots=True)
+class CutResult:
+    cuts: tuple[Cut, ...]
+    """Empty when the video is to be swapped in one go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutSpec(Spec[CutResult]):
+    """Cut a long video into files that are swapped apart from each other. The fields are as in `SwapSpec`."""
+
+    task: ClassVar[str] = "cut"
+    limits: EngineLimits
+    sources: Mapping[str, Path]
+    target: Path
+    folder: Path
+    """An existing folder for the cuts and the file about the whole video."""
+    part_s: float
+    """The usual length of a part."""
+    options: Options = field(default_factory=Options)
+    people: Path | None = None
+    weights_dir: Path | None = None
+
+    @staticmethod
+    def result_type() -> type[CutResult]:
+        return CutResult
+
+    @property
+    def tells_people_apart(self) -> bool:
+        return _tells_people_apart("video", self.sources, self.options)
+
+    @property
+    def media_path(self) -> Path:
+        return self.target
+
+    @property
+    def read_paths(self) -> tuple[Path, ...]:
+        return _present(self.people, self.weights_dir)
+
+    @property
+    def written_paths(self) -> tuple[Path, ...]:
+        return (self.folder / "cut",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinSpec(Spec[SwapResult]):
+    """Join the swapped parts of a video, and add the sound of the target."""
+
+    task: ClassVar[str] = "join"
+    limits: EngineLimits
+    target: Path
+    folder: Path
+    """The folder of the swapped parts, see `media.keep_part`."""
+    count: int
+    result: Path
+    options: Options = field(default_factory=Options)
+    marking: Marking | None = None
+
+    @staticmethod
+    def result_type() -> type[SwapResult]:
+        return SwapResult
+
+    @property
+    def media_path(self) -> Path:
+        return self.target
+
+    @property
+    def read_paths(self) -> tuple[Path, ...]:
+        return (self.folder,)
+
+    @property
+    def written_paths(self) -> tuple[Path, ...]:
+        return (self.result,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +443,10 @@ def _present(*paths: Path | None) -> tuple[Path, ...]:
 
 SPECS: Mapping[str, type[Spec[Any]]] = {
     spec.task: spec
-    for spec in (SwapSpec, PreviewSpec, InspectSpec, FacesSpec, GateSpec, SealSpec, MarksSpec, ModelsSpec)
+    for spec in (
+        *(SwapSpec, CutSpec, JoinSpec, PreviewSpec, InspectSpec),
+        *(FacesSpec, GateSpec, SealSpec, MarksSpec, ModelsSpec),
+    )
 }
 
 

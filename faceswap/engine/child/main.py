@@ -22,6 +22,7 @@ from typing import Any
 
 from faceswap.engine.child.confinement import confine, lower_priority
 from faceswap.engine.child.contract import (
+    CutSpec,
     FacesSpec,
     InspectSpec,
     PreviewSpec,
@@ -66,13 +67,13 @@ def _confine(spec: Spec[Any]) -> None:
     from faceswap.engine.face.models import hand_model_path, landmarker_path, recogniser_path
 
     readable = [spec.media_path, *spec.read_paths]
-    if isinstance(spec, (SwapSpec, PreviewSpec, InspectSpec, FacesSpec)):
+    if isinstance(spec, (SwapSpec, PreviewSpec, InspectSpec, FacesSpec, CutSpec)):
         with suppress(WeightsMissing):  # the task raises it again when it needs the model
             readable.append(landmarker_path(spec.weights_dir))
     if isinstance(spec, (SwapSpec, PreviewSpec)) and spec.options.occlusion_mask:
         with suppress(WeightsMissing):  # hands are not kept then, and a note says so
             readable.append(hand_model_path(spec.weights_dir))
-    if isinstance(spec, (SwapSpec, PreviewSpec, FacesSpec)) and spec.tells_people_apart:
+    if isinstance(spec, (SwapSpec, PreviewSpec, FacesSpec, CutSpec)) and spec.tells_people_apart:
         with suppress(WeightsMissing):  # people are told apart less well then
             readable.append(recogniser_path(spec.weights_dir))
     for folder in spec.read_paths:  # a weights file is often a link to another folder

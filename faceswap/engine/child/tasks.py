@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceswap.engine.child.contract import (
+    CutResult,
+    CutSpec,
     FacesResult,
     FacesSpec,
     GateResult,
     GateSpec,
     InspectResult,
     InspectSpec,
+    JoinSpec,
     MarksResult,
     MarksSpec,
     ModelsResult,
@@ -42,6 +45,10 @@ def carry_out(spec: Spec[Any], progress: Progress) -> object:
     match spec:
         case SwapSpec():
             return _swap(spec, progress)
+        case CutSpec():
+            return _cut(spec)
+        case JoinSpec():
+            return _join(spec)
         case PreviewSpec():
             return _preview(spec)
         case InspectSpec():
@@ -85,6 +92,8 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
             recogniser=recogniser,
             parts=spec.parts,
             latest=spec.latest,
+            span=spec.span,
+            whole=spec.whole,
         )
 
     done = with_engine(EngineRequest.of(options, spec.models_dir), run)
@@ -96,6 +105,22 @@ def _swap(spec: SwapSpec, progress: Progress) -> SwapResult:
         provider=done.provider,
         weights=_weights(done.facts),
     )
+
+
+def _cut(spec: CutSpec) -> CutResult:
+    from faceswap.engine.parting import cut_for_swap
+
+    model, limits = _landmark_model(spec.weights_dir), spec.limits.media
+    about = model, limits, spec.options, spec.people, _recogniser(spec), spec.part_s
+    return CutResult(tuple(cut_for_swap(spec.target, spec.folder, spec.sources, *about)))
+
+
+def _join(spec: JoinSpec) -> SwapResult:
+    from faceswap.engine.parting import join_swapped
+
+    files = spec.target, spec.folder, spec.count, spec.result
+    aigc = spec.marking.aigc if spec.marking else None
+    return join_swapped(*files, spec.limits.media, spec.options, aigc)
 
 
 def _preview(spec: PreviewSpec) -> PreviewResult:
@@ -185,7 +210,7 @@ def _hand_model(spec: SwapSpec | PreviewSpec) -> Path | None:
     return _optional(hand_model_path, spec.weights_dir) if spec.options.occlusion_mask else None
 
 
-def _recogniser(spec: SwapSpec | PreviewSpec | FacesSpec) -> Path | None:
+def _recogniser(spec: SwapSpec | PreviewSpec | FacesSpec | CutSpec) -> Path | None:
     """The path of the model that tells people apart; None if it is not needed, or missing and cannot be
     downloaded."""
     from faceswap.engine.face.models import recogniser_path

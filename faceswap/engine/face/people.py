@@ -123,7 +123,7 @@ class People:
         added = Person(face_id(len(self.persons)), look[None])
         return People([*self.persons, added], self.kind), len(self.persons)
 
-    def save(self, path: Path) -> None:
+    def as_json(self) -> dict[str, Any]:
         people = [
             {
                 "id": one.id,
@@ -134,19 +134,28 @@ class People:
             }
             for one in self.persons
         ]
-        kept = {"format": _FORMAT, "kind": self.kind, "people": people}
+        return {"format": _FORMAT, "kind": self.kind, "people": people}
+
+    def save(self, path: Path) -> None:
         with whole_or_not_at_all(path) as part:
-            part.write_text(json.dumps(kept), encoding="utf-8")
+            part.write_text(json.dumps(self.as_json()), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path, describe: Describer) -> People | None:
-        """Read saved people. Returns None if the file is missing, has another version or form, or describes
-        faces otherwise than `describe` does.
+        """Read saved people. None if the file is missing or damaged, or see `from_json`."""
+        try:
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8")), describe)
+        except (OSError, ValueError, RecursionError):
+            return None
 
-        The content is checked because the file may have come over a network.
+    @classmethod
+    def from_json(cls, kept: Any, describe: Describer) -> People | None:
+        """Returns None if `kept` has another version or form, or describes faces otherwise than `describe`
+        does.
+
+        The content is checked because it may have come over a network.
         """
         try:
-            kept: Any = json.loads(path.read_text(encoding="utf-8"))
             if kept["format"] != _FORMAT or kept["kind"] != describe.kind:
                 return None
             persons = [
@@ -159,7 +168,7 @@ class People:
                 )
                 for one in kept["people"]
             ]
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        except (ValueError, LookupError, TypeError):
             return None
         fitting = all(
             one.looks.shape[1:] == (describe.length,)

@@ -152,11 +152,13 @@ class Stamp:
 class Labeller:
     """Draws a label on the frames of one video. Call `stamp` for each frame in order, from one thread."""
 
-    def __init__(self, label: Label, shown: LabelLook, colour: Colour) -> None:
+    def __init__(self, label: Label, shown: LabelLook, colour: Colour, begin_s: float | None = None) -> None:
+        """`begin_s` is when the video begins. None means with the first frame that is stamped: not for a run
+        that goes on after the frames of another one."""
         self._opening = _Fixed(opening_stamp(label, shown), colour)
         self._rest = _Fixed(short_stamp(label, shown), colour)
         self._until_s = label.opening_s
-        self._begin_s: float | None = None
+        self._begin_s = begin_s
 
     def stamp(self, planes: Planes, time_s: float) -> None:
         """Draw the label into writable planes, in place. `time_s` is the time of the frame."""
