@@ -169,9 +169,10 @@ class Driver:
         job = run.job
         if run.backend.survives_restart and job.submitted_at is not None:
             run.remote = True
-            if job.runpod_id is None:
-                raise SubmissionUnknown()
-            return handle_of(job)
+            if job.parts is None:
+                if job.runpod_id is None:
+                    raise SubmissionUnknown()
+                return handle_of(job)
         media = replace(self._media(job), sending=lambda: self._note_submission(run))
         if run.backend.survives_restart:
             run.job = self._store.report(job, progress=0.0, stage=Stage.UPLOADING, eta_s=None) or job
@@ -180,6 +181,7 @@ class Driver:
         except FaceSwapError as error:
             run.remote = isinstance(error, SubmissionUnknown)
             raise
+        run.remote = run.backend.survives_restart  # also of a run that sends its parts one after the other
         if handle.remote_id is not None:
             self._store.submitted(job.remote_run, handle.remote_id)
             self._on_submitted()
@@ -207,7 +209,7 @@ class Driver:
         upload = self._store.upload(job.target_file)
         target = self._folders.media(upload)
         people = people_path(target) if upload.kind == "video" else None
-        parts = self._folders.parts(job.id) if job.backend == "local" and upload.kind == "video" else None
+        parts = self._folders.parts(job.id) if upload.kind == "video" else None
         if parts:
             parts.mkdir(parents=True, exist_ok=True)
         return Media(

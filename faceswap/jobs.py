@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, Self, cast
@@ -228,12 +228,39 @@ class RunKey:
     attempt: int
     worker: str
     """The dispatcher's name, which ends in eight random hexadecimal digits; "" before the first run."""
+    part: str = ""
+    """Of the run of one part of a video: the part and its try, such as `p3-1`."""
 
     @property
     def name(self) -> str:
         """A part of file names and object names. It is unique among the runs of the job."""
         worker = self.worker.rpartition(":")[2] or "none"
-        return f"{self.attempt}-{re.sub(r'[^A-Za-z0-9_]', '-', worker)}"
+        of_part = f"-{self.part}" if self.part else ""
+        return f"{self.attempt}-{re.sub(r'[^A-Za-z0-9_]', '-', worker)}{of_part}"
+
+
+@dataclass(frozen=True, slots=True)
+class PartCounts:
+    """The parts of a video that several machines swap."""
+
+    total: int
+    done: int = 0
+    running: int = 0
+    """Runs of parts that may be working on another machine, also after the job was cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartRun:
+    """One try to swap one part of a video on another machine."""
+
+    run: RunKey
+    part: int
+    """Number of the part, from 0."""
+    submitted_at: datetime
+    """Just before the request was sent that may have started it."""
+    remote_id: str | None = None
+    ended: Literal["done", "over"] | None = None
+    """None while it may be working. `done` when its result is here, `over` when it ended otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +333,8 @@ class Job:
     """The id of the batch that the job belongs to. None: to none."""
     turn: float | None = None
     """Where a job that was moved stands in the queue, in seconds since 1970. None: by `created_at`."""
+    parts: PartCounts | None = None
+    """None for a job that is one run."""
     position: int | None = None
     """Place in the queue of its backend, 1 = next; None when the job does not wait."""
 
@@ -381,6 +410,7 @@ class Job:
             "weights": [dict(file) for file in self.weights],
             "marks": None if self.marks is None else dict(self.marks),
             "report": self.report(),
+            "parts": None if self.parts is None else asdict(self.parts),
             "billed_s": None if self.billed_s is None else round(self.billed_s, 1),
             "created_at": isoformat(self.created_at),
             "updated_at": isoformat(self.updated_at),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from faceswap.erasure import Eraser
 from faceswap.errors import ResultNotReady
 from faceswap.folders import Folders
 from faceswap.jobs import LOCAL_OWNER, Job, Status
-from faceswap.media.parts import PART_S
+from faceswap.media.kept import PART_S
 from faceswap.receipt import Receipt
 from faceswap.store import Event, JobStore, Upload
 
@@ -137,8 +138,12 @@ class JobQueries:
 
     def parts_of(self, job: Job, target: Upload | None) -> Mapping[str, int] | None:
         """Return how many parts a running job's video has (`total`), and how many are `done` and `running`.
-        None if it is made in one go.
+        None if it is made in one go. Parts in the cloud may still run after the job was cancelled.
         """
+        if job.parts:
+            return asdict(job.parts)
+        if job.backend != "local":
+            return None
         if job.status is not Status.PROCESSING or target is None or not target.duration_s:
             return None
         done = sum(path.stem.isdecimal() for path in self._folders.parts(job.id).glob("*.json"))

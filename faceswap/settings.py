@@ -116,6 +116,8 @@ class Settings(BaseSettings):
     runpod_endpoint_id: str = Field(default="", validation_alias="RUNPOD_ENDPOINT_ID")
     runpod_wait_s: float = Field(default=900, gt=0)
     """How long a job may wait in the cloud for a free worker before it is given up there."""
+    runpod_parallel: int = Field(default=1, ge=1, le=100)
+    """On how many workers at once a long video may be swapped. With 1, each task is one run."""
     runpod_usd_per_s: float | None = Field(default=None, gt=0)
     """What RunPod takes for a second of the endpoint's GPU."""
     runpod_max_usd_per_task: float | None = Field(default=None, gt=0)

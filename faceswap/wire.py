@@ -18,7 +18,7 @@ from faceswap.engine.marks.marking import Label, Marking
 from faceswap.engine.options import Options
 from faceswap.errors import FaceSwapError, InvalidRequest, ResultMissing, from_code
 from faceswap.media import aigc_text
-from faceswap.media.kinds import Kind, Limits
+from faceswap.media.kinds import Kind, Limits, Span
 from faceswap.swap_result import SwapResult
 
 ProcessType = Literal["single-image", "multi-image", "single-video", "multi-video"]
@@ -62,7 +62,10 @@ class WorkerRequest:
     """The sources by key, see `source_keys`."""
     target: MediaLocation
     people: MediaLocation | None = None
-    """File with what detection learned about the people of the target. `sources` uses their ids."""
+    """File with what detection learned about the people of the target. `sources` uses their ids. With `span`:
+    the file about the whole video."""
+    span: Span | None = None
+    """With it, the target is one cut of a video, and the result has the frames of this span and no sound."""
     options: Options = field(default_factory=Options)
     limits: Limits = DEFAULT_LIMITS
     marking: Marking | None = None
@@ -97,6 +100,7 @@ class WorkerRequest:
                 "people_file": self.people.sha256 if self.people else None,
                 "face_mappings": {face: location.sha256 for face, location in mapped.items()},
             },
+            "span": codec.encode(self.span),
             "options": codec.encode(self.options),
             "limits": codec.encode(self.limits),
             "marking": codec.encode(self.marking),
@@ -119,13 +123,16 @@ class WorkerRequest:
         if process_type not in _KINDS:
             raise InvalidRequest(reason="process_type must be one of " + ", ".join(_KINDS))
         sums = _fields(said.get("sha256") or {}, "sha256")
-        people = _optional(said, "people_file")
+        people, span = _optional(said, "people_file"), _span(said.get("span"))
+        if span and not people:
+            raise InvalidRequest(reason="people_file must be there with span")
         return cls(
             job_id=str(said.get("job_id") or ""),
             process_type=cast("ProcessType", process_type),
             sources=_sources(said, sums),
             target=MediaLocation(_text(said, "target_file"), _optional(sums, "target_file")),
             people=MediaLocation(people, _optional(sums, "people_file")) if people else None,
+            span=span,
             options=_options(_fields(said.get("options") or {}, "options")),
             limits=_limits(_fields(said.get("limits") or {}, "limits")),
             marking=_marking(said),
@@ -147,6 +154,15 @@ def _sources(said: Mapping[str, Any], sums: Mapping[str, Any]) -> Mapping[str, M
         return sources
     more = {key: location for key, location in sources.items() if key.startswith("#")}
     return {"": MediaLocation(_text(said, "source_file"), _optional(sums, "source_file")), **more}
+
+
+def _span(said: object) -> Span | None:
+    if said is None:
+        return None
+    try:
+        return codec.decode(Span, said)
+    except codec.Malformed as error:
+        raise InvalidRequest(reason="span must name the frames of a part") from error
 
 
 def _options(said: Mapping[str, Any]) -> Options:

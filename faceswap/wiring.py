@@ -81,7 +81,7 @@ def configured_backends(settings: Settings, folders: Folders, store: JobStore) -
     if not settings.multi_user:
         backends["simulated"] = SimulatedBackend()
     if settings.runpod_configured:
-        backends["runpod"] = RunPodBackend(settings, on_billed=store.note_billed)
+        backends["runpod"] = RunPodBackend(settings, on_billed=store.note_billed, ledger=store)
     return backends
 
 

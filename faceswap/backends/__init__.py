@@ -11,6 +11,7 @@ from typing import Protocol
 
 from faceswap.errors import FaceSwapError
 from faceswap.jobs import Job, RunKey, Stage
+from faceswap.media.kinds import Span
 from faceswap.swap_result import SwapResult
 
 
@@ -36,6 +37,8 @@ class Media:
     `engine/face/people.py`."""
     parts: Path | None = None
     """Folder for the parts of a long video. It stays for the job's next run, see `media/parts.py`."""
+    span: Span | None = None
+    """With it, `target` is one cut of a video, and `people` the file about the whole of it."""
     target_duration_s: float | None = None
     """Length of a video target in seconds. None for a picture, or when the length is not known."""
     sending: Callable[[], None] = lambda: None

@@ -80,13 +80,15 @@ class BucketMedia:
 
         The upload calls `go_on` before each part. An exception from `go_on` ends the upload and is raised
         here. Without a bucket the people file is left out when it does not fit into the message; the worker
-        then detects the people again.
+        then detects the people again. A part cannot be sent without it.
         """
         files = {**media.sources, _TARGET: media.target}
         size_bytes = sum(path.stat().st_size for path in files.values())
         self.check(size_bytes)
         if media.people:
             with_people = size_bytes + media.people.stat().st_size
+            if media.span:
+                self.check(with_people)
             if self._bucket or _fits_inline(with_people):
                 files[_PEOPLE], size_bytes = media.people, with_people
         if self._bucket is None or _fits_inline(size_bytes):

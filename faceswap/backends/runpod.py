@@ -26,6 +26,7 @@ import httpx
 from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.backends.bucket import Bucket
 from faceswap.backends.bucket_media import BucketMedia
+from faceswap.backends.runpod_parts import Ledger, PartedRun, Work, handle_of_part
 from faceswap.backends.runpod_wire import (
     Fields,
     Remote,
@@ -158,9 +159,11 @@ class RunPodBackend:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         on_billed: Callable[[RunKey, float], None] = lambda run, seconds: None,
+        ledger: Ledger | None = None,
     ) -> None:
         """`bucket` defaults to the bucket of the settings. `clock` returns seconds since 1970. `on_billed` is
-        called with the seconds that RunPod has billed for a run that has ended, perhaps more than once."""
+        called with the seconds that RunPod has billed for a run that has ended, perhaps more than once.
+        Without `ledger`, no video is sent in parts."""
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
@@ -175,6 +178,8 @@ class RunPodBackend:
         self._lock = threading.Lock()
         self._watches: dict[RunKey, _Watch] = {}
         self._submitting: dict[RunKey, _Submission] = {}
+        self._ledger = ledger
+        self._parted: dict[RunKey, PartedRun] = {}
         self._next_removal = 0.0
         self._never_sent: set[RunKey] = set()
         self._told: set[RunKey] = set()
@@ -194,7 +199,27 @@ class RunPodBackend:
         self._media.check(source_bytes + target_bytes)
 
     def submit(self, job: Job, media: Media) -> Handle:
-        terms, run = terms_of(job, self._settings), job.run
+        """Send a run. A long video is sent in parts if the settings say so, see `PartedRun`."""
+        if (
+            self._ledger is None
+            or media.parts is None
+            or (self._settings.runpod_parallel == 1 and not job.parts)
+        ):
+            return self._send(job.run, job, media, media.sending)
+        with self._on_its_way(job.run) as submission:
+            parted = PartedRun.plan(job, media, self._settings, self._ledger, self, submission.go_on)
+        if parted is None:
+            return self._send(job.run, job, media, media.sending)
+        with self._lock:
+            self._parted[job.run] = parted
+        return Handle(job.run)
+
+    def send_part(self, run: RunKey, job: Job, media: Media, sending: Callable[[], datetime]) -> Handle:
+        """Send one part. `sending` is called right before, and returns the time that it has noted."""
+        return self._send(run, job, media, sending)
+
+    def _send(self, run: RunKey, job: Job, media: Media, sending: Callable[[], datetime | None]) -> Handle:
+        terms = terms_of(job, self._settings)
         execution_s = min(
             terms.engine_timeout_s, RUN_BASE_S + RUN_PER_VIDEO_S * (media.target_duration_s or 0)
         )
@@ -203,7 +228,7 @@ class RunPodBackend:
         with self._on_its_way(run) as submission:
             sent = self._media.hand_over(run, media, expires_in, submission.go_on)
             submission.go_on()
-            media.sending()
+            sending()
             now = self._clock()
             request = WorkerRequest(
                 job_id=job.id,
@@ -212,6 +237,7 @@ class RunPodBackend:
                 target=sent.target,
                 deadline=datetime.fromtimestamp(now + ttl_s, UTC),
                 people=sent.people,
+                span=media.span,
                 options=Options.of(job.options.for_engine()),
                 limits=engine_limits(terms).media,
                 marking=marking_of(job, self._settings),
@@ -281,6 +307,10 @@ class RunPodBackend:
     # -- poll --------------------------------------------------------------------------------------------
 
     def poll(self, handle: Handle) -> Report:
+        parted = self._parted.get(handle.run)
+        return parted.poll() if parted else self.poll_run(handle)
+
+    def poll_run(self, handle: Handle) -> Report:
         """Ask RunPod once a second at first and every 5 s later. In between, return the last report."""
         watch, now = self._watch(handle), self._clock()
         if watch.report.state in _FINAL or now < watch.next_poll:
@@ -360,6 +390,40 @@ class RunPodBackend:
     # -- stop --------------------------------------------------------------------------------------------
 
     def stop(self, handle: Handle) -> bool:
+        """Tell a run, or each of its parts, to end. Returns whether all of it certainly ended."""
+        ledger = self._ledger
+        tries = ledger.part_runs(handle.job_id) if ledger else []
+        with self._lock:
+            parted = [run for run in self._parted.values() if run.job.id == handle.job_id]
+        for run in parted:
+            run.stop()
+        if not tries or not ledger:
+            return self.stop_run(handle)
+        stops = [
+            (one, Work(lambda one=one: self.stop_run(handle_of_part(one, handle.limit_s))))
+            for one in tries
+            if one.ended is None
+        ]
+        over = [one for one, work in stops if work.result()]
+        for one in over:
+            ledger.part_ended(one, done=False)
+        if len(over) < len(stops):
+            return False
+        self._forget_parts(handle.job_id)
+        return self._media.erase(handle.job_id, keep_marker=True)
+
+    def forgo(self, run: RunKey) -> None:
+        """Do not send a run that is being sent, if that is possible."""
+        with self._lock:
+            self._told.add(run)
+            if submission := self._submitting.get(run):
+                submission.stopped = True
+
+    def mark_run(self, run: RunKey) -> bool:
+        """Write the marker that ends the worker of a run. False when that is not possible."""
+        return self._media.mark(run)
+
+    def stop_run(self, handle: Handle) -> bool:
         """Tell a run to end, by the marker in the bucket and by /cancel. Returns whether it certainly ended.
 
         RunPod's "cancelled" alone proves nothing, because the signal to the worker is lost when it comes
@@ -413,6 +477,12 @@ class RunPodBackend:
     # -- result ------------------------------------------------------------------------------------------
 
     def fetch(self, handle: Handle, report: Report, path: Path) -> None:
+        if parted := self._parted.get(handle.run):
+            parted.fetch(path)
+        else:
+            self.fetch_run(handle, report, path)
+
+    def fetch_run(self, handle: Handle, report: Report, path: Path) -> None:
         output = report.output
         if not isinstance(output, WorkerResult):
             raise ResultMissing()
@@ -426,6 +496,16 @@ class RunPodBackend:
         self._media.fetch(handle.run, output, path)
 
     def clean_up(self, handle: Handle) -> None:
+        if parted := self._forget_parts(handle.job_id):
+            self._media.erase(handle.job_id, keep_marker=any(run.lost for run in parted))
+        self.clean_up_run(handle)
+
+    def _forget_parts(self, job_id: str) -> list[PartedRun]:
+        """Returns the runs of the job that this process has driven in parts."""
+        with self._lock:
+            return [self._parted.pop(key) for key in list(self._parted) if key.job_id == job_id]
+
+    def clean_up_run(self, handle: Handle) -> None:
         self._media.clean(handle.run, keep_marker=False)
         self._drop(handle)
         now = self._clock()

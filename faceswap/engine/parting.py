@@ -14,11 +14,9 @@ from faceswap.engine.options import Options
 from faceswap.engine.whole import Whole
 from faceswap.errors import NoFaceFound, ResultMissing
 from faceswap.media import Cut, Limits, cut_video, join_parts, kept_parts, open_part
+from faceswap.media.kept import WHOLE
 from faceswap.source_keys import by_face
 from faceswap.swap_result import SwapResult
-
-WHOLE = "whole.json"
-"""File of a folder of cuts: what is the same for all of them, see `Whole`."""
 
 
 def cut_for_swap(

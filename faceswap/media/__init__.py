@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from faceswap.media.cutting import cut_video
     from faceswap.media.excerpt import open_part
     from faceswap.media.frames import AudioPacket, Frame
+    from faceswap.media.kept import keep_part, kept_parts
     from faceswap.media.kinds import Cut, Limits, MediaInfo, Span, sniff
-    from faceswap.media.parts import PartsWriter, PartWriter, join_parts, keep_part, kept_parts, worth_parts
+    from faceswap.media.parts import PartsWriter, PartWriter, join_parts, worth_parts
     from faceswap.media.pictures import (
         RGB,
         is_animation,
@@ -87,9 +88,8 @@ _HOME = {
     "open_part": "excerpt",
     "cut_video": "cutting",
     "write_animation": "animations",
-    **dict.fromkeys(
-        ("PartWriter", "PartsWriter", "join_parts", "keep_part", "kept_parts", "worth_parts"), "parts"
-    ),
+    **dict.fromkeys(("PartWriter", "PartsWriter", "join_parts", "worth_parts"), "parts"),
+    **dict.fromkeys(("keep_part", "kept_parts"), "kept"),
     **dict.fromkeys(("Coding", "VideoWriter"), "writing"),
 }
 

@@ -16,8 +16,9 @@ import av.error
 
 from faceswap.media.container import opened
 from faceswap.media.excerpt import open_part
+from faceswap.media.kept import PART_S
 from faceswap.media.kinds import Cut, Limits, Span, damage_is_bad_media
-from faceswap.media.parts import PART_S, WARM_UP_S
+from faceswap.media.parts import WARM_UP_S
 from faceswap.media.reading import VideoReader
 
 _LEAST, _MOST, _WORTHWHILE = 0.5, 1.5, 3.0

@@ -85,7 +85,7 @@ class Span:
     """None means up to the end."""
     shown_s: float = 0.0
     """When the whole video shows the first frame of the file, in seconds. Negative before its start."""
-    fps: tuple[int, int] | None = None
+    fps: tuple[int, ...] | None = None
     """Mean frame rate of the whole video, as numerator and denominator."""
 
     def __contains__(self, time_s: float) -> bool:

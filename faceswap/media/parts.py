@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
@@ -20,13 +20,13 @@ import av
 
 from faceswap.errors import ResultDamaged
 from faceswap.media.frames import AudioPacket, Frame
-from faceswap.media.kinds import Cut, Span
+from faceswap.media.kept import PART_S, KeptPart, finished_parts, write_whole
+from faceswap.media.kinds import Span
 from faceswap.media.reading import VideoReader
 from faceswap.media.writing import Coding, new_mp4, sound_tracks, start_late_s, unconstrained
 
 log = logging.getLogger(__name__)
 
-PART_S = 20.0
 WORTHWHILE_S = 3 * PART_S
 """A shorter video is written in one go."""
 WARM_UP_S = 2.0
@@ -36,17 +36,6 @@ _ROUNDING_S = 0.001
 _PLAN = "plan.json"
 
 _open: Any = av.open  # PyAV's annotations of packets and containers are incomplete
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    file: str
-    frames: int
-    swapped: int
-    first_pts: int
-    """In units of the target's time base, like `last_pts`. The file counts its times from 0."""
-    last_pts: int
-    last_s: float
 
 
 def worth_parts(reader: VideoReader) -> bool:
@@ -71,13 +60,13 @@ class PartsWriter:
             if _planned(folder) is not None:
                 log.info("the parts that are there were made in another way: the video starts anew")
             _remove_unfinished(folder, [])
-            _write(folder / _PLAN, json.dumps(made_by))
-        self.parts = _finished(folder)
+            write_whole(folder / _PLAN, json.dumps(made_by))
+        self.parts = finished_parts(folder)
         _remove_unfinished(folder, self.parts)
         self._container: Any = None
         self._stream: Any = None
         """None between two parts."""
-        self._part = _Part("", 0, 0, 0, 0, 0.0)
+        self._part = KeptPart("", 0, 0, 0, 0, 0.0)
         """What is written of the present part."""
         self._first_s = 0.0
 
@@ -126,7 +115,7 @@ class PartsWriter:
             self._finish()
 
     def _begin(self, pts: int, time_s: float) -> Any:
-        self._part = _Part(f"{secrets.token_hex(8)}.mp4", 0, 0, pts, pts, time_s)
+        self._part = KeptPart(f"{secrets.token_hex(8)}.mp4", 0, 0, pts, pts, time_s)
         self._first_s = time_s
         self._container = _open(str((self._folder / self._part.file).absolute()), "w", format="mp4")
         self._stream = self._coding.add_stream(self._container, self._reader)
@@ -136,7 +125,7 @@ class PartsWriter:
         self._container.mux(self._stream.encode(None))
         self._container.close()
         self._container = self._stream = None
-        _write(self._folder / f"{len(self.parts):05}.json", json.dumps(asdict(self._part)))
+        write_whole(self._folder / f"{len(self.parts):05}.json", json.dumps(asdict(self._part)))
         self.parts.append(self._part)
 
 
@@ -173,24 +162,12 @@ class PartWriter:
         self._container.close()
 
 
-def keep_part(folder: Path, number: int, cut: Cut, file: str, frames: int, swapped: int) -> None:
-    """Note that the swapped part of a cut is there, in `file` of the folder."""
-    part = _Part(file, frames, swapped, cut.first_pts, cut.last_pts, cut.last_s)
-    _write(folder / f"{number:05}.json", json.dumps(asdict(part)))
-
-
-def kept_parts(folder: Path, count: int) -> dict[int, tuple[int, int]]:
-    """The numbers of the swapped parts that are there, of `count`, with their frames and swapped frames."""
-    found = {number: _kept(folder, number) for number in range(count)}
-    return {number: (part.frames, part.swapped) for number, part in found.items() if part}
-
-
 def join_parts(folder: Path, reader: VideoReader, path: Path, aigc: str | None = None) -> bool:
     """Write the parts in `folder`, and the sound of the target that `reader` has opened, to an MP4.
 
     Returns whether sound was encoded anew.
     """
-    parts = _finished(folder)
+    parts = finished_parts(folder)
     base, late_s = reader.time_base, start_late_s(reader)
     with new_mp4(path, reader, aigc) as container:
         with _open(str((folder / parts[0].file).absolute())) as first:
@@ -212,7 +189,7 @@ def join_parts(folder: Path, reader: VideoReader, path: Path, aigc: str | None =
 
 
 def _packets(
-    folder: Path, parts: list[_Part], stream: Any, base: Fraction, set_back: int
+    folder: Path, parts: list[KeptPart], stream: Any, base: Fraction, set_back: int
 ) -> Iterator[tuple[float, Any]]:
     """The packets of all parts with their times, in seconds. `set_back` is subtracted from the times."""
     last_dts: int | None = None
@@ -254,30 +231,8 @@ def _planned(folder: Path) -> str | None:
         return None
 
 
-def _finished(folder: Path) -> list[_Part]:
-    """The finished parts from the start of the video up to the first one that is missing."""
-    parts: list[_Part] = []
-    while part := _kept(folder, len(parts)):
-        parts.append(part)
-    return parts
-
-
-def _kept(folder: Path, number: int) -> _Part | None:
-    try:
-        part = _Part(**json.loads((folder / f"{number:05}.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    return part if (folder / part.file).is_file() else None
-
-
-def _remove_unfinished(folder: Path, parts: list[_Part]) -> None:
+def _remove_unfinished(folder: Path, parts: list[KeptPart]) -> None:
     kept = {part.file for part in parts} | {f"{number:05}.json" for number in range(len(parts))} | {_PLAN}
     for path in folder.iterdir():
         if path.name not in kept:
             path.unlink(missing_ok=True)
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

@@ -14,13 +14,24 @@ from faceswap.store.database import Database, is_whole
 from faceswap.store.deletion import JobDeletion
 from faceswap.store.lives import JobLives
 from faceswap.store.order import JobOrder
+from faceswap.store.parts import PartRunRows
 from faceswap.store.rows import BatchState, Erasure, Event, Upload
 from faceswap.store.uploads import UploadRows
 
 __all__ = ["BatchState", "Erasure", "Event", "JobStore", "Upload", "is_whole"]
 
 
-class JobStore(JobAdding, JobLives, JobBatches, JobOrder, JobDeletion, UploadRows, ClockNotes, BillingNotes):
+class JobStore(
+    JobAdding,
+    JobLives,
+    JobBatches,
+    JobOrder,
+    JobDeletion,
+    UploadRows,
+    ClockNotes,
+    BillingNotes,
+    PartRunRows,
+):
     """Every operation on jobs, events, uploads and consents. Safe to use from any thread and process.
 
     Raises:

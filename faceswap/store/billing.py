@@ -13,18 +13,24 @@ class BillingNotes(StoreAccess):
     """Times are in seconds."""
 
     def note_billed(self, run: RunKey, seconds: float) -> None:
-        """Note what the cloud says it billed for a run. The largest value stays."""
+        """Note what the cloud says it billed for a run, or for a part. The largest value stays."""
+        worker = f"{run.worker}/{run.part}" if run.part else run.worker
         with self._write() as db:
             db.execute(
                 "INSERT INTO billing VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
                 "SET seconds = max(seconds, excluded.seconds)",
-                (run.job_id, run.attempt, run.worker, seconds, self._clock()),
+                (run.job_id, run.attempt, worker, seconds, self._clock()),
             )
             db.execute(
                 "UPDATE jobs SET billed_s = (SELECT sum(seconds) FROM billing WHERE job_id = jobs.id) "
                 "WHERE id = ?",
                 (run.job_id,),
             )
+
+    def billed_of(self, job_id: str) -> float:
+        """Return what was billed for a job so far."""
+        row = self._one("SELECT total(seconds) AS seconds FROM billing WHERE job_id = ?", (job_id,))
+        return float(row["seconds"]) if row else 0.0
 
     def billed(self, since: float = 0.0) -> float:
         """Return what was billed since a time in seconds since 1970, for the jobs of all owners."""

@@ -133,6 +133,14 @@ MIGRATIONS = (
     ALTER TABLE jobs ADD COLUMN frames_done INTEGER;
     ALTER TABLE jobs ADD COLUMN frames_per_s REAL;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN parts TEXT;
+    CREATE TABLE part_runs (
+        job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, part INTEGER NOT NULL,
+        try INTEGER NOT NULL, attempt INTEGER NOT NULL, worker TEXT NOT NULL, submitted_at REAL NOT NULL,
+        remote_id TEXT, ended TEXT, PRIMARY KEY (job_id, part, try)
+    ) STRICT;
+    """,
 )
 """Script number N changes a store of version N into one of version N + 1. Statements end with a semicolon."""
 SCHEMA_VERSION = len(MIGRATIONS)

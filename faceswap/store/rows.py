@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from faceswap.jobs import Job, JobType, RemoteStop, Result, Simulation, Stage, Status, SwapOptions
+from faceswap.jobs import Job, JobType, PartCounts, RemoteStop, Result, Simulation, Stage, Status, SwapOptions
 from faceswap.terms import Terms
 
 _JOB_TIMES = (
@@ -125,6 +125,7 @@ def row_of(job: Job) -> dict[str, Any]:
     row["weights"] = json.dumps([dict(file) for file in job.weights])
     row["error_details"] = json_of_details(job.error_details)
     row["terms"] = json.dumps(asdict(job.terms)) if job.terms else None
+    row["parts"] = json.dumps(asdict(job.parts)) if job.parts else None
     row["marks"] = None if job.marks is None else json.dumps(dict(job.marks))
     return row
 
@@ -145,6 +146,7 @@ def job_of(row: sqlite3.Row) -> Job:
     values["weights"] = tuple(json.loads(values["weights"]))
     values["error_details"] = json.loads(values["error_details"] or "{}")
     values["terms"] = Terms(**json.loads(values["terms"])) if values["terms"] else None
+    values["parts"] = PartCounts(**json.loads(values["parts"])) if values["parts"] else None
     values["marks"] = json.loads(values["marks"]) if values["marks"] else None
     return Job(**values)
 

@@ -208,7 +208,9 @@ class WorkerRun:
             result=result,
             options=request.options,
             marking=request.marking,
-            people=people,
+            people=None if request.span else people,
+            span=request.span,
+            whole=people if request.span else None,
             weights_dir=self._config.weights_dir,
             models_dir=self._config.models_dir,
         )

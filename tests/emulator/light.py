@@ -18,6 +18,8 @@ from typing import Any
 
 from faceswap.engine.child.contract import SwapSpec
 from faceswap.engine.child.process import EngineReport
+from faceswap.errors import EngineCrashed
+from faceswap.media import Coding, Limits, PartWriter, VideoReader
 from faceswap.swap_result import SwapResult
 from faceswap.worker.run import Config, WorkerRun
 from tests.emulator.server import EmulatedJob, Emulator
@@ -34,18 +36,42 @@ class CountingEngine:
     duration_s: float
     began: float
     ended: float | None = None
+    fails: bool = False
 
     def poll(self) -> EngineReport[SwapResult]:
         passed_s = time.time() - self.began
         if passed_s < self.duration_s:
             return EngineReport(done=False, progress=100 * passed_s / self.duration_s)
         self.ended = self.ended or time.time()
+        if self.fails:
+            return EngineReport(done=True, error=EngineCrashed())
         assert self.spec.marking
+        if self.spec.span:
+            frames = copied_part(self.spec)
+            return EngineReport(
+                done=True,
+                progress=100,
+                result=SwapResult(frames=frames, swapped_frames=frames, engine="mesh"),
+            )
         marked_picture(self.spec.result, (64, 64), self.spec.marking)
         return EngineReport(done=True, progress=100, result=SwapResult(frames=1))
 
     def kill(self) -> None:
         self.ended = self.ended or time.time()
+
+
+def copied_part(spec: SwapSpec) -> int:
+    """Write the frames of a cut's part as they are. Returns how many there are."""
+    assert spec.span and spec.whole and spec.whole.is_file()
+    coding = Coding(spec.options.crf)
+    with (
+        VideoReader(spec.target, Limits()) as reader,
+        PartWriter(spec.result, reader, coding, spec.span) as writer,
+    ):
+        for frame in reader.frames():
+            writer.write(frame)
+        writer.close()
+    return writer.frames
 
 
 class LightWorkers:
@@ -58,12 +84,15 @@ class LightWorkers:
         *,
         duration_s: float = 1.5,
         may_take: Callable[[EmulatedJob], bool] = lambda job: True,
+        fails: Callable[[EmulatedJob], bool] = lambda job: False,
     ) -> None:
+        """The engine of a job for which `fails` is true crashes in the end."""
         self.engines: dict[str, list[CountingEngine]] = {}
         self._emulator = emulator
         self._config = Config(folder, frozenset({"127.0.0.1"}), memory_mb=512, max_download_mb=100)
         self._duration_s = duration_s
         self._may_take = may_take
+        self._fails = fails
         self._chance = random.Random(0)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._begun: set[str] = set()
@@ -110,7 +139,7 @@ class LightWorkers:
 
     def _engine_for(self, job: EmulatedJob) -> Any:
         def start(spec: SwapSpec) -> CountingEngine:
-            engine = CountingEngine(spec, self._duration_s, time.time())
+            engine = CountingEngine(spec, self._duration_s, time.time(), fails=self._fails(job))
             self.engines.setdefault(job.input["job_id"], []).append(engine)
             return engine
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from faceswap import Service, Settings, Status
+from faceswap.backends import runpod_parts
 from faceswap.media import Limits, read_picture
 from faceswap.store import Upload
 from tests import judge
@@ -18,7 +19,7 @@ from tests.emulator.sdk import SdkWorker
 from tests.emulator.server import Emulator
 from tests.integration.test_engine_faces import strip_of
 from tests.integration.test_runpod_chain import free_box
-from tests.media import STRIP, crossing_places
+from tests.media import STRIP, crossing_places, transcode
 from tests.waiting import PATIENCE, wait_until
 
 
@@ -117,3 +118,28 @@ def test_three_faces_of_a_picture_get_two_sources_and_the_others_stay(
     order = emulator.only_job.input
     assert all(url.startswith("data:") for url in order["face_mappings"].values())
     assert (set(order["face_mappings"]), order["people_file"]) == (set(mappings), None)
+
+
+def test_a_long_video_is_swapped_in_parts_as_on_this_machine(
+    both: Both,
+    cloud_settings: Settings,
+    emulator: Emulator,
+    portrait: Path,
+    other_portrait: Path,
+    crossing_video: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is who is found once. A worker sees only its part, where the two people stand elsewhere."""
+    monkeypatch.setattr(runpod_parts, "PART_S", 1.3)
+    clip = transcode(crossing_video, tmp_path / "clip.mp4", frames=None, g="10")
+    several = cloud_settings.model_copy(update={"runpod_parallel": 3})
+    with Service(several) as cloud:
+        target = cloud.upload(clip)
+        faces = cloud.detect_faces(target.id)
+        photos = (portrait, other_portrait)
+        mappings = {face.id: cloud.upload(photo) for face, photo in zip(faces, photos, strict=True)}
+        here, there = Both(both.here, cloud).results("multi-video", target, mappings)
+    assert len(emulator.jobs) >= 3
+    pairs = zip(judge.pictures(here), judge.pictures(there), strict=True)
+    assert max(float(np.abs(one.astype(int) - other).mean()) for one, other in pairs) < 2.5

@@ -20,7 +20,17 @@ from faceswap.errors import (
     UploadNotFound,
     from_code,
 )
-from faceswap.jobs import CANCELLED_MESSAGE, Job, RemoteStop, Result, RunKey, Stage, Status, SwapOptions
+from faceswap.jobs import (
+    CANCELLED_MESSAGE,
+    Job,
+    PartCounts,
+    RemoteStop,
+    Result,
+    RunKey,
+    Stage,
+    Status,
+    SwapOptions,
+)
 from faceswap.settings import Settings
 from faceswap.store import Erasure, JobStore, Upload
 from faceswap.store.database import MIGRATIONS, SCHEMA_VERSION
@@ -583,3 +593,39 @@ def test_a_backup_is_a_whole_store(store: JobStore, tmp_path: Path) -> None:
     copy = JobStore(tmp_path / "copy.sqlite3")
     assert copy.get(job.id) == job
     copy.close()
+
+
+def test_a_part_is_noted_before_it_is_sent_and_counted_until_it_is_over(store: JobStore) -> None:
+    job = add_job(store, backend="runpod")
+    claimed = store.claim("w:1:aaaaaaaa", "runpod", 5)
+    assert claimed and store.plan_parts(claimed, 3)
+    one, other = (store.part_submitting(claimed, part, 1) for part in (0, 2))
+    assert one and other
+    assert (one.run.name, other.run.name) == ("1-aaaaaaaa-p0-1", "1-aaaaaaaa-p2-1")
+    store.part_submitted(one, "remote-0")
+    assert store.get(job.id).parts == PartCounts(3, 0, 2)
+    assert store.get(job.id).submitted_at is not None
+    store.part_ended(one, done=True)
+    cancelled = store.cancel(job.id)
+    assert (cancelled.parts, cancelled.remote_stop) == (PartCounts(3, 1, 1), RemoteStop.PENDING)
+    assert store.part_submitting(claimed, 1, 1) is None, "nothing is sent after a cancel"
+    assert not store.plan_parts(claimed, 3)
+    store.part_submitted(other, "remote-2")
+    store.part_ended(other, done=False)
+    assert store.get(job.id).parts == PartCounts(3, 1, 0)
+    assert [(one.part, one.remote_id, one.ended) for one in store.part_runs(job.id)] == [
+        (0, "remote-0", "done"),
+        (2, "remote-2", "over"),
+    ]
+
+
+def test_each_part_is_billed(store: JobStore) -> None:
+    job = add_job(store, backend="runpod")
+    claimed = store.claim("w:1:aaaaaaaa", "runpod", 5)
+    assert claimed
+    for part in (0, 1):
+        run = store.part_submitting(claimed, part, 1)
+        assert run
+        for seconds in (2.5, 2.0):
+            store.note_billed(run.run, seconds)
+    assert store.billed_of(job.id) == store.billed() == store.get(job.id).billed_s == 5.0

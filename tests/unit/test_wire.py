@@ -8,7 +8,7 @@ from faceswap.engine.marks.marking import Label
 from faceswap.engine.options import Options
 from faceswap.errors import InvalidRequest
 from faceswap.jobs import JobType, SwapOptions
-from faceswap.media import Limits
+from faceswap.media import Limits, Span
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
 from faceswap.wire import MediaLocation, ProcessType, WorkerRequest
@@ -49,6 +49,22 @@ def test_what_the_app_writes_is_what_the_worker_reads() -> None:
     assert read.limits == written.limits
     assert read.limits.max_duration_s == 30.0
     assert (read.result_url, read.receipt_url, read.cancel_url) == ("https://r", "https://p", "https://c")
+
+
+def test_a_part_of_a_video_is_read_as_it_was_written() -> None:
+    span = Span(2.0, 22.0, 18.0, (30000, 1001))
+    written = WorkerRequest(
+        process_type="single-video",
+        sources={"": MediaLocation(URL, "aa")},
+        target=MediaLocation(URL, "cc"),
+        people=MediaLocation(URL + "p", "dd"),
+        span=span,
+    )
+    said = written.as_input()
+    assert WorkerRequest.parse(said).span == span
+    for damaged in ({"span": {"from_s": "x"}}, {"span": 3}, {"people_file": None}):
+        with pytest.raises(InvalidRequest):
+            WorkerRequest.parse(said | damaged)
 
 
 def test_the_earlier_contract_is_understood() -> None:

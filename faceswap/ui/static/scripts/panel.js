@@ -238,7 +238,7 @@ function align() {
 function renderFinished(finished) {
   const list = part("fs-finished");
   part("fs-finished-head").hidden = finished.length === 0;
-  const shown = finished.map((job) => [job.id, job.status, job.remote_stop, job.title, job.result_url, ended(job)].join(" ")).join("|");
+  const shown = finished.map((job) => [job.id, job.status, job.remote_stop, job.parts?.running, job.title, job.result_url, ended(job)].join(" ")).join("|");
   if (list.dataset.shown === shown) return;
   list.dataset.shown = shown;
   list.replaceChildren(...finished.flatMap(finishedItems));

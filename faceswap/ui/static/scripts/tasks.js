@@ -19,6 +19,7 @@ import { call } from "./server.js";
  * @property {number} attempt
  * @property {number | null} eta_s
  * @property {number | null} frames_per_s of a running video
+ * @property {{total: number, done: number, running: number} | null} parts of a long video
  * @property {number | null} position in the queue, from 1
  * @property {boolean} held it waits until the queue is resumed
  * @property {string} title typed by a user: put it into text nodes, never into markup

@@ -98,6 +98,7 @@ export function statusOf(job) {
   if (job.status !== "processing") return status;
   const remarks = [];
   if (job.stage !== "processing" && job.stage !== "queued") remarks.push(catalogue.stages[job.stage]);
+  if (job.parts) remarks.push(word("parts_done", job.parts));
   if (job.frames_per_s) remarks.push(word("frames_a_second", { number: Math.round(job.frames_per_s) }));
   if (job.attempt >= ATTEMPTS_SHOWN_FROM) remarks.push(word("retrying", { attempt: job.attempt }));
   return [status, ...remarks].join(" · ");
@@ -128,7 +129,11 @@ export function reasonOf(job) {
  *
  * @param {Job} job
  */
-export const remoteStopOf = (job) => catalogue.remoteStop[job.remote_stop] ?? "";
+export function remoteStopOf(job) {
+  const said = catalogue.remoteStop[job.remote_stop] ?? "";
+  if (job.remote_stop !== "pending" || !job.parts?.running) return said;
+  return `${said} · ${word("parts_running", { running: job.parts.running })}`;
+}
 
 /**
  * Why the server refused a request, from the headers of its answer.
