@@ -400,7 +400,7 @@ class RunPodBackend:
         if not tries or not ledger:
             return self.stop_run(handle)
         stops = [
-            (one, Work(lambda one=one: self.stop_run(handle_of_part(one, handle.limit_s))))
+            (one, Work(lambda one=one: self.stop_run(handle_of_part(one, handle.limit_s)), ledger.close))
             for one in tries
             if one.ended is None
         ]
@@ -410,7 +410,10 @@ class RunPodBackend:
         if len(over) < len(stops):
             return False
         self._forget_parts(handle.job_id)
-        return self._media.erase(handle.job_id, keep_marker=True)
+        self._media.erase(
+            handle.job_id, keep_marker=True
+        )  # also what was uploaded for a try that was not sent
+        return True
 
     def forgo(self, run: RunKey) -> None:
         """Do not send a run that is being sent, if that is possible."""

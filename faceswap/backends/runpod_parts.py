@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 import threading
 import time
@@ -36,7 +37,7 @@ from faceswap.errors import (
 )
 from faceswap.folders import Folders
 from faceswap.jobs import Job, PartRun, RunKey, Stage, terms_of
-from faceswap.media.kept import PART_S, WHOLE, keep_part, kept_parts, write_whole
+from faceswap.media.kept import PART_S, WHOLE, WORTHWHILE, keep_part, kept_parts, write_whole
 from faceswap.media.kinds import Cut
 from faceswap.provenance import marking_of
 from faceswap.settings import Settings
@@ -69,6 +70,10 @@ class Ledger(Protocol):
 
     def billed_of(self, job_id: str) -> float: ...
 
+    def close(self) -> None:
+        """Close this thread's connection."""
+        ...
+
 
 class Cloud(Protocol):
     """What single runs are done with, see `RunPodBackend`."""
@@ -91,10 +96,11 @@ class Cloud(Protocol):
 class Work(Generic[R]):
     """A call in a thread of its own, which does not keep this process from ending."""
 
-    def __init__(self, call: Callable[[], R]) -> None:
+    def __init__(self, call: Callable[[], R], after: Callable[[], None]) -> None:
+        """`after` is called when the call has ended, however it ended."""
         self._result: R | None = None
         self._error: BaseException | None = None
-        self._call = call
+        self._call, self._after = call, after
         self._thread = threading.Thread(target=self._run, name="faceswap-part", daemon=True)
         self._thread.start()
 
@@ -103,6 +109,8 @@ class Work(Generic[R]):
             self._result = self._call()
         except BaseException as error:  # noqa: BLE001 - `result` raises it
             self._error = error
+        finally:
+            self._after()
 
     @property
     def done(self) -> bool:
@@ -135,15 +143,15 @@ class Part:
     progress: float = 0.0
     stage: Stage = Stage.WAITING_FOR_GPU
     work: Work[Any] | None = None
-    error: FaceSwapError | None = None
-    """Of its last try."""
+    failures: int = 0
+    """Of tries, and of attempts to send one."""
     next_stop_s: float = 0.0
+    limit_s: float | None = None
+    """How long a try may take."""
 
     @property
     def handle(self) -> Handle:
         return handle_of_part(self.tries[-1], self.limit_s)
-
-    limit_s: float | None = None
 
 
 def handle_of_part(one: PartRun, limit_s: float | None) -> Handle:
@@ -195,6 +203,9 @@ class PartedRun:
         Raises: FaceSwapError: the video cannot be read; what `go_on` raises, to end the cutting.
         """
         folder = _folder_of(media)
+        length_s = min(media.target_duration_s or 0, job.options.end_s or math.inf) - job.options.start_s
+        if length_s < WORTHWHILE * PART_S or not job.options.keep_fps:
+            return None
         cuts = _planned(folder)
         if not cuts or not _all_there(folder, cuts):
             for path in folder.iterdir():
@@ -264,16 +275,16 @@ class PartedRun:
                 part.progress, part.stage = report.progress, report.stage
                 if report.state is RunState.SUCCEEDED:
                     part.state = State.FETCHING
-                    part.work = Work(lambda: self._fetch(part, report))
+                    part.work = self._begin(lambda: self._fetch(part, report))
                 elif report.error:
                     part.state = State.STOPPING if report.stop_needed else State.WAITING
                     if not report.stop_needed:
-                        Work(lambda: self._cloud.clean_up_run(part.handle))
+                        self._begin(lambda handle=part.handle: self._cloud.clean_up_run(handle))
                     self._failed(part, report.error)
             case State.STOPPING:
                 if time.monotonic() >= part.next_stop_s:
                     part.next_stop_s = time.monotonic() + STOP_EVERY_S
-                    part.work = Work(lambda: self._stop_try(part))
+                    part.work = self._begin(lambda: self._stop_try(part))
             case State.FETCHING if part.work:
                 part.work, work = None, part.work
                 work.result()
@@ -281,13 +292,16 @@ class PartedRun:
             case _:
                 pass
 
+    def _begin(self, call: Callable[[], R]) -> Work[R]:
+        return Work(call, self._ledger.close)
+
     def _send_more(self) -> None:
         busy = (State.SENDING, State.RUNNING, State.STOPPING)
         free = self._settings.runpod_parallel - sum(part.state in busy for part in self._parts)
         waiting = [part for part in self._parts if part.state is State.WAITING]
         for part in waiting[: max(0, free)]:
             part.state = State.SENDING
-            part.work = Work(lambda part=part: self._send(part))
+            part.work = self._begin(lambda part=part: self._send(part))
 
     def _key(self, part: Part) -> RunKey:
         """Of its next try."""
@@ -356,12 +370,12 @@ class PartedRun:
     def _failed(self, part: Part, error: FaceSwapError) -> None:
         """Note why a try failed. The part is tried again, unless that is of no use."""
         log.info("job %s: part %d failed: %s", self.job.id, part.number, error.code)
-        part.error = error
+        part.failures += 1
         if part.state is State.FETCHING:
             part.state = State.WAITING
         if part.state is State.WAITING:
             self._end_try(part)
-        if len(part.tries) >= TRIES or not _worth_another_try(error):
+        if max(part.failures, len(part.tries)) >= TRIES or not _worth_another_try(error):
             self._error = error
 
     def _may_work(self) -> bool:
@@ -386,7 +400,7 @@ class PartedRun:
 
     def _joined(self) -> Report:
         if self._joining is None:
-            self._joining = Work(self._join)
+            self._joining = self._begin(self._join)
         if not self._joining.done:
             return Report(RunState.RUNNING, 99.9, Stage.FINISHING)
         try:
@@ -413,7 +427,7 @@ class PartedRun:
         ]
         notes = dict.fromkeys([*joined.notes, *(note for swap in told for note in swap.notes)])
         engine, weights = told[0].engine, told[0].weights
-        return replace(joined, notes=tuple(notes), engine=engine, weights=weights)
+        return replace(joined, notes=tuple(notes), engine=engine, provider=told[0].provider, weights=weights)
 
     def _go_on(self) -> None:
         if self._stopped:

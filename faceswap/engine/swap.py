@@ -216,7 +216,7 @@ class _Labelling:
         self._label, self._reader = label, reader
         self._shown_s = span.shown_s if span else 0.0
         """When the whole video shows the first frame."""
-        self._begin_s = 0.0 if self._shown_s > 0 else None
+        self._begin_s = 0.0 if self._shown_s else None
         self._labeller: Labeller | None = None
 
     def go_on(self) -> None:

@@ -16,14 +16,14 @@ import av.error
 
 from faceswap.media.container import opened
 from faceswap.media.excerpt import open_part
-from faceswap.media.kept import PART_S
+from faceswap.media.kept import PART_S, WORTHWHILE
 from faceswap.media.kinds import Cut, Limits, Span, damage_is_bad_media
 from faceswap.media.parts import WARM_UP_S
 from faceswap.media.reading import VideoReader
 
-_LEAST, _MOST, _WORTHWHILE = 0.5, 1.5, 3.0
-"""The shortest and the longest part, and the shortest video that is cut, as multiples of the usual part. A
-part begins at a key frame if one is there."""
+_LEAST, _MOST = 0.5, 1.5
+"""The shortest and the longest part, as multiples of the usual one. A part begins at a key frame if one is
+there."""
 _AFTER_S, _AFTER_FRAMES = 0.5, 8
 """So much, and so many frames, of what follows a part are in its file."""
 _MOST_CUT = 3.0
@@ -62,7 +62,7 @@ def cut_video(
     copied into an MP4. Raises: see `open_part`.
     """
     with open_part(path, limits, start_s, end_s) as reader:
-        long = (reader.duration_s or 0) >= _WORTHWHILE * part_s and reader.times_are_stored
+        long = (reader.duration_s or 0) >= WORTHWHILE * part_s and reader.times_are_stored
         plans = _plans(path, reader, start_s, end_s, part_s) if long else []
         try:
             for plan in plans:

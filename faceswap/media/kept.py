@@ -14,6 +14,8 @@ from faceswap.media.kinds import Cut
 
 PART_S = 20.0
 """The usual length of a part."""
+WORTHWHILE = 3
+"""A video of fewer usual parts is made in one go."""
 WHOLE = "whole.json"
 """Beside the cuts of a video: what is the same for all of them, see `engine.whole`."""
 

@@ -20,14 +20,14 @@ import av
 
 from faceswap.errors import ResultDamaged
 from faceswap.media.frames import AudioPacket, Frame
-from faceswap.media.kept import PART_S, KeptPart, finished_parts, write_whole
+from faceswap.media.kept import PART_S, WORTHWHILE, KeptPart, finished_parts, write_whole
 from faceswap.media.kinds import Span
 from faceswap.media.reading import VideoReader
 from faceswap.media.writing import Coding, new_mp4, sound_tracks, start_late_s, unconstrained
 
 log = logging.getLogger(__name__)
 
-WORTHWHILE_S = 3 * PART_S
+WORTHWHILE_S = WORTHWHILE * PART_S
 """A shorter video is written in one go."""
 WARM_UP_S = 2.0
 """A run that goes on reads this much before the place, so that it knows the faces and their motion."""

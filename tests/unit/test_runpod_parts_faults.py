@@ -6,6 +6,7 @@ of a part; a completed task has every part; and nothing computes after a stop is
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ class Done:
 
     done = True
 
-    def __init__(self, call: Callable[[], Any]) -> None:
+    def __init__(self, call: Callable[[], Any], after: Callable[[], None]) -> None:
         self._error: BaseException | None = None
         try:
             self._result = call()
@@ -89,7 +90,7 @@ class App:
             folder / "target.mp4",
             folder / "work",
             parts=folder / "parts",
-            target_duration_s=3.0,
+            target_duration_s=60.0,
         )
         self.result = folder / "result.mp4"
         self.id = add_job(self.store, backend="runpod", type=JobType.SINGLE_VIDEO).id
@@ -159,6 +160,15 @@ def changed() -> Iterator[Any]:
 times = st.floats(min_value=0, max_value=200).map(lambda value: round(value, 1))
 
 
+def played(folder: Path, script: Script, *plan: Any) -> App:
+    with contextlib.ExitStack() as stack:
+        for patch in changed():
+            stack.enter_context(patch)
+        app = App(folder, script, *plan)
+        app.run()
+    return app
+
+
 @settings(max_examples=max(20, settings.default.max_examples // 5))
 @given(
     script=scripts,
@@ -169,15 +179,7 @@ def test_every_order_of_faults_ends_well(
     script: Script, cancel_at: float | None, restarts: tuple[float, ...]
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
-        patches = list(changed())
-        for patch in patches:
-            patch.start()
-        try:
-            app = App(Path(name), script, cancel_at, restarts)
-            app.run()
-        finally:
-            for patch in patches:
-                patch.stop()
+        app = played(Path(name), script, cancel_at, restarts)
         job = app.store.get(app.id)
         tries = Counter(run.input["result_url"] for run in app.cloud.runs.values())
         assert all(count == 1 for count in tries.values()), "RunPod accepted one try twice"
@@ -194,16 +196,15 @@ def test_every_order_of_faults_ends_well(
         app.store.close()
 
 
+def test_a_bucket_that_stays_away_ends_the_task(tmp_path: Path) -> None:
+    app = played(tmp_path, Script(bucket_down=((0, 1e9),)), None, ())
+    job = app.store.get(app.id)
+    assert (job.error_code, job.remote_stop) == ("bucket_unavailable", RemoteStop.CONFIRMED)
+    assert not app.cloud.computing()
+
+
 def test_without_faults_it_completes(tmp_path: Path) -> None:
-    patches = list(changed())
-    for patch in patches:
-        patch.start()
-    try:
-        app = App(tmp_path, Script(), None, (3.0,))
-        app.run()
-    finally:
-        for patch in patches:
-            patch.stop()
+    app = played(tmp_path, Script(), None, (3.0,))
     assert app.store.get(app.id).status is Status.COMPLETED
     assert len(app.cloud.runs) == PARTS
     assert not app.bucket.objects()
