@@ -186,6 +186,10 @@ class RunPodBackend:
         """Runs that were stopped before RunPod gave them an id. They must not be sent any more."""
 
     def close(self) -> None:
+        with self._lock:
+            parted = list(self._parted.values())
+        for run in parted:
+            run.close()
         self._client.close()
 
     # -- submit ------------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 TRIES = 3
+CLOSE_WAIT_S = 3.0
 STOP_EVERY_S = 2.0
 """How often a lost try is told to end, before its part is sent again."""
 _PLAN = "cuts.json"
@@ -115,6 +116,10 @@ class Work(Generic[R]):
     @property
     def done(self) -> bool:
         return not self._thread.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the end, for at most so long."""
+        self._thread.join(max(0.0, seconds))
 
     def result(self) -> R:
         """Wait for the end. Raises: what the call has raised."""
@@ -257,6 +262,13 @@ class PartedRun:
         for part in self._parts:
             if part.state is State.SENDING:
                 self._cloud.forgo(self._key(part))
+
+    def close(self) -> None:
+        """Let what is being sent or fetched come to its end: then no part is sent twice after a restart."""
+        end_s = time.monotonic() + CLOSE_WAIT_S
+        for part in self._parts:
+            if part.work:
+                part.work.wait(end_s - time.monotonic())
 
     def _move_on(self, part: Part) -> None:
         if part.work and not part.work.done:

@@ -213,7 +213,14 @@ def test_another_start_goes_on_with_the_parts(house: House) -> None:
         with house.app(runpod_parallel=2) as app:
             job = house.submit(app)
             wait_until(lambda: parts_done(app, job) >= 1, "a part is done", 60)
-        house.held.set()
+            house.held.set()
+
+            def at_rest() -> bool:
+                """Two parts wait in the queue, and the app knows their ids."""
+                ids = {one.remote_id for one in app._store.part_runs(job.id) if one.ended is None}
+                return ids == {one.id for one in house.live if one.state == "IN_QUEUE"} and len(ids) == 2
+
+            wait_until(at_rest, "nothing is on its way", 60)
         with house.app(runpod_parallel=PARTS) as app:
             wait_until(lambda: len(house.emulator.jobs) == PARTS, "all are sent", 60)
             house.held.clear()

@@ -47,6 +47,9 @@ class Done:
         except Exception as error:  # noqa: BLE001 - `result` raises it
             self._error = error
 
+    def wait(self, seconds: float) -> None:
+        pass
+
     def result(self) -> Any:
         if self._error:
             raise self._error
