@@ -26,7 +26,7 @@ import httpx
 from faceswap.backends import Handle, Media, Report, RunState
 from faceswap.backends.bucket import Bucket
 from faceswap.backends.bucket_media import BucketMedia
-from faceswap.backends.runpod_parts import Ledger, PartedRun, Work, handle_of_part
+from faceswap.backends.runpod_parts import Ledger, PartedRun, stop_tries
 from faceswap.backends.runpod_wire import (
     Fields,
     Remote,
@@ -209,20 +209,17 @@ class RunPodBackend:
             or media.parts is None
             or (self._settings.runpod_parallel == 1 and not job.parts)
         ):
-            return self._send(job.run, job, media, media.sending)
+            return self.send_run(job.run, job, media, media.sending)
         with self._on_its_way(job.run) as submission:
             parted = PartedRun.plan(job, media, self._settings, self._ledger, self, submission.go_on)
         if parted is None:
-            return self._send(job.run, job, media, media.sending)
+            return self.send_run(job.run, job, media, media.sending)
         with self._lock:
             self._parted[job.run] = parted
         return Handle(job.run)
 
-    def send_part(self, run: RunKey, job: Job, media: Media, sending: Callable[[], datetime]) -> Handle:
-        """Send one part. `sending` is called right before, and returns the time that it has noted."""
-        return self._send(run, job, media, sending)
-
-    def _send(self, run: RunKey, job: Job, media: Media, sending: Callable[[], datetime | None]) -> Handle:
+    def send_run(self, run: RunKey, job: Job, media: Media, sending: Callable[[], datetime | None]) -> Handle:
+        """Send one run. `sending` is called right before its request."""
         terms = terms_of(job, self._settings)
         execution_s = min(
             terms.engine_timeout_s, RUN_BASE_S + RUN_PER_VIDEO_S * (media.target_duration_s or 0)
@@ -395,28 +392,18 @@ class RunPodBackend:
 
     def stop(self, handle: Handle) -> bool:
         """Tell a run, or each of its parts, to end. Returns whether all of it certainly ended."""
-        ledger = self._ledger
-        tries = ledger.part_runs(handle.job_id) if ledger else []
         with self._lock:
             parted = [run for run in self._parted.values() if run.job.id == handle.job_id]
         for run in parted:
             run.stop()
-        if not tries or not ledger:
+        ledger = self._ledger
+        if ledger is None or not (tries := ledger.part_runs(handle.job_id)):
             return self.stop_run(handle)
-        stops = [
-            (one, Work(lambda one=one: self.stop_run(handle_of_part(one, handle.limit_s)), ledger.close))
-            for one in tries
-            if one.ended is None
-        ]
-        over = [one for one, work in stops if work.result()]
-        for one in over:
-            ledger.part_ended(one, done=False)
-        if len(over) < len(stops):
+        if not stop_tries(tries, handle.limit_s, ledger, self):
             return False
         self._forget_parts(handle.job_id)
-        self._media.erase(
-            handle.job_id, keep_marker=True
-        )  # also what was uploaded for a try that was not sent
+        # This also deletes what was uploaded for a try that was not sent.
+        self._media.erase(handle.job_id, keep_marker=True)
         return True
 
     def forgo(self, run: RunKey) -> None:

@@ -14,6 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -79,7 +80,9 @@ class Ledger(Protocol):
 class Cloud(Protocol):
     """What single runs are done with, see `RunPodBackend`."""
 
-    def send_part(self, run: RunKey, job: Job, media: Media, sending: Callable[[], datetime]) -> Handle: ...
+    def send_run(
+        self, run: RunKey, job: Job, media: Media, sending: Callable[[], datetime | None]
+    ) -> Handle: ...
 
     def forgo(self, run: RunKey) -> None: ...
 
@@ -99,34 +102,28 @@ class Work(Generic[R]):
 
     def __init__(self, call: Callable[[], R], after: Callable[[], None]) -> None:
         """`after` is called when the call has ended, however it ended."""
-        self._result: R | None = None
-        self._error: BaseException | None = None
-        self._call, self._after = call, after
-        self._thread = threading.Thread(target=self._run, name="faceswap-part", daemon=True)
-        self._thread.start()
+        self._future: Future[R] = Future()
+        threading.Thread(target=self._run, args=(call, after), name="faceswap-part", daemon=True).start()
 
-    def _run(self) -> None:
+    def _run(self, call: Callable[[], R], after: Callable[[], None]) -> None:
         try:
-            self._result = self._call()
+            self._future.set_result(call())
         except BaseException as error:  # noqa: BLE001 - `result` raises it
-            self._error = error
+            self._future.set_exception(error)
         finally:
-            self._after()
+            after()
 
     @property
     def done(self) -> bool:
-        return not self._thread.is_alive()
+        return self._future.done()
 
     def wait(self, seconds: float) -> None:
         """Wait for the end, for at most so long."""
-        self._thread.join(max(0.0, seconds))
+        wait([self._future], max(0.0, seconds))
 
     def result(self) -> R:
         """Wait for the end. Raises: what the call has raised."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value] - the call has returned it
+        return self._future.result()
 
 
 class State(Enum):
@@ -161,6 +158,19 @@ class Part:
 
 def handle_of_part(one: PartRun, limit_s: float | None) -> Handle:
     return Handle(one.run, one.remote_id, one.submitted_at, limit_s)
+
+
+def stop_tries(tries: Sequence[PartRun], limit_s: float | None, ledger: Ledger, cloud: Cloud) -> bool:
+    """Tell all tries to end that may be working, all at once. Returns whether each of them is over."""
+    stops = [
+        (one, Work(lambda one=one: cloud.stop_run(handle_of_part(one, limit_s)), ledger.close))
+        for one in tries
+        if one.ended is None
+    ]
+    over = [one for one, work in stops if work.result()]
+    for one in over:
+        ledger.part_ended(one, done=False)
+    return len(over) == len(stops)
 
 
 class PartedRun:
@@ -339,17 +349,11 @@ class PartedRun:
             return one.submitted_at
 
         try:
-            handle = self._cloud.send_part(self._key(part), self.job, media, sending)
-        except SubmissionUnknown:
+            handle = self._cloud.send_run(self._key(part), self.job, media, sending)
+        except Exception as error:
             part.tries += noted
-            raise
-        except FaceSwapError:  # RunPod certainly has no such run
-            for one in noted:
-                self._ledger.part_ended(one, done=False)
-            part.tries += [replace(one, ended="over") for one in noted]
-            raise
-        except Exception:  # nobody knows
-            part.tries += noted
+            if noted and isinstance(error, FaceSwapError) and not isinstance(error, SubmissionUnknown):
+                self._end_try(part)  # RunPod certainly has no such run
             raise
         self._ledger.part_submitted(noted[0], handle.remote_id or "")
         part.tries.append(replace(noted[0], remote_id=handle.remote_id))
@@ -367,7 +371,7 @@ class PartedRun:
         (self._folder / part.cut.file).unlink(missing_ok=True)
 
     def _stop_try(self, part: Part) -> None:
-        """Tell a try to end. One that nobody can name need not be over: its worker stops at the marker."""
+        """Tell a try to end. If its id is not known, a marker is enough, because its worker looks for it."""
         if self._cloud.stop_run(part.handle):
             self._end_try(part)
             part.state = State.WAITING
@@ -447,7 +451,7 @@ class PartedRun:
 
     @property
     def lost(self) -> list[PartRun]:
-        """Tries that nobody can name, and that may still come and find their marker."""
+        """Tries whose id RunPod never told. Their workers may still start; they find a marker and stop."""
         return [one for part in self._parts for one in part.tries[:-1] if one.ended is None]
 
     def fetch(self, path: Path) -> None:

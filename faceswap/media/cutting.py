@@ -6,6 +6,7 @@ frames after it that smoothing needs. The first frame of a file is a key frame.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,6 @@ class _Plan:
     key: _Packet
     until: int | None
     """Decoding time of the last packet. None means up to the end."""
-    decoded: Mapping[int, int]
-    """The decoding time of each packet of the video, by the time at which it is shown."""
     cut: Cut
 
 
@@ -62,56 +61,59 @@ def cut_video(
     copied into an MP4. Raises: see `open_part`.
     """
     with open_part(path, limits, start_s, end_s) as reader:
-        long = (reader.duration_s or 0) >= WORTHWHILE * part_s and reader.times_are_stored
-        plans = _plans(path, reader, start_s, end_s, part_s) if long else []
+        if (reader.duration_s or 0) < WORTHWHILE * part_s or not reader.times_are_stored:
+            return []
+        packets = _packets(path, reader)
+        plans = _plans(packets, reader, start_s, end_s, part_s)
+        decoded = {one.pts: one.dts for one in packets}
         try:
             for plan in plans:
-                _copy(path, reader, folder / plan.cut.file, plan)
+                _copy(path, reader, folder / plan.cut.file, plan, decoded)
         except (av.error.FFmpegError, LookupError, ValueError):
             return []
         return [plan.cut for plan in plans]
 
 
 def _plans(
-    path: Path, reader: VideoReader, start_s: float, end_s: float | None, part_s: float
+    packets: Sequence[_Packet], reader: VideoReader, start_s: float, end_s: float | None, part_s: float
 ) -> list[_Plan]:
-    packets = _packets(path, reader)
     base, origin, length_s = reader.time_base, reader.stream.start_time or 0, reader.duration_s or 0.0
 
     def time_of(pts: int) -> float:
         """In seconds from the start of what is swapped."""
         return float((pts - origin) * base) - start_s
 
-    keys = [one for one in packets if one.key]
-    decoded = {one.pts: one.dts for one in packets}
-    shown = sorted(decoded)
+    keys = sorted((one for one in packets if one.key), key=lambda key: key.pts)
+    shown = sorted({one.pts for one in packets})
     if not keys or len(shown) < len(packets):
         return []
-    borders = _borders([time_of(key.pts) for key in keys], length_s, part_s)
+    key_times, times = [time_of(key.pts) for key in keys], [time_of(pts) for pts in shown]
+    borders = _borders(key_times, length_s, part_s)
     after_s = max(_AFTER_S, _AFTER_FRAMES / (reader.fps or 1))
     fps = reader.rate.as_integer_ratio() if reader.rate else None
     plans: list[_Plan] = []
     for number, from_s in enumerate(borders):
         last = number + 1 == len(borders)
         to_s = (None if end_s is None else end_s - start_s) if last else borders[number + 1]
-        before = [key for key in keys if time_of(key.pts) <= max(0.0, from_s - WARM_UP_S)]
-        key = before[-1] if before else keys[0]
-        zero_s = time_of(key.pts)
+        before = bisect_right(key_times, max(0.0, from_s - WARM_UP_S))
+        at = max(0, before - 1)
+        key, zero_s = keys[at], key_times[at]
         span = Span(from_s - zero_s, None if to_s is None else to_s - zero_s, zero_s, fps)
-        inside = [pts for pts in shown if time_of(pts) - zero_s in span]
-        if not inside:
+        first = bisect_left(times, True, key=lambda time_s: span.has_begun(time_s - zero_s))
+        end = bisect_left(times, True, key=lambda time_s: span.is_over(time_s - zero_s))
+        if first == end:
             return []
         until = None if to_s is None else origin + round((to_s + start_s + after_s) / base)
         cut = Cut(
             f"cut-{number:05}.mp4",
             span,
             (length_s if to_s is None else to_s + after_s) - zero_s,
-            len(inside),
-            inside[0],
-            inside[-1],
-            time_of(inside[-1]),
+            end - first,
+            shown[first],
+            shown[end - 1],
+            times[end - 1],
         )
-        plans.append(_Plan(key, until, decoded, cut))
+        plans.append(_Plan(key, until, cut))
     too_long = sum(plan.cut.duration_s for plan in plans) > _MOST_CUT * length_s
     return [] if too_long or len(plans) < 2 else plans
 
@@ -150,8 +152,11 @@ def _packets(path: Path, reader: VideoReader) -> list[_Packet]:
     ]
 
 
-def _copy(path: Path, reader: VideoReader, to: Path, plan: _Plan) -> None:
-    """Raises: FFmpegError, ValueError, LookupError: this cannot be done with these packets."""
+def _copy(path: Path, reader: VideoReader, to: Path, plan: _Plan, decoded: Mapping[int, int]) -> None:
+    """`decoded` maps when a packet is shown to when it is decoded.
+
+    Raises: FFmpegError, ValueError, LookupError: this cannot be done with these packets.
+    """
     with opened(path) as opened_file, _open(str(to.absolute()), "w", format="mp4") as out:
         container: Any = opened_file
         source = container.streams[reader.stream.index]
@@ -165,7 +170,7 @@ def _copy(path: Path, reader: VideoReader, to: Path, plan: _Plan) -> None:
             if not packet.size:
                 continue
             begun |= packet.pts == plan.key.pts
-            dts = plan.decoded[packet.pts]
+            dts = decoded[packet.pts]
             if plan.until is not None and dts > plan.until:
                 break
             if begun and packet.pts >= plan.key.pts:

@@ -8,11 +8,9 @@ from pathlib import Path
 
 from faceswap.errors import OutsideVideo
 from faceswap.media.frames import AudioPacket, Frame
-from faceswap.media.kinds import Limits
+from faceswap.media.kinds import ROUNDING_S, Limits
 from faceswap.media.reading import VideoReader
 
-_ROUNDING_S = 0.001
-"""Times in files are often rounded to milliseconds."""
 _INTERLEAVED_S = 2.0
 """The sound of a moment may come this much later in the file than its frame."""
 
@@ -62,8 +60,8 @@ class ExcerptReader(VideoReader):
                     waiting.discard(item.track)
                 elif self._is_heard(item):
                     yield item
-            elif item.time_s < self._to_s - _ROUNDING_S:
-                if item.time_s >= self._from_s - _ROUNDING_S:
+            elif item.time_s < self._to_s - ROUNDING_S:
+                if item.time_s >= self._from_s - ROUNDING_S:
                     yield self._counted(item)
             elif not waiting or item.time_s > self._to_s + _INTERLEAVED_S:
                 return
@@ -73,14 +71,14 @@ class ExcerptReader(VideoReader):
         return (item for item in super().sound() if self._is_heard(item))
 
     def _is_heard(self, item: AudioPacket) -> bool:
-        return self._from_s - _ROUNDING_S <= self._time_of(item) < self._to_s
+        return self._from_s - ROUNDING_S <= self._time_of(item) < self._to_s
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the part from the present position on. Raises: see `VideoReader`."""
         for frame in super().frames():
-            if frame.time_s >= self._to_s - _ROUNDING_S:
+            if frame.time_s >= self._to_s - ROUNDING_S:
                 return
-            if frame.time_s >= self._from_s - _ROUNDING_S:
+            if frame.time_s >= self._from_s - ROUNDING_S:
                 yield self._counted(frame)
 
     def key_times(self) -> list[float]:

@@ -71,7 +71,7 @@ def _check_pixels(width: int, height: int, limit_megapixels: float) -> None:
         raise TooManyPixels(width=width, height=height, limit_megapixels=limit_megapixels)
 
 
-_ROUNDING_S = 0.001
+ROUNDING_S = 0.001
 """Times in files are often rounded to milliseconds."""
 
 
@@ -89,8 +89,13 @@ class Span:
     """Mean frame rate of the whole video, as numerator and denominator."""
 
     def __contains__(self, time_s: float) -> bool:
-        late = self.to_s is not None and time_s >= self.to_s - _ROUNDING_S
-        return time_s >= self.from_s - _ROUNDING_S and not late
+        return self.has_begun(time_s) and not self.is_over(time_s)
+
+    def has_begun(self, time_s: float) -> bool:
+        return time_s >= self.from_s - ROUNDING_S
+
+    def is_over(self, time_s: float) -> bool:
+        return self.to_s is not None and time_s >= self.to_s - ROUNDING_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import av
 from faceswap.errors import ResultDamaged
 from faceswap.media.frames import AudioPacket, Frame
 from faceswap.media.kept import PART_S, WORTHWHILE, KeptPart, finished_parts, write_whole
-from faceswap.media.kinds import Span
+from faceswap.media.kinds import ROUNDING_S, Span
 from faceswap.media.reading import VideoReader
 from faceswap.media.writing import Coding, new_mp4, sound_tracks, start_late_s, unconstrained
 
@@ -31,8 +31,6 @@ WORTHWHILE_S = WORTHWHILE * PART_S
 """A shorter video is written in one go."""
 WARM_UP_S = 2.0
 """A run that goes on reads this much before the place, so that it knows the faces and their motion."""
-_ROUNDING_S = 0.001
-"""Times in files are often rounded to milliseconds."""
 _PLAN = "plan.json"
 
 _open: Any = av.open  # PyAV's annotations of packets and containers are incomplete
@@ -94,7 +92,7 @@ class PartsWriter:
         pts = frame.video.pts or 0
         if self.parts and pts <= self.parts[-1].last_pts:
             return
-        if self._stream is not None and frame.time_s - self._first_s >= PART_S - _ROUNDING_S:
+        if self._stream is not None and frame.time_s - self._first_s >= PART_S - ROUNDING_S:
             self._finish()
         stream = self._stream or self._begin(pts, frame.time_s)
         self._container.mux(stream.encode(unconstrained(frame)))

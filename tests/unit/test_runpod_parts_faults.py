@@ -18,7 +18,7 @@ from unittest import mock
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from faceswap.backends import Handle, Media, RunState, runpod, runpod_parts
+from faceswap.backends import Handle, Media, RunState, runpod_parts
 from faceswap.backends.runpod import RunPodBackend
 from faceswap.engine.child.contract import CutResult, CutSpec, JoinSpec
 from faceswap.errors import FaceSwapError
@@ -155,7 +155,6 @@ class App:
 
 def changed() -> Iterator[Any]:
     yield mock.patch.object(runpod_parts, "Work", Done)
-    yield mock.patch.object(runpod, "Work", Done)
     yield mock.patch.object(runpod_parts, "_in_child", in_child)
     yield mock.patch.object(runpod_parts, "STOP_EVERY_S", 0.0)
 
