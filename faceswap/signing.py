@@ -102,7 +102,7 @@ def _make(folder: Path) -> None:
     leaf = _certificate(name, f"{name} authority", own, authority)
     key = own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     anchor_pem, leaf_pem = (each.public_bytes(Encoding.PEM) for each in (anchor, leaf))
-    draft = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
+    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft.mkdir(mode=0o700)
     for file, content in ((KEY, key), (CHAIN, leaf_pem + anchor_pem), (ANCHOR, anchor_pem)):

@@ -228,7 +228,8 @@ def _files(root: Path) -> Iterator[tuple[str, _Stamp]]:
     """Yield the relative name and stamp of each file to keep: media, summaries and keys.
 
     `root` is a data folder or its copy. The store is left out, because it is backed up. Models and examples
-    are left out, because they can be downloaded again. Files of unfinished work are left out, too.
+    are left out, because they can be downloaded again. Files of unfinished work are left out, too. A killed
+    process may leave such a file after the last change of the store, and no later snapshot would remove it.
     """
     for folder, folders, names in os.walk(root):
         top = Path(folder) == root
@@ -238,7 +239,8 @@ def _files(root: Path) -> Iterator[tuple[str, _Stamp]]:
             if not name.startswith((".", "attempt-")) and not (top and name in _TO_BE_HAD_AGAIN)
         ]
         for name in names:
-            if name.startswith(".") or name == "raw" or (top and name.startswith((_STORE, MANIFEST))):
+            unfinished = name.startswith(".") or name == "raw" or name.endswith(".part")
+            if unfinished or (top and name.startswith((_STORE, MANIFEST))):
                 continue
             path = Path(folder) / name
             with suppress(FileNotFoundError):

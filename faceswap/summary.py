@@ -18,7 +18,7 @@ SUMMARY = "job.json"
 
 def is_draft(path: Path) -> bool:
     """Whether it is a summary that is being written, or that a killed process did not finish."""
-    return path.stem == "job" and path.name != SUMMARY
+    return path.name.startswith(f".{SUMMARY}.")
 
 
 def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
@@ -39,7 +39,7 @@ def write_summary(store: JobStore, folders: Folders, job_id: str) -> None:
     path = folders.job(job_id) / SUMMARY
     private_folder(folders.jobs)
     path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(f".{secrets.token_hex(4)}")
+    draft = path.with_name(f".{SUMMARY}.{secrets.token_hex(4)}")
     content = json.dumps(job.public() | {"events": events}, ensure_ascii=False, indent=2)
     try:
         draft.write_text(content + "\n", encoding="utf-8")

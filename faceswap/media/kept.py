@@ -60,6 +60,6 @@ def _kept(folder: Path, number: int) -> KeptPart | None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)

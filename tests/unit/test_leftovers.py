@@ -73,7 +73,7 @@ def test_a_summary_that_a_killed_process_did_not_finish_is_written_and_its_draft
     store: JobStore, folders: Folders
 ) -> None:
     job = running(store, folders)
-    draft, fresh = (folders.job(job.id) / name for name in ("job.0011aabb", "job.2233ccdd"))
+    draft, fresh = (folders.job(job.id) / name for name in (".job.json.0011aabb", ".job.json.2233ccdd"))
     for path in (draft, fresh):
         path.write_text("{")
     os.utime(draft, (0, 0))
@@ -103,10 +103,10 @@ def test_a_summary_of_a_job_that_is_deleted_meanwhile_is_no_error(
 def test_a_folder_with_a_young_draft_is_looked_at_again(store: JobStore, folders: Folders) -> None:
     job = running(store, folders)
     store.complete(job)
-    (folders.job(job.id) / "job.2233ccdd").write_text("{")
+    (folders.job(job.id) / ".job.json.2233ccdd").write_text("{")
     leftovers = Leftovers(store, folders)
     assert leftovers.remove() == 1, "the work folder"
-    os.utime(folders.job(job.id) / "job.2233ccdd", (0, 0))
+    os.utime(folders.job(job.id) / ".job.json.2233ccdd", (0, 0))
     assert (leftovers.remove(), leftovers.remove()) == (1, 0)
 
 

@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from faceswap.engine.files import partial_path
 from faceswap.errors import DiskFull, JobNotFound, SnapshotUnavailable, StoreUnavailable
 from faceswap.folders import Folders
 from faceswap.jobs import Job, Status
 from faceswap.owners import Owners
 from faceswap.service import Service
 from faceswap.settings import Settings
+from faceswap.signing import SigningKey
 from faceswap.snapshots import Snapshots, prepare, restore
 from faceswap.store import JobStore
+from faceswap.summary import write_summary
 from tests.factories import add_job, make_upload
 from tests.waiting import wait_until
 
@@ -123,6 +126,27 @@ def test_only_what_is_worth_keeping_is_copied(machine: Machine) -> None:
         f"uploads/{job.target_file}/media.mp4",
     }
     assert not [path for path in machine.root.iterdir() if ".jobs.sqlite3" in path.name], "no draft is left"
+
+
+def test_what_a_killed_process_was_writing_is_not_copied(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = machine.finish_a_job()
+    machine.snapshots.take()
+    before = machine.copied()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", interrupted)
+        write_summary(machine.store, machine.folders, job.id)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", interrupted)
+        SigningKey.load(machine.folders.signing)
+    partial_path(machine.folders.upload(job.target_file) / "people.json").write_text("{")
+    machine.snapshots.take()
+    assert machine.copied() == before
+
+
+def interrupted(path: Path, target: Path) -> None:
+    raise KeyboardInterrupt
 
 
 def test_what_is_deleted_here_is_deleted_there(machine: Machine) -> None:
