@@ -89,11 +89,9 @@ def slot(site: Site, frame: Frame, role: Role, kind: Kind, place: str) -> Slot:
             several=several,
         )
         markup(zone, elem_id=f"fs-{role}-file")
-        card = markup(
-            "",
-            js_on_load=f"window.faceswap.lendSlot('{role}', (upload) => trigger('select', {{upload}}))",
-            elem_id=f"fs-{role}-card",
-        )
+        lend = f"window.faceswap.lendSlot('{role}', (upload) => trigger('select', {{upload}}))"
+        begin = f"{lend}; window.faceswap.startTrim()" if role == "target" else lend
+        card = markup("", js_on_load=begin, elem_id=f"fs-{role}-card")
         if several:
             markup(render("others", role=role), js_on_load="window.faceswap.startSeveral()")
         seen = markup("", elem_id=f"fs-{role}-seen")

@@ -25,6 +25,7 @@
     "showPersons",
     "start",
     "startSeveral",
+    "startTrim",
     "tick",
     "tookOptions",
     "view",

@@ -76,5 +76,6 @@ async function within(entry, inFolder) {
  * @param {Event} event
  */
 export function forgetChoice(event) {
-  if (event.type === "change" && event.target instanceof HTMLInputElement) event.target.value = "";
+  const input = event.type === "change" ? event.target : null;
+  if (input instanceof HTMLInputElement && input.type === "file") input.value = "";
 }

@@ -21,6 +21,7 @@ import { watchSlots } from "./slots.js";
 import { applyTheme } from "./settings.js";
 import { stayInSight } from "./space.js";
 import { look, signature } from "./tasks.js";
+import { watchTrim } from "./trim.js";
 import { watchViewer } from "./viewer.js";
 import { language, word } from "./words.js";
 
@@ -32,6 +33,7 @@ export { givenOptions, openForm, tookOptions } from "./options.js";
 export { person, showPersons } from "./person.js";
 export { batch, startSeveral } from "./several.js";
 export { lendSlot } from "./slots.js";
+export { startTrim } from "./trim.js";
 export { lendViewer, view } from "./viewer.js";
 
 /**
@@ -76,3 +78,4 @@ watchKeys();
 watchPresets();
 watchStart();
 watchOrder();
+watchTrim();

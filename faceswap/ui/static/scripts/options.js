@@ -38,10 +38,19 @@ export const givenOptions = () => names().map((name) => (name in given ? given[n
 /** @param {unknown[]} values of the form's components */
 export const tookOptions = (...values) => told(values);
 
+/** @type {(options: Options) => void} is told what the form's components got */
+let tell = () => {};
+
+/** @param {(options: Options) => void} listener */
+export function onApplied(listener) {
+  tell = listener;
+}
+
 /** @param {Options} options */
-function apply(options) {
+export function apply(options) {
   given = options;
   find("fs-apply-options")?.click();
+  tell(options);
 }
 
 /** @returns {Promise<Options>} what the form's components hold */
