@@ -76,7 +76,8 @@ def test_each_moment_gets_the_photo_that_fits_it_and_they_fade_into_each_other(
     both.meet(0, rest)
     shown: list[int] = []
     shares: list[float] = []
-    for picture in puppet_frames[6 * min(left, right) : 6 * max(left, right) + 1]:
+    way = puppet_frames[6 * min(left, right) : 6 * max(left, right) + 1]
+    for picture in [*way, *way[-1:] * 5]:  # a photo that comes late has time to fade in
         planes = Planes.from_rgb(picture)
         assert both.swap(planes, 0, seen.look(picture))
         state = both._tracks[0]  # pyright: ignore[reportPrivateUsage]
