@@ -28,6 +28,7 @@ from tests.factories import add_job
 
 FINISHED = 1000
 PERIOD_S = 1.0
+OWNER, LEASE_S = "benchmark", 60.0
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -36,7 +37,7 @@ def fill(data_dir: Path, live: int) -> JobStore:
     store = JobStore(data_dir / "jobs.sqlite3")
     for number in range(FINISHED + live):
         add_job(store, max_active=10**6, max_queue=10**6)
-        job = store.claim("benchmark", "local", lease_s=60)
+        job = store.claim(OWNER, "local", lease_s=LEASE_S)
         assert job is not None
         if number < FINISHED:
             store.complete(job)
@@ -57,6 +58,12 @@ class Tab:
         self._writer = writer
         self._tag = ""
 
+    @classmethod
+    async def open(cls, port: int, number: int) -> Tab:
+        """Each 100 tabs come from an address of their own, because the app limits the connections of one."""
+        own = (f"127.0.0.{1 + number // 100}", 0)
+        return cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=own))
+
     async def ask(self) -> int:
         """Send one request. Returns the status of the answer."""
         known = f"If-None-Match: {self._tag}\r\n" if self._tag else ""
@@ -71,9 +78,11 @@ class Tab:
         self._writer.close()
 
 
-async def poll(port: int, start_s: float, end: float, took: list[float], codes: list[int]) -> None:
+async def poll(
+    port: int, number: int, start_s: float, end: float, took: list[float], codes: list[int]
+) -> None:
     await asyncio.sleep(start_s)
-    tab = Tab(*await asyncio.open_connection("127.0.0.1", port))
+    tab = await Tab.open(port, number)
     while time.monotonic() < end:
         began = time.monotonic()
         codes.append(await tab.ask())
@@ -82,13 +91,15 @@ async def poll(port: int, start_s: float, end: float, took: list[float], codes: 
     tab.close()
 
 
-async def report(store: JobStore, end: float) -> None:
-    """Write the progress of one job, as often as a running job does."""
-    job = store.active()[0]
+async def work(store: JobStore, end: float, *, busy: bool) -> None:
+    """Keep the running jobs, as their process does, and write the progress of one of them if `busy`."""
+    jobs = store.active()
     progress = 0.0
     while time.monotonic() < end:
-        progress = (progress + 0.1) % 99
-        store.report(job.evolve(progress=0), progress=progress, stage=Stage.PROCESSING, eta_s=10)
+        store.keep_leases(OWNER, LEASE_S, [job.run for job in jobs])
+        if busy:
+            progress = (progress + 0.1) % 99
+            store.report(jobs[0].evolve(progress=0), progress=progress, stage=Stage.PROCESSING, eta_s=10)
         await asyncio.sleep(HEARTBEAT_S)
 
 
@@ -96,11 +107,9 @@ async def measure(port: int, pid: int, store: JobStore, tabs: int, seconds: floa
     took: list[float] = []
     codes: list[int] = []
     end = time.monotonic() + PERIOD_S + seconds
-    work = [poll(port, PERIOD_S * tab / tabs, end, took, codes) for tab in range(tabs)]
-    if busy:
-        work.append(report(store, end))
+    polls = [poll(port, tab, PERIOD_S * tab / tabs, end, took, codes) for tab in range(tabs)]
     used, began = cpu_s(pid), time.monotonic()
-    await asyncio.gather(*work)
+    await asyncio.gather(*polls, work(store, end, busy=busy))
     lasted = time.monotonic() - began
     share = (cpu_s(pid) - used) / lasted
     assert set(codes) <= {200, 304}, set(codes)

@@ -43,7 +43,7 @@ class Crowd:
         self.refused = 0
 
     async def run(self, job_id: str, tabs: int, submitters: int) -> None:
-        workers = [asyncio.create_task(self._poll(PERIOD_S * tab / max(1, tabs))) for tab in range(tabs)]
+        workers = [asyncio.create_task(self._poll(tab, PERIOD_S * tab / tabs)) for tab in range(tabs)]
         limits = httpx.Limits(max_connections=submitters + 1)
         async with httpx.AsyncClient(
             base_url=self._app.url, trust_env=False, timeout=60, limits=limits
@@ -55,15 +55,15 @@ class Crowd:
                 self.over = answer.json()["data"]["status"] not in ("pending", "processing")
             await asyncio.gather(*workers)
 
-    async def _poll(self, start_s: float) -> None:
+    async def _poll(self, number: int, start_s: float) -> None:
         await asyncio.sleep(start_s)
-        tab = Tab(*await asyncio.open_connection("127.0.0.1", self._app.port))
+        tab = await Tab.open(self._app.port, number)
         while not self.over:
             began = time.monotonic()
             try:
                 assert await tab.ask() in (200, 304)
             except (ConnectionError, asyncio.IncompleteReadError):  # the server closes what is idle for 5 s
-                tab = Tab(*await asyncio.open_connection("127.0.0.1", self._app.port))
+                tab = await Tab.open(self._app.port, number)
                 continue
             self.took["tasks"].append(time.monotonic() - began)
             await asyncio.sleep(max(0.0, PERIOD_S - self.took["tasks"][-1]))
@@ -123,13 +123,16 @@ def measure(app: App, order: dict[str, Any], tabs: int, submitters: int) -> None
     crowd = Crowd(app, order)
     job_id = submitted(app, order)
     wait_until(lambda: status(app, job_id)["status"] != "pending", "the swap begins", 60)
+    began_s = time.process_time()
     asyncio.run(crowd.run(job_id, tabs, submitters))
+    own_s = time.process_time() - began_s
     loaded_s = seconds_of(status(app, job_id))
     print(f"{tabs} tabs and {submitters} submitters, {crowd.refused} submissions refused")
     for what in crowd.took:
         print(crowd.row(what))
     slower = loaded_s / quiet_s - 1
     print(f"the swap took {quiet_s:.1f} s undisturbed and {loaded_s:.1f} s with the crowd: {slower:+.0%}")
+    print(f"the crowd itself took {own_s:.1f} s of the processor, on the same machine")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

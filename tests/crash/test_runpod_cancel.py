@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,10 +21,11 @@ from faceswap.jobs import Job, RemoteStop, Status
 from faceswap.service import Service
 from faceswap.store import JobStore, Upload
 from faceswap.worker.transfer import Transfer
-from tests.emulator.fixtures import settings_for
+from tests.emulator.fixtures import environment_of, settings_for
+from tests.emulator.killed import KilledApp
 from tests.emulator.light import LightWorkers
-from tests.emulator.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
-from tests.emulator.server import KEY, LIVE, EmulatedJob, Emulator, Faults
+from tests.emulator.s3 import S3Server
+from tests.emulator.server import LIVE, EmulatedJob, Emulator, Faults
 from tests.factories import make_upload
 from tests.waiting import PATIENCE
 
@@ -49,42 +48,6 @@ with service.Service():
     print("ready", flush=True)
     threading.Event().wait()
 """
-
-
-class App:
-    """The app's process, which can be killed and started again."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = os.environ | environment
-        self.kills = 0
-        self._start()
-
-    def _start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", APP],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        self.ready_at: float | None = None
-
-    def look(self) -> None:
-        """Note whether it is up. Never blocks."""
-        assert self._process.stdout
-        os.set_blocking(self._process.stdout.fileno(), False)
-        if self.ready_at is None and self._process.stdout.read():
-            self.ready_at = time.monotonic()
-
-    def kill_and_restart(self) -> None:
-        self.close()
-        self.kills += 1
-        self._start()
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stdout
-        self._process.stdout.close()
 
 
 class Cancels:
@@ -185,21 +148,7 @@ def test_no_run_survives_a_cancel_in_any_phase_and_a_killed_app(
     slow_uploads(cancels)
     light = cancels.light = LightWorkers(emulator, tmp_path, may_take=cancels.may_take)
     source, target = uploads(service.settings.data_dir)
-    app = App(
-        {
-            "FACESWAP_DATA_DIR": str(service.settings.data_dir),
-            "FACESWAP_BACKEND": "runpod",
-            "RUNPOD_API_KEY": KEY,
-            "RUNPOD_ENDPOINT_ID": emulator.endpoint,
-            "RUNPOD_BASE_URL": emulator.url,
-            "FACESWAP_RUNPOD_WAIT_S": str(WAIT_S),
-            "FACESWAP_ENGINE_TIMEOUT_S": str(RUN_S),
-            "FACESWAP_S3_ENDPOINT": s3_server.url,
-            "FACESWAP_S3_BUCKET": BUCKET,
-            "FACESWAP_S3_ACCESS_KEY": ACCESS_KEY,
-            "FACESWAP_S3_SECRET_KEY": SECRET_KEY,
-        }
-    )
+    app = KilledApp(environment_of(service.settings), APP)
     try:
         plan = [phase for phase in PHASES for _ in range(TIMES)]
         chance.shuffle(plan)

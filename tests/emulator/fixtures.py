@@ -69,6 +69,24 @@ def settings_for(
     return Settings(**(values | bucket | changes))
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment variables with which another process gets the settings of `settings_for`."""
+    return {
+        "FACESWAP_DATA_DIR": str(settings.data_dir),
+        "FACESWAP_BACKEND": "runpod",
+        "RUNPOD_API_KEY": KEY,
+        "RUNPOD_ENDPOINT_ID": settings.runpod_endpoint_id,
+        "RUNPOD_BASE_URL": settings.runpod_base_url,
+        "FACESWAP_RUNPOD_WAIT_S": str(settings.runpod_wait_s),
+        "FACESWAP_RUNPOD_PARALLEL": str(settings.runpod_parallel),
+        "FACESWAP_ENGINE_TIMEOUT_S": str(settings.engine_timeout_s),
+        "FACESWAP_S3_ENDPOINT": settings.s3_endpoint,
+        "FACESWAP_S3_BUCKET": BUCKET,
+        "FACESWAP_S3_ACCESS_KEY": ACCESS_KEY,
+        "FACESWAP_S3_SECRET_KEY": SECRET_KEY,
+    }
+
+
 @pytest.fixture(scope="session")
 def long_video(puppet_video: Path, media_folder: MediaFolder) -> Path:
     """640 x 360, 40 s. The engine needs at least 10 s for it, and minutes when other tests run."""
