@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,6 +50,15 @@ class Sent:
     people: MediaLocation | None
 
 
+@dataclass(slots=True)
+class _Shared:
+    """An object that several runs read."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    sha256: str = ""
+    """Of what was uploaded; "" before that."""
+
+
 class BucketMedia:
     """Moves the media of all runs. Without a bucket it puts media and result inside RunPod's messages, and
     there are no cancel markers and no receipts.
@@ -64,6 +73,8 @@ class BucketMedia:
         self._lock = threading.Lock()
         self._to_clean: dict[RunKey, bool] = {}
         """Maps each run whose objects are no longer needed to whether its marker stays."""
+        self._shared: dict[str, _Shared] = {}
+        """By key: what the runs of all parts of a video read."""
 
     @property
     def has_bucket(self) -> bool:
@@ -94,15 +105,31 @@ class BucketMedia:
         if self._bucket is None or _fits_inline(size_bytes):
             found = {role: _inlined(path.read_bytes()) for role, path in files.items()}
         else:
-            keys = BucketPlace(run)
-            names = {role: keys.source(number) for number, role in enumerate(media.sources)}
-            names |= {_TARGET: keys.target, _PEOPLE: keys.people}
+            place, of_all = BucketPlace(run), BucketPlace(replace(run, part=""))
+            names = {role: of_all.source(number) for number, role in enumerate(media.sources)}
+            names |= {_TARGET: place.target, _PEOPLE: of_all.people}
             found: dict[str, MediaLocation] = {}
             for role, path in files.items():
-                sha256 = self._bucket.upload(names[role], path, go_on)
-                found[role] = MediaLocation(self._bucket.sign("GET", names[role], expires_in), sha256)
+                key = names[role]
+                once = media.span is not None and role != _TARGET
+                upload = self._upload_once if once else self._bucket.upload
+                sha256 = upload(key, path, go_on)
+                found[role] = MediaLocation(self._bucket.sign("GET", key, expires_in), sha256)
         target, people = found.pop(_TARGET), found.pop(_PEOPLE, None)
         return Sent(found, target, people)
+
+    def _upload_once(self, key: str, path: Path, go_on: Callable[[], None]) -> str:
+        """As `Bucket.upload`. If another thread is uploading the key, wait for it."""
+        assert self._bucket
+        with self._lock:
+            shared = self._shared.setdefault(key, _Shared())
+        with shared.lock:
+            shared.sha256 = shared.sha256 or self._bucket.upload(key, path, go_on)
+            return shared.sha256
+
+    def _forget_shared(self, prefix: str) -> None:
+        with self._lock:
+            self._shared = {key: one for key, one in self._shared.items() if not key.startswith(f"{prefix}/")}
 
     def return_addresses(self, run: RunKey, expires_in: timedelta) -> Mapping[str, str]:
         """The URLs of result, receipt and marker, as fields of `WorkerRequest`. Empty without a bucket."""
@@ -177,6 +204,7 @@ class BucketMedia:
         """Delete the objects of this run. When that fails, the next call for any run tries again."""
         if self._bucket is None:
             return
+        self._forget_shared(BucketPlace(run).prefix)
         with self._lock:
             self._to_clean[run] = keep_marker
             doomed = list(self._to_clean.items())
@@ -194,6 +222,7 @@ class BucketMedia:
         """Delete the objects of all runs of a job. Returns False when the bucket cannot be reached."""
         if self._bucket is None:
             return True
+        self._forget_shared(job_prefix(job_id))
         try:
             self._bucket.delete(job_prefix(job_id), keep=MARKER if keep_marker else None)
         except BucketUnavailable:

@@ -15,6 +15,7 @@ SMALL = {
     "races": ["--races", "60"],
     "faults": ["--every", "60"],
     "soak": ["--minutes", "0.08", "--every", "1.5"],
+    "parts": ["--kills", "3"],
 }
 
 

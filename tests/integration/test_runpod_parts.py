@@ -13,7 +13,7 @@ import av
 import pytest
 
 from faceswap import Service, Settings, Status
-from faceswap.backends import runpod_parts
+from faceswap.backends import bucket_media, runpod_parts
 from faceswap.jobs import Job, RemoteStop
 from tests.emulator.fixtures import settings_for
 from tests.emulator.light import LightWorkers
@@ -143,6 +143,18 @@ def test_each_part_is_sent_once_and_the_joined_video_is_whole(house: House) -> N
         assert job.engine == "mesh"
         wait_until(lambda: not house.objects(job), "the bucket is empty")
         wait_until(lambda: not (result.parent / "parts").exists(), "the parts are gone")
+
+
+def test_what_all_parts_need_is_uploaded_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_media, "_fits_inline", lambda size_bytes: False)
+    house.held.set()
+    with house.workers(), house.app() as app:
+        job = house.submit(app)
+        wait_until(lambda: len(house.live) == PARTS, "all parts are sent", 60)
+        assert Counter(house.objects(job)) == {"target": PARTS, "people": 1, "source-0": 1}
+        house.held.clear()
+        assert done(app, job).status is Status.COMPLETED
+        wait_until(lambda: not house.objects(job), "the bucket is empty")
 
 
 def test_no_more_are_sent_at_once_than_the_settings_say(house: House) -> None:
