@@ -1,6 +1,6 @@
 """Kills the app while videos are swapped in parts by several workers on RunPod: no promise breaks.
 
-    python -m benchmarks.proofs.parts [--kills 100] [--seed 1]        about 6 minutes on 2 cores
+    python -m benchmarks.proofs.parts [--kills 100] [--seed 1]        about 9 minutes on 2 cores
 
 RunPod is emulated, the bucket is a real S3 server, and the workers run the worker's code with an engine that
 copies. A client in this process submits and cancels videos of four parts. The app is killed at a random
