@@ -88,6 +88,8 @@ def _write(path: Path, frames: list[Any], fps: int = 30) -> None:
         stream: Any = out.add_stream("libx264", rate=fps, options={"crf": "12", "preset": "veryfast"})
         height, width = frames[0].shape[:2]
         stream.width, stream.height, stream.pix_fmt = width & ~1, height & ~1, "yuv420p"
+        # What FFmpeg makes of RGB: BT.601, limited range. Unstated, a large picture counts as BT.709.
+        stream.codec_context.colorspace, stream.codec_context.color_range = 6, 1
         for frame in frames:
             even = np.ascontiguousarray(frame[: height & ~1, : width & ~1])
             out.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))
