@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from faceswap.engine.face.mesh import FaceMesh, draw
+from faceswap.engine.face.topology import LIPS_OUTER
 from faceswap.engine.planes import F32, U8, as_f32, as_u8
 
 GREEN = (0, 255, 0)
@@ -37,3 +38,17 @@ def turned(face: Face, mesh: FaceMesh, degrees: float) -> Face:
     picture = as_u8(cv2.remap(face.picture, x, y, cv2.INTER_LINEAR))
     picture[inside == 0] = GREEN
     return Face(picture, landmarks)
+
+
+def with_open_mouth(face: Face) -> U8:
+    """The picture with the lips drawn apart, and a dark gap between them."""
+    picture = face.picture.copy()
+    lips = face.landmarks[list(LIPS_OUTER), :2]
+    (left, top), (right, bottom) = lips.min(0).astype(int), lips.max(0).astype(int)
+    middle, gap = (top + bottom) // 2, int(0.55 * (right - left))
+    below = face.picture[middle : -gap or None].copy()
+    picture[middle + gap :] = below[: picture.shape[0] - middle - gap]
+    picture[middle : middle + gap] = face.picture[middle - 1]
+    centre, size = ((left + right) // 2, middle + gap // 2), ((right - left) // 3, gap // 2)
+    cv2.ellipse(picture, centre, size, 0, 0, 360, (45, 15, 15), -1)
+    return picture

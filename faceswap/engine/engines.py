@@ -11,7 +11,9 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from faceswap.engine.face.mesh import FaceMesh
 from faceswap.engine.mesh.blend import Blender
+from faceswap.engine.mesh.mouth import OwnMouth
 from faceswap.engine.mesh.photos import BestPhoto
+from faceswap.engine.mesh.shape import MOUTH_OPEN, mouth_openness
 from faceswap.engine.mesh.source import SourceFace, SourcePhoto
 from faceswap.engine.neural.contracts import Role
 from faceswap.engine.neural.graphs import Graph
@@ -73,8 +75,13 @@ class MeshEngine:
     weighs = False
 
     def swapper(self, photos: Sequence[SourcePhoto], mesh: FaceMesh) -> FaceSwapper:
+        """If the mouth is wide open in each photo, none shows how it looks closed. Then that of the target is
+        kept.
+        """
         faces = [SourceFace(photo.picture, photo.found, mesh) for photo in photos]
-        return Blender(faces[0], mesh) if len(faces) == 1 else BestPhoto(faces, mesh)
+        swapper = Blender(faces[0], mesh) if len(faces) == 1 else BestPhoto(faces, mesh)
+        wide = all(mouth_openness(photo.found.landmarks) > MOUTH_OPEN for photo in photos)
+        return OwnMouth(swapper) if wide else swapper
 
 
 class NeuralEngine:

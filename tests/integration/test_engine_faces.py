@@ -14,13 +14,15 @@ import pytest
 
 from faceswap.engine.face.faces import numbered_faces
 from faceswap.engine.face.found import DetectedFace, Face
+from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mapping import reading_order
+from faceswap.engine.mesh.source import find_source_photo
 from faceswap.engine.options import Options
 from faceswap.engine.preview import LONGEST_PX, preview
 from faceswap.engine.swap import swap_image, swap_video
 from faceswap.errors import UnknownFace
 from faceswap.media import Limits, read_picture
-from tests import judge
+from tests import judge, turned
 from tests.media import STRIP, crossing_places, cut_places, transcode
 
 LIMITS = Limits()
@@ -154,6 +156,25 @@ class TestOptions:
         assert np.abs(own - before)[lips].mean() < 0.2 * np.abs(swapped - before)[lips].mean()
         far = cv2.dilate(mouth, np.ones((31, 31), np.uint8)) == 0
         assert (own == swapped)[far].all()
+
+    def test_a_source_with_a_wide_open_mouth_keeps_the_lips_too(
+        self, other_portrait: Path, portrait: Path, landmark_model: Path, tmp_path: Path
+    ) -> None:
+        photo = find_source_photo(read_picture(other_portrait, LIMITS), Landmarker(landmark_model))
+        open_mouth = tmp_path / "open.png"
+        picture = turned.with_open_mouth(turned.Face(photo.picture, photo.found.landmarks))
+        cv2.imwrite(str(open_mouth), picture[..., ::-1])
+        pictures = [read_picture(portrait, LIMITS)]
+        for source in (other_portrait, open_mouth):
+            swap_image({"": source}, portrait, tmp_path / "result.png", landmark_model)
+            pictures.append(read_picture(tmp_path / "result.png", LIMITS))
+        before, closed, opened = (picture.astype(int) for picture in pictures)
+        seen = judge.look_at(portrait)
+        assert seen
+        mouth = np.zeros(before.shape[:2], np.uint8)
+        cv2.fillConvexPoly(mouth, cv2.convexHull(seen.landmarks[48:60].astype(np.int32)), 1)
+        lips = mouth > 0
+        assert np.abs(opened - before)[lips].mean() < 0.2 * np.abs(closed - before)[lips].mean()
 
     def test_a_reduced_rate_drops_every_other_frame_of_sixty_and_keeps_the_length(
         self, puppet_video: Path, other_portrait: Path, landmark_model: Path, tmp_path: Path

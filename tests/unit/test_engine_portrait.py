@@ -11,13 +11,13 @@ import pytest
 from faceswap.engine.face.found import SourceNote
 from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mesh import FaceMesh
-from faceswap.engine.face.topology import FOREHEAD_TOP, LEFT_EYE, LIPS_OUTER, NOSE_BASE, RIGHT_EYE
+from faceswap.engine.face.topology import FOREHEAD_TOP, LEFT_EYE, NOSE_BASE, RIGHT_EYE
 from faceswap.engine.mesh.portrait import look_at
 from faceswap.engine.mesh.source import find_source_photo
 from faceswap.engine.planes import U8, as_u8
 from faceswap.media import Limits, read_picture
 from tests.media import skimage_file
-from tests.turned import Face, turned
+from tests.turned import Face, turned, with_open_mouth
 
 LEFT_CHEEK = 454
 """A point of the oval, level with the nose."""
@@ -82,25 +82,7 @@ def test_hair_over_the_face(face: Face, landmark_model: Path) -> None:
 
 
 def test_an_open_mouth(face: Face, landmark_model: Path) -> None:
-    """The lips of the portrait are drawn apart, with a dark gap between them."""
-    picture = face.picture.copy()
-    lips = face.landmarks[list(LIPS_OUTER), :2]
-    (left, top), (right, bottom) = lips.min(0).astype(int), lips.max(0).astype(int)
-    middle, gap = (top + bottom) // 2, int(0.55 * (right - left))
-    below = face.picture[middle : -gap or None].copy()
-    picture[middle + gap :] = below[: picture.shape[0] - middle - gap]
-    picture[middle : middle + gap] = face.picture[middle - 1]
-    cv2.ellipse(
-        picture,
-        ((left + right) // 2, middle + gap // 2),
-        ((right - left) // 3, gap // 2),
-        0,
-        0,
-        360,
-        (45, 15, 15),
-        -1,
-    )
-    assert "source_mouth_open" in notes(picture, landmark_model)
+    assert "source_mouth_open" in notes(with_open_mouth(face), landmark_model)
 
 
 def test_cells_under_a_microscope_are_no_human_face(landmark_model: Path) -> None:

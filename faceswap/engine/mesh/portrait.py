@@ -17,15 +17,13 @@ from faceswap.engine.face.landmarks import Found, Landmarker
 from faceswap.engine.face.mesh import FaceMesh, draw
 from faceswap.engine.face.topology import LEFT_EYE, MESH_POINTS, RIGHT_EYE
 from faceswap.engine.mesh.photo import find_validity
-from faceswap.engine.mesh.shape import mouth_openness
+from faceswap.engine.mesh.shape import MOUTH_OPEN, mouth_openness
 from faceswap.engine.planes import F32, U8, Planes, as_f32, as_u8, even
 
 _TURNED_DEGREES = 20.0
 """Yaw from which half of the face is mostly a mirror image."""
 _SMALL_PX = 96.0
 """Height of a face that has fewer pixels than it covers in most videos."""
-_MOUTH_OPEN = 0.35
-"""Height over width of the gap between the lips. Smiles that show teeth have 0.2 to 0.3."""
 _LIT_EVENLY = 0.65
 """Darker over brighter cheek. Photos in even light have 0.74 to 0.99, in hard side light 0.23 to 0.54."""
 _COVERED = 0.12
@@ -82,7 +80,7 @@ def notes_on(
     told: dict[SourceNote, bool] = {
         "source_turned": turned,
         "source_small": face.height < _SMALL_PX,
-        "source_mouth_open": mouth_openness(face.landmarks) > _MOUTH_OPEN,
+        "source_mouth_open": mouth_openness(face.landmarks) > MOUTH_OPEN,
         "source_lit_from_side": not turned and _evenness(planes.y, face.landmarks) < _LIT_EVENLY,
         "source_glasses": _bridge_line(planes.y, face.landmarks) > _BRIDGE_LINE,
         "source_covered": _covered(picture, face.landmarks, mesh) > _COVERED,

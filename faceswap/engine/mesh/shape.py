@@ -28,6 +28,9 @@ from faceswap.engine.face.topology import (
 )
 from faceswap.engine.planes import F32
 
+MOUTH_OPEN = 0.35
+"""A mouth whose openness is above this is wide open. Smiles that show teeth have 0.2 to 0.3."""
+
 _TRANSFERRED = 0.5
 """Share of the source's shape that the target gets. A larger share looks more like the source, but at some
 point no longer fits the target's head."""
