@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.app import App
 from tests.browser.conftest import Visitor
 from tests.browser.pages import VideoPage
-from tests.browser.tasks import finish
+from tests.browser.tasks import finish, queue
 from tests.waiting import wait_until
 
 LENGTH_S = 2.4
@@ -72,3 +72,23 @@ def test_the_part_to_swap_is_chosen_with_two_handles(
     task = app.tasks()[0]
     assert (task["options"]["start_s"], task["options"]["end_s"]) == (0.5, 1.5)
     assert finish(app, task["id"])["report"]["frames"] == 30
+
+
+def test_the_part_of_one_video_is_none_of_the_next(
+    app: App, visit: Callable[..., Visitor], portrait: Path, face_video: Path, occluded_video: Path
+) -> None:
+    task = queue(app, portrait, face_video, options={"end_s": 0.5})
+    finish(app, task)
+    page = visit(app, locale="en-US").open("/video")
+    form, said = VideoPage(page), page.locator(".fs-trim output")
+    form.take(portrait, occluded_video)
+    page.get_by_role("slider", name=NAMES["en-US"][0]).press("PageUp")
+    expect(said).to_contain_text("Swap only")
+    page.goto(f"{app.url}/video?again={task}")
+    expect(form.card("target").locator(".fs-name")).to_have_text(face_video.name)
+    expect(said).to_contain_text("0:00.5")
+    form.choose("target", occluded_video)
+    expect(form.card("target").locator(".fs-name")).to_have_text(occluded_video.name)
+    expect(said).to_contain_text(NAMES["en-US"][2])
+    page.get_by_text(OPTIONS["en-US"], exact=True).click()
+    expect(page.locator("#fs-end-s").locator("input, textarea")).to_have_value("")

@@ -129,6 +129,7 @@ async function again() {
   const selector = many_faces ? "all" : face_selector === "reference" ? "largest" : face_selector;
   apply({
     ...options,
+    target_file,
     face_selector: selector,
     start_s: start_s ? String(start_s) : "",
     end_s: end_s ? String(end_s) : "",

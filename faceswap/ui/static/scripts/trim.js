@@ -16,6 +16,9 @@ const CLOCK = /^(\d+:){0,2}\d+(\.\d+)?$/;
 /** @type {Record<Bound, string>} what the options hold; "" is the start or the end of the video */
 const texts = { start: "", end: "" };
 
+/** The upload that the part was chosen for, and the one that the handles were last drawn for. */
+let [chosenFor, drawnFor] = ["", ""];
+
 const BOUNDS = /** @type {Bound[]} */ (Object.keys(texts));
 
 /** @param {string} text such as `90`, `1:30` or `1:02:03.5` */
@@ -42,10 +45,18 @@ const handle = (shown, bound) => /** @type {HTMLInputElement} */ (inside(shown, 
 /** @param {HTMLElement} shown */
 const lengthOf = (shown) => Number(shown.dataset.length);
 
-/** Put the handles where the options say. */
+const target = () => document.querySelector("#fs-target-card [data-upload]")?.getAttribute("data-upload") ?? "";
+
+/** Put the handles where the options say. The part of one video is none of the next one. */
 function draw() {
   const shown = line();
   if (!shown) return;
+  const before = drawnFor;
+  drawnFor = target();
+  if (before && before === chosenFor && before !== drawnFor) {
+    chosenFor = "";
+    return apply({ start_s: "", end_s: "" });
+  }
   const length = lengthOf(shown);
   const at = { start: 0, end: length };
   for (const bound of BOUNDS) {
@@ -103,9 +114,8 @@ function rested(/** @type {Event} */ event) {
   const shown = line();
   if (!shown || !movedBy(event)) return;
   const [from, to] = BOUNDS.map((bound) => Number(handle(shown, bound).value));
-  texts.start = from > 0 ? clock(from) : "";
-  texts.end = to < lengthOf(shown) ? clock(to) : "";
-  apply({ start_s: texts.start, end_s: texts.end });
+  chosenFor = target();
+  apply({ start_s: from > 0 ? clock(from) : "", end_s: to < lengthOf(shown) ? clock(to) : "" });
 }
 
 /** @param {KeyboardEvent} event */
@@ -126,6 +136,7 @@ function typed(event) {
   const text = /** @type {HTMLInputElement} */ (event.target).value;
   if (!box) return;
   texts[box.id === "fs-start-s" ? "start" : "end"] = text;
+  chosenFor = target();
   draw();
 }
 
@@ -149,6 +160,7 @@ export function watchTrim() {
   onApplied((options) => {
     if ("start_s" in options) texts.start = String(options.start_s ?? "");
     if ("end_s" in options) texts.end = String(options.end_s ?? "");
+    if ("target_file" in options) chosenFor = String(options.target_file);
     draw();
   });
 }
