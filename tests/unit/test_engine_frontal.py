@@ -15,7 +15,7 @@ import pytest
 
 from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mesh import FaceMesh, draw
-from faceswap.engine.face.topology import MESH_POINTS, NOSE
+from faceswap.engine.face.topology import LEFT_BROW, MESH_POINTS, NOSE, RIGHT_BROW
 from faceswap.engine.mesh.frontal import FaceTexture, bake
 from faceswap.engine.mesh.photo import find_validity
 from faceswap.engine.mesh.source import find_source_photo
@@ -55,6 +55,26 @@ def shown(texture: FaceTexture, mesh: FaceMesh) -> npt.NDArray[np.bool_]:
     depths = np.zeros(len(mesh.extended), np.float32)
     inner = draw(texture.points * np.float32(side), depths, mesh.drawn, values, (side, side))[..., 0] > 0.5
     return inner & (cv2.resize(texture.validity, (side, side)) > 100)
+
+
+def test_a_brow_that_hair_covers_in_part_is_left_out_whole(
+    other_portrait: Path, landmarker: Landmarker, mesh: FaceMesh
+) -> None:
+    """The fringe reaches over the outer half of one brow. The other brow stays."""
+    photo = find_source_photo(read_picture(other_portrait, Limits()), landmarker)
+    picture, landmarks = photo.picture.copy(), photo.found.landmarks
+    brows = [landmarks[list(ring), :2] for ring in (RIGHT_BROW, LEFT_BROW)]
+    middle, low = brows[1].mean(0), brows[1].max(0)
+    picture[: int(low[1]) + 2, int(middle[0]) : int(low[0]) + 40] = (25, 20, 18)
+    validity = find_validity(picture, landmarks, mesh)
+    zoom = validity.shape[1] / picture.shape[1]
+    shares: list[float] = []
+    for brow in brows:
+        place = np.zeros(validity.shape, np.uint8)
+        cv2.fillConvexPoly(place, cv2.convexHull((brow * zoom).round().astype(np.int32)), 1)
+        shares.append(float(validity[place > 0].mean()) / 255)
+    assert shares[0] > 0.95
+    assert shares[1] < 0.25  # the edge is soft
 
 
 @pytest.mark.parametrize("degrees", [-40, -30, -20, 20, 30, 40])

@@ -22,6 +22,10 @@ from faceswap.engine.planes import F32, U8, as_u8, to_yuv
 from faceswap.media import Colour
 
 _VALIDITY_SIZE = 192
+_BROW_COVERED = 0.3
+"""Share of a brow that hair covers, above which none of it is used. Free brows have up to 0.25."""
+_AROUND_BROW = 1.4
+"""Size of what is left out with a brow, divided by the size of the brow."""
 _PHOTO = Colour(full_range=True)
 
 
@@ -68,9 +72,24 @@ def find_validity(picture: U8, landmarks: F32, mesh: FaceMesh) -> U8:
     bad = as_u8(cv2.morphologyEx(bad, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
     _, labels = cv2.connectedComponents(bad | (~face).astype(np.uint8))
     bad[~np.isin(labels, np.unique(np.asarray(labels)[~face]))] = 0
-    bad = cv2.dilate(bad, np.ones((9, 9), np.uint8))
+    bad = as_u8(cv2.dilate(bad, np.ones((9, 9), np.uint8)))
+    _cover_whole_brows(bad, landmarks * np.float32(zoom))
     valid = cv2.GaussianBlur(1 - bad.astype(np.float32), (0, 0), 3)
     return (np.clip(valid, 0, 1) * 255).astype(np.uint8)
+
+
+def _cover_whole_brows(bad: U8, landmarks: F32) -> None:
+    """Half a brow of one person beside half of another's looks painted, so a brow is visible whole or not
+    at all. `bad` is 1 where the face is covered.
+    """
+    for ring in (RIGHT_BROW, LEFT_BROW):
+        points = landmarks[list(ring), :2]
+        brow, around = (
+            cv2.fillConvexPoly(np.zeros_like(bad), cv2.convexHull(part.round().astype(np.int32)), 1)
+            for part in (points, points.mean(0) + _AROUND_BROW * (points - points.mean(0)))
+        )
+        if bad[brow > 0].mean() > _BROW_COVERED:
+            bad |= as_u8(around)
 
 
 def _distance_from_skin(colours: F32, certain: npt.NDArray[np.bool_]) -> F32:
