@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from faceswap.ui import texts
 
-STYLES = ("page", "form", "trim", "people", "result", "records", "panel", "gradio")
+STYLES = ("page", "form", "trim", "people", "result", "records", "panel", "notices", "gradio")
 """In this order: where two rules are equally specific, the later one holds."""
 IN_THE_PAGE = ("storage", "doors")
 """Scripts that stand in the page itself, because they run before Gradio draws it."""
