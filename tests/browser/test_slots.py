@@ -50,7 +50,7 @@ def test_files_are_dropped_anywhere_and_pasted(
     expect(name["source"]).to_have_text(portrait.name)
     expect(name["target"]).to_have_text(face_video.name)
     for role, kinds in (("source", "image/"), ("target", "video/")):
-        assert kinds in (page.card(role).locator("input").get_attribute("accept") or "")
+        assert kinds in (page.card(role).locator("input[type=file]").get_attribute("accept") or "")
 
 
 def test_an_upload_tells_its_share_and_can_be_stopped(

@@ -4,7 +4,7 @@
 
 import { find, inside, nearest } from "./dom.js";
 import { apply, onApplied } from "./options.js";
-import { duration, word } from "./words.js";
+import { word } from "./words.js";
 
 /** @typedef {"start" | "end"} Bound */
 
@@ -76,7 +76,7 @@ function tell(shown) {
   const bar = inside(shown, "div");
   bar.style.setProperty("--fs-before", `${(100 * from) / length}%`);
   bar.style.setProperty("--fs-after", `${100 - (100 * to) / length}%`);
-  const values = { from: clock(from), to: clock(to), duration: duration(to - from) };
+  const values = { from: clock(from), to: clock(to) };
   inside(shown, "output").textContent = from > 0 || to < length ? word("trim_part", values) : word("trim_whole");
 }
 
