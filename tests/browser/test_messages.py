@@ -20,7 +20,8 @@ def test_a_start_that_never_arrived_is_said_not_to_be_queued(
     expect(page.said).to_contain_text("已加入队列")
     page.consent.check()
     visitor.context.set_offline(True)
-    page.go.click()
+    with page.page.expect_event("requestfailed", lambda failed: "/queue/join" in failed.url):
+        page.go.click()
     expect(page.said).not_to_contain_text("已加入队列")
     expect(page.panel.notice).to_contain_text("连接中断")
     visitor.context.set_offline(False)
