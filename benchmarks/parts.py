@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.clips import looped
 from faceswap.engine.child.contract import EngineLimits, SwapSpec
 from faceswap.engine.child.process import EngineProcess
+from faceswap.media import Limits
 from faceswap.media.parts import PART_S
 from tests import media
 from tests.downloads import landmark_model_path
@@ -33,22 +34,25 @@ NEAR = 10
 """So many frames before and after a border count as near it."""
 
 
+def spec_of(target: Path, result: Path, parts: Path | None, largest: Limits | None = None) -> SwapSpec:
+    """A swap with the packaged portrait. `largest` is the largest media that it may decode."""
+    return SwapSpec(
+        limits=EngineLimits(memory_mb=4096, media=largest or Limits()),
+        kind="video",
+        sources={"": media.skimage_file("astronaut.png")},
+        target=target,
+        result=result,
+        weights_dir=landmark_model_path().parent,
+        parts=parts,
+    )
+
+
 def run(target: Path, result: Path, parts: Path | None, until: float = 1.0) -> float:
     """Swap a video, and kill the engine at the share `until`. Returns how many seconds that took."""
     if parts:
         parts.mkdir(exist_ok=True)
     began = time.monotonic()
-    engine = EngineProcess(
-        SwapSpec(
-            limits=EngineLimits(memory_mb=4096),
-            kind="video",
-            sources={"": media.skimage_file("astronaut.png")},
-            target=target,
-            result=result,
-            weights_dir=landmark_model_path().parent,
-            parts=parts,
-        )
-    )
+    engine = EngineProcess(spec_of(target, result, parts))
     while not engine.join(0.02) and engine.poll().progress < 100 * until:
         pass
     engine.kill()

@@ -41,7 +41,6 @@ LENGTH_S, PARTS = 12.0, 4
 MOST_ACTIVE = 3
 REST_S = 240.0 * PATIENCE
 FAULTS = (*["ok"] * 20, "lose_answer", "lose_request", "429", "garbage")
-MOST_ATTEMPTS = 3
 LIMITS = {"runpod_wait_s": 30, "engine_timeout_s": 30, "runpod_parallel": PARTS}
 
 APP = """
@@ -151,7 +150,7 @@ class Killing:
         part was lost.
         """
         if job.error_code == "backend_lost":
-            return job.attempt == MOST_ATTEMPTS
+            return job.attempt == self.service.settings.max_attempts
         tries = Counter(one.part for one in self.service._store.part_runs(job.id))
         return job.error_code == "submission_unknown" and max(tries.values(), default=0) == TRIES
 

@@ -69,7 +69,8 @@ class Sources:
             photos = tuple(paths)
             if photos not in made:
                 swapper = self.engine.swapper(self._photos(photos, limits), self.mesh)
-                made[photos] = OwnMouth(swapper) if options.mouth_mask else swapper
+                keeps = isinstance(swapper, OwnMouth)  # for the sake of the photos
+                made[photos] = OwnMouth(swapper) if options.mouth_mask and not keeps else swapper
             self._swappers[face] = made[photos]
 
     @property

@@ -18,6 +18,7 @@ from faceswap.engine.face.landmarks import Landmarker
 from faceswap.engine.face.mapping import reading_order
 from faceswap.engine.mesh.source import find_source_photo
 from faceswap.engine.options import Options
+from faceswap.engine.planes import U8
 from faceswap.engine.preview import LONGEST_PX, preview
 from faceswap.engine.swap import swap_image, swap_video
 from faceswap.errors import UnknownFace
@@ -133,6 +134,15 @@ def test_the_people_of_a_video_are_the_same_each_time(cut_video: Path, landmark_
     assert once == again
 
 
+def lips_of(portrait: Path) -> U8:
+    """(H, W) mask of the picture's size: 1 on the lips and between them."""
+    seen = judge.look_at(portrait)
+    assert seen
+    mouth = np.zeros(read_picture(portrait, LIMITS).shape[:2], np.uint8)
+    cv2.fillConvexPoly(mouth, cv2.convexHull(seen.landmarks[48:60].astype(np.int32)), 1)
+    return mouth
+
+
 class TestOptions:
     def test_own_mouth_keeps_the_lips_and_nothing_but_them(
         self, other_portrait: Path, portrait: Path, landmark_model: Path, tmp_path: Path
@@ -148,10 +158,7 @@ class TestOptions:
             )
             pictures.append(read_picture(tmp_path / "result.png", LIMITS))
         before, swapped, own = (picture.astype(int) for picture in pictures)
-        seen = judge.look_at(portrait)
-        assert seen
-        mouth = np.zeros(before.shape[:2], np.uint8)
-        cv2.fillConvexPoly(mouth, cv2.convexHull(seen.landmarks[48:60].astype(np.int32)), 1)
+        mouth = lips_of(portrait)
         lips = mouth > 0
         assert np.abs(own - before)[lips].mean() < 0.2 * np.abs(swapped - before)[lips].mean()
         far = cv2.dilate(mouth, np.ones((31, 31), np.uint8)) == 0
@@ -169,11 +176,7 @@ class TestOptions:
             swap_image({"": source}, portrait, tmp_path / "result.png", landmark_model)
             pictures.append(read_picture(tmp_path / "result.png", LIMITS))
         before, closed, opened = (picture.astype(int) for picture in pictures)
-        seen = judge.look_at(portrait)
-        assert seen
-        mouth = np.zeros(before.shape[:2], np.uint8)
-        cv2.fillConvexPoly(mouth, cv2.convexHull(seen.landmarks[48:60].astype(np.int32)), 1)
-        lips = mouth > 0
+        lips = lips_of(portrait) > 0
         assert np.abs(opened - before)[lips].mean() < 0.2 * np.abs(closed - before)[lips].mean()
 
     def test_a_reduced_rate_drops_every_other_frame_of_sixty_and_keeps_the_length(

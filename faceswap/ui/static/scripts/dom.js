@@ -18,6 +18,17 @@ export function part(id) {
   return element;
 }
 
+/** @returns {HTMLVideoElement | null} the player of the target, if the target is a video */
+export const targetPlayer = () => document.querySelector("#fs-target-card video");
+
+/** @param {number} time_s shows that moment of the target */
+export function seekTarget(time_s) {
+  const video = targetPlayer();
+  if (!video) return;
+  video.pause();
+  video.currentTime = time_s;
+}
+
 /**
  * Make an element: `make("p", {className: "x"}, "text", child…)`. A string becomes text, never markup.
  *

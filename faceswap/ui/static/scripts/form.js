@@ -1,6 +1,6 @@
 /* The form that starts a task. */
 
-import { find, make, nearest } from "./dom.js";
+import { find, make, nearest, targetPlayer } from "./dom.js";
 import { UNCHANGED } from "./gradio.js";
 import { momentOfFaces } from "./mapping.js";
 import { jobs } from "./tasks.js";
@@ -35,8 +35,8 @@ export function keptOptions(kept, count) {
  * a chosen face is seen. 0 leaves the choice to the server.
  */
 export function moment() {
-  const video = document.querySelector("#fs-target-card video");
-  return video instanceof HTMLVideoElement ? video.currentTime || momentOfFaces() : 0;
+  const video = targetPlayer();
+  return video ? video.currentTime || momentOfFaces() : 0;
 }
 
 /** Remember each press of the start button until the server answers. */

@@ -1,6 +1,6 @@
 /* The page for several faces: the user chooses a picture for each face. */
 
-import { find, inside, make, nearest } from "./dom.js";
+import { find, inside, make, nearest, seekTarget, targetPlayer } from "./dom.js";
 import { filesOf, forgetChoice, problemOf } from "./files.js";
 import { call, upload } from "./server.js";
 import { toast } from "./toasts.js";
@@ -165,11 +165,8 @@ export function mapAll(button) {
 
 /** @param {HTMLElement} button inside a face's item: shows that moment of the video */
 export function seek(button) {
-  const video = document.querySelector("#fs-target-card video");
-  if (!(video instanceof HTMLVideoElement)) return;
-  video.pause();
-  video.currentTime = Number(button.closest("li")?.dataset.at);
-  video.scrollIntoView({ block: "nearest" });
+  seekTarget(Number(button.closest("li")?.dataset.at));
+  targetPlayer()?.scrollIntoView({ block: "nearest" });
 }
 
 /** Time at which the video shows the first face that gets a picture, in seconds; 0 when that is unknown. */

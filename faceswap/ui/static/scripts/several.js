@@ -13,8 +13,8 @@ const KEPT = `faceswap-several-${location.pathname}`; // in the tab
 /** @type {Record<Role, Upload[]>} */
 const others = { source: [], target: [], ...JSON.parse(sessionStorage.getItem(KEPT) || "{}") };
 
-/** @param {Role} role */
-const firstOf = (role) => find(`fs-${role}-card`)?.querySelector("[data-upload]")?.getAttribute("data-upload") ?? "";
+/** @param {Role} role the upload in its slot, or "" */
+export const firstOf = (role) => find(`fs-${role}-card`)?.querySelector("[data-upload]")?.getAttribute("data-upload") ?? "";
 
 /** @param {Role} role */
 const count = (role) => others[role].length + (firstOf(role) ? 1 : 0);

@@ -2,8 +2,9 @@
  * the texts that a person may type there.
  */
 
-import { find, inside, nearest } from "./dom.js";
+import { find, inside, nearest, seekTarget } from "./dom.js";
 import { apply, onApplied } from "./options.js";
+import { firstOf } from "./several.js";
 import { word } from "./words.js";
 
 /** @typedef {"start" | "end"} Bound */
@@ -45,14 +46,12 @@ const handle = (shown, bound) => /** @type {HTMLInputElement} */ (inside(shown, 
 /** @param {HTMLElement} shown */
 const lengthOf = (shown) => Number(shown.dataset.length);
 
-const target = () => document.querySelector("#fs-target-card [data-upload]")?.getAttribute("data-upload") ?? "";
-
 /** Put the handles where the options say. The part of one video is none of the next one. */
 function draw() {
   const shown = line();
   if (!shown) return;
   const before = drawnFor;
-  drawnFor = target();
+  drawnFor = firstOf("target");
   if (before && before === chosenFor && before !== drawnFor) {
     chosenFor = "";
     return apply({ start_s: "", end_s: "" });
@@ -94,10 +93,7 @@ function move(moved, time_s) {
   const [least, most] = starts ? [0, other - LEAST_S] : [other + LEAST_S, lengthOf(shown)];
   moved.value = String(Math.max(least, Math.min(most, Math.round(time_s * 10) / 10)));
   tell(shown);
-  const video = document.querySelector("#fs-target-card video");
-  if (!(video instanceof HTMLVideoElement)) return;
-  video.pause();
-  video.currentTime = Number(moved.value);
+  seekTarget(Number(moved.value));
 }
 
 /** @param {Event} event */
@@ -109,12 +105,16 @@ function moved(event) {
   if (input) move(input, Number(input.value));
 }
 
-/** Hand the part over to the options, once a handle rests. */
-function rested(/** @type {Event} */ event) {
+/**
+ * Hand the part over to the options, once a handle rests.
+ *
+ * @param {Event} event
+ */
+function rested(event) {
   const shown = line();
   if (!shown || !movedBy(event)) return;
   const [from, to] = BOUNDS.map((bound) => Number(handle(shown, bound).value));
-  chosenFor = target();
+  chosenFor = firstOf("target");
   apply({ start_s: from > 0 ? clock(from) : "", end_s: to < lengthOf(shown) ? clock(to) : "" });
 }
 
@@ -136,7 +136,7 @@ function typed(event) {
   const text = /** @type {HTMLInputElement} */ (event.target).value;
   if (!box) return;
   texts[box.id === "fs-start-s" ? "start" : "end"] = text;
-  chosenFor = target();
+  chosenFor = firstOf("target");
   draw();
 }
 
